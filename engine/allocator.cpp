@@ -1,0 +1,104 @@
+#include "engine/allocator.h"
+
+#include <bit>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <vector>
+
+#include "engine/error.h"
+
+namespace g2s {
+namespace {
+
+constexpr std::size_t alignment = 64;
+
+// Eight size classes per power of two: at most an eighth of a block is wasted, and shapes that differ a little share blocks.
+std::size_t size_class(std::size_t bytes) {
+  if (bytes <= 512) return (bytes + alignment - 1) / alignment * alignment;
+  std::size_t step = std::bit_floor(bytes - 1) / 8;
+  return (bytes + step - 1) / step * step;
+}
+
+class CpuAllocator final : public Allocator {
+ public:
+  CpuAllocator() : poison_(std::getenv("G2S_POISON") != nullptr) {}
+  ~CpuAllocator() override { trim(); }
+
+  void* allocate(std::size_t bytes) override {
+    if (bytes == 0) return nullptr;
+    std::size_t size = size_class(bytes);
+    void* block = take(size);
+    if (!block) {
+      block = std::aligned_alloc(alignment, size);
+      if (!block) {
+        trim();
+        block = std::aligned_alloc(alignment, size);
+      }
+      std::lock_guard lock(mutex_);
+      if (!block) {
+        stats_.in_use -= size;
+        fail(Errc::out_of_memory, "allocate", bytes, " bytes, with ", stats_.in_use, " in use");
+      }
+      stats_.reserved += size;
+    }
+    if (poison_) std::memset(block, 0xff, size);
+    return block;
+  }
+
+  void release(void* block, std::size_t bytes) noexcept override {
+    if (!block) return;
+    std::size_t size = size_class(bytes);
+    std::lock_guard lock(mutex_);
+    stats_.in_use -= size;
+    free_[size].push_back(block);
+  }
+
+  MemoryStats stats() const override {
+    std::lock_guard lock(mutex_);
+    return stats_;
+  }
+
+  void reset_peak() override {
+    std::lock_guard lock(mutex_);
+    stats_.peak = stats_.in_use;
+  }
+
+  void trim() override {
+    std::lock_guard lock(mutex_);
+    for (auto& [size, blocks] : free_) {
+      stats_.reserved -= size * blocks.size();
+      for (void* block : blocks) std::free(block);
+    }
+    free_.clear();
+  }
+
+ private:
+  void* take(std::size_t size) {
+    std::lock_guard lock(mutex_);
+    stats_.in_use += size;
+    if (stats_.in_use > stats_.peak) stats_.peak = stats_.in_use;
+    auto it = free_.find(size);
+    if (it == free_.end() || it->second.empty()) return nullptr;
+    void* block = it->second.back();
+    it->second.pop_back();
+    return block;
+  }
+
+  mutable std::mutex mutex_;
+  std::map<std::size_t, std::vector<void*>> free_;
+  MemoryStats stats_;
+  bool poison_;
+};
+
+}  // namespace
+
+Allocator& allocator(Device device) {
+  if (device.type != DeviceType::cpu) fail(Errc::unsupported, "allocator", "this build has no ", device, " backend");
+  // Never destroyed: tensors with static storage may be released after it would be.
+  static CpuAllocator* cpu = new CpuAllocator;
+  return *cpu;
+}
+
+}  // namespace g2s

@@ -1,0 +1,47 @@
+// The safetensors container: reader (memory-mapped, every offset checked) and writer (streamed to a temporary name, then renamed).
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/tensor.h"
+
+namespace g2s {
+
+using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
+
+class SafetensorsFile {
+ public:
+  struct Entry {
+    std::string name;
+    DType dtype;
+    Shape shape;
+    std::size_t begin = 0, end = 0;  // bytes within the data section
+  };
+
+  // Throws Error(io) if it cannot be read, Error(format) naming the file and the tensor if it is truncated, overlaps or lies.
+  explicit SafetensorsFile(const std::string& path);
+
+  const std::string& path() const { return path_; }
+  const std::vector<Entry>& entries() const { return entries_; }  // in file order
+  const std::map<std::string, std::string>& metadata() const { return metadata_; }
+  bool contains(const std::string& name) const;
+  // The tensor as stored (dtype and layout untouched), backed by the mapping. Throws naming file and tensor if absent.
+  Tensor get(const std::string& name) const;
+
+ private:
+  std::string path_;
+  std::shared_ptr<const void> mapping_;
+  const char* data_ = nullptr;
+  std::vector<Entry> entries_;
+  std::map<std::string, std::size_t> index_;
+  std::map<std::string, std::string> metadata_;
+};
+
+// Tensors are written in the given order; bytes depend on the arguments alone. An existing file is replaced only when the new one is complete.
+void write_safetensors(const std::string& path, const NamedTensors& tensors, const std::map<std::string, std::string>& metadata = {});
+
+}  // namespace g2s

@@ -1,0 +1,33 @@
+// Adam with weight decay as L2 (torch.optim.Adam), one fused pass over all parameters.
+#pragma once
+
+#include <vector>
+
+#include "engine/tensor.h"
+
+namespace g2s {
+
+struct AdamOptions {
+  double lr = 1e-4, beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
+  double weight_decay = 0;  // added to the gradient as weight_decay * parameter
+};
+
+class Adam {
+ public:
+  Adam(std::vector<Tensor> parameters, AdamOptions options);
+  // One update, in place; gradients in the order of the parameters (an undefined one leaves its parameter alone).
+  void step(const std::vector<Tensor>& gradients);
+  void set_lr(double lr) { options_.lr = lr; }
+  const std::vector<Tensor>& parameters() const { return parameters_; }
+  std::int64_t steps() const { return steps_; }
+  // Moments (first, then second, in the order of the parameters) and step count, for checkpoints.
+  std::vector<Tensor>& moments() { return moments_; }
+  void set_steps(std::int64_t steps) { steps_ = steps; }
+
+ private:
+  std::vector<Tensor> parameters_, moments_;
+  AdamOptions options_;
+  std::int64_t steps_ = 0;
+};
+
+}  // namespace g2s

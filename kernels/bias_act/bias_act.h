@@ -1,0 +1,21 @@
+// Scale, noise, bias, activation and gain in one pass over the picture.
+#pragma once
+
+#include "engine/tensor.h"
+
+namespace g2s {
+
+struct BiasAct {
+  Tensor scale;         // [B,C] or undefined: demodulation
+  Tensor noise;         // [1,H,W,1] or [B,H,W,1] or undefined
+  Tensor noise_weight;  // [1], with noise
+  Tensor bias;          // [C] or undefined
+  double slope = 0.2;   // of the leaky ReLU; 1 means none
+  double gain = 1;
+};
+
+// y = gain * leaky_relu(scale * x + noise_weight * noise + bias, slope); x [B,H,W,C] or [B,C] (then without noise).
+// Gradients to x, scale, bias, noise_weight; second derivatives too (leaky ReLU's own is 0).
+Tensor bias_act(const Tensor& x, const BiasAct& args);
+
+}  // namespace g2s

@@ -1,0 +1,25 @@
+// Two-dimensional convolution (cross-correlation, as everywhere in deep learning) and its two adjoints, a set closed under differentiation.
+#pragma once
+
+#include "engine/tensor.h"
+
+namespace g2s {
+
+struct ConvOptions {
+  int stride = 1;
+  int pad = 0;       // zeros on every side
+  int dilation = 1;
+};
+
+// y[b,i,j,o] = sum_{u,v,c} x[b, i*stride + u*dilation - pad, j*stride + v*dilation - pad, c] w[o,u,v,c]
+// x [B,H,W,C], w [O,kh,kw,C] -> y [B,Ho,Wo,O]. Gradients to x and w, to any order. The gradient of a w that needs none is never computed.
+Tensor conv2d(const Tensor& x, const Tensor& w, ConvOptions options = {});
+
+// The adjoint of conv2d in x: x [B,h,w,O] -> [B,H,W,C] with w [O,kh,kw,C], H = (h-1)*stride - 2 pad + dilation*(kh-1) + 1 + output_pad.
+// PyTorch's conv_transpose2d with its weight [in,out,kh,kw] permuted (0,2,3,1).
+Tensor conv_transpose2d(const Tensor& x, const Tensor& w, ConvOptions options = {}, int output_pad = 0);
+
+// The gradient of conv2d to its weight: x [B,H,W,C], dy [B,Ho,Wo,O] -> [O,kh,kw,C].
+Tensor conv2d_weight_grad(const Tensor& x, const Tensor& dy, std::int64_t kh, std::int64_t kw, ConvOptions options = {});
+
+}  // namespace g2s

@@ -1,0 +1,41 @@
+// One binary, several instruction sets. A file kernels/<family>/X.isa.cpp is compiled once per instruction set, inside the namespace
+// G2S_ISA, and the dispatcher that G2S_ISA_KERNEL defines picks at run time.
+//
+// Rules for X.isa.cpp: include only POD argument headers, engine/parallel.h, <cmath>, <cstdint>, <cstring> and the like; put every helper into
+// an anonymous namespace inside namespace G2S_ISA. A non-static inline function or a std:: template that is not inlined would be emitted with
+// this file's instruction set and could be picked by the linker for the whole program (tests/structure checks the objects for it).
+#pragma once
+
+namespace g2s::kernels {
+
+enum class Isa {
+  base,  // what the compiler targets by default
+  v3,    // x86-64-v3: AVX2, FMA
+  v4,    // x86-64-v4: AVX-512 F, BW, CD, DQ, VL
+};
+
+// The best that this machine runs; the environment variable G2S_ISA=base|v3|v4 lowers it (for tests).
+Isa isa();
+const char* to_string(Isa isa);
+
+}  // namespace g2s::kernels
+
+// Declares kernel `name(const Args&)` in each instruction set's namespace and defines the dispatcher g2s::kernels::name.
+// Use it inside namespace g2s::kernels.
+#if defined(G2S_HAVE_X86_ISA)
+#define G2S_ISA_KERNEL(name, Args)                                     \
+  namespace base { void name(const Args&); }                           \
+  namespace v3 { void name(const Args&); }                             \
+  namespace v4 { void name(const Args&); }                             \
+  static inline void name(const Args& args) {                          \
+    switch (isa()) {                                                   \
+      case Isa::v4: return v4::name(args);                             \
+      case Isa::v3: return v3::name(args);                             \
+      default: return base::name(args);                                \
+    }                                                                  \
+  }
+#else
+#define G2S_ISA_KERNEL(name, Args)            \
+  namespace base { void name(const Args&); }  \
+  static inline void name(const Args& args) { base::name(args); }
+#endif

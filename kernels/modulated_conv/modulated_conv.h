@@ -1,0 +1,20 @@
+// The modulated convolution of StyleGAN2 in its shared-weight form, demod * conv(style * x, W): exactly the per-sample-weight form, with one
+// convolution for the whole batch and no weight gradient when W is frozen.
+#pragma once
+
+#include "engine/tensor.h"
+
+namespace g2s {
+
+struct ModulatedConv {
+  bool upsample = false;    // stride-2 transposed convolution followed by the [1,3,3,1] blur, gain 4
+  bool downsample = false;  // blur followed by a stride-2 convolution
+};
+
+// x [B,H,W,C], w [O,k,k,C] already scaled by 1/sqrt(fan_in), style [B,C] -> [B,H',W',O], not demodulated.
+Tensor modulated_conv2d(const Tensor& x, const Tensor& w, const Tensor& style, ModulatedConv options = {});
+// demod[b,o] = 1 / sqrt(sum_{u,v,c} (w[o,u,v,c] style[b,c])^2 + 1e-8): [B,O]. Feed it to bias_act as its scale.
+// Both: gradients to x, style and w, to any order.
+Tensor demodulation(const Tensor& w, const Tensor& style);
+
+}  // namespace g2s

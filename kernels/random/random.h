@@ -1,0 +1,25 @@
+// Counter-based random numbers (Philox 4x32-10, Salmon et al. 2011): the same on every device and at any thread count.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "engine/tensor.h"
+
+namespace g2s {
+
+// A stream of random numbers: a seed, a stream name (so that parts of a program do not disturb each other) and a position.
+class Random {
+ public:
+  explicit Random(std::uint64_t seed, const char* stream = "");
+  Tensor uniform(const Shape& shape, double lo = 0, double hi = 1, DType dtype = DType::f32);   // [lo, hi)
+  Tensor normal(const Shape& shape, double mean = 0, double sd = 1, DType dtype = DType::f32);  // Box-Muller, own log and sincos
+  std::vector<std::int64_t> permutation(std::int64_t n);                                         // Fisher-Yates
+  std::uint64_t position() const { return position_; }  // blocks of four numbers used so far: state for checkpoints
+  void seek(std::uint64_t position) { position_ = position; }
+
+ private:
+  std::uint64_t key_, position_ = 0;
+};
+
+}  // namespace g2s

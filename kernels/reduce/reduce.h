@@ -1,0 +1,22 @@
+// Reductions and their adjoint, broadcasting. Sums run in fixed chunks, so that their bits do not depend on the number of threads.
+#pragma once
+
+#include <vector>
+
+#include "engine/tensor.h"
+
+namespace g2s {
+
+// Sum over `axes` (negative ones count from the end); keepdim leaves them with size 1. Differentiable to any order.
+Tensor sum(const Tensor& x, const std::vector<int>& axes, bool keepdim = false);
+Tensor sum(const Tensor& x);  // everything, to a scalar of shape []
+Tensor mean(const Tensor& x, const std::vector<int>& axes, bool keepdim = false);
+Tensor mean(const Tensor& x);
+// Sums x down to `shape`, which broadcasts to x's shape: the adjoint of broadcast_to.
+Tensor sum_to(const Tensor& x, const Shape& shape);
+Tensor broadcast_to(const Tensor& x, const Shape& shape);
+// Largest and smallest element as a scalar. No gradient.
+Tensor max_element(const Tensor& x);
+Tensor min_element(const Tensor& x);
+
+}  // namespace g2s

@@ -1,0 +1,18 @@
+#pragma once
+
+#include "engine/tensor.h"
+
+namespace g2s {
+
+// All: x [B,H,W,C] -> [B,height,width,C], linear in x, differentiable to any order.
+
+// Bilinear with half-pixel centres (align_corners false), edge pixels repeated, no antialiasing.
+Tensor resize_bilinear(const Tensor& x, std::int64_t height, std::int64_t width);
+// Adaptive average: output bin i averages input [floor(i n/m), ceil((i+1) n/m)) with equal weights.
+Tensor resize_area(const Tensor& x, std::int64_t height, std::int64_t width);
+// Nearest: output i takes input floor(i n/m).
+Tensor resize_nearest(const Tensor& x, std::int64_t height, std::int64_t width);
+// The method's rule (METHOD: tensors): larger than before bilinear, smaller area, same size untouched.
+Tensor resize(const Tensor& x, std::int64_t height, std::int64_t width);
+
+}  // namespace g2s

@@ -1,0 +1,18 @@
+// Operators that only move elements. Any dtype forward; differentiable to any order for f32 and f64.
+#pragma once
+
+#include <vector>
+
+#include "engine/tensor.h"
+
+namespace g2s {
+
+Tensor permute(const Tensor& x, const std::vector<int>& order);                          // y.shape[i] = x.shape[order[i]]
+Tensor slice(const Tensor& x, int axis, std::int64_t begin, std::int64_t end);           // elements begin .. end-1 of one axis
+Tensor concat(const std::vector<Tensor>& parts, int axis);
+Tensor pad(const Tensor& x, int axis, std::int64_t before, std::int64_t after, double value = 0);  // value outside; gradient is the slice
+Tensor flip(const Tensor& x, int axis);
+inline Tensor nhwc_to_nchw(const Tensor& x) { return permute(x, {0, 3, 1, 2}); }
+inline Tensor nchw_to_nhwc(const Tensor& x) { return permute(x, {0, 2, 3, 1}); }
+
+}  // namespace g2s
