@@ -17,9 +17,10 @@ class SafetensorsFile {
  public:
   struct Entry {
     std::string name;
-    DType dtype;
+    DType dtype;  // what get() gives
     Shape shape;
     std::size_t begin = 0, end = 0;  // bytes within the data section
+    std::string stored;          // the dtype as the file names it: F32, I64, ...
   };
 
   // Throws Error(io) if it cannot be read, Error(format) naming the file and the tensor if it is truncated, overlaps or lies.
@@ -29,7 +30,9 @@ class SafetensorsFile {
   const std::vector<Entry>& entries() const { return entries_; }  // in file order
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
   bool contains(const std::string& name) const;
-  // The tensor as stored (dtype and layout untouched), backed by the mapping. Throws naming file and tensor if absent.
+  const Entry& entry(const std::string& name) const;  // throws naming file and tensor if absent
+  // The tensor as stored (layout untouched), constant, backed by the mapping where its bytes are aligned. Throws naming file and tensor if
+  // absent. BOOL comes as u8, I8, U16, I16 and I64 as i32 (throws if a value does not fit).
   Tensor get(const std::string& name) const;
 
  private:

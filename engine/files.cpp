@@ -1,0 +1,134 @@
+#include "engine/files.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+
+#include "engine/error.h"
+
+namespace g2s {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string reason(int error) { return std::strerror(error); }
+
+std::string parent_of(const std::string& path) {
+  fs::path parent = fs::path(path).parent_path();
+  return parent.empty() ? "." : parent.string();
+}
+
+// The rename itself must survive a power cut. File systems that cannot flush a folder are not an error.
+void flush_folder(const std::string& folder) {
+  int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return;
+  ::fsync(fd);
+  ::close(fd);
+}
+
+}  // namespace
+
+std::string temporary_name(const std::string& path) {
+  static std::atomic<unsigned> counter{0};
+  return str(path, ".", ::getpid(), "-", counter++, ".tmp");
+}
+
+AtomicFile::AtomicFile(const std::string& path) : path_(path), temporary_(temporary_name(path)) {
+  std::error_code ignored;
+  if (fs::is_directory(path, ignored)) fail(Errc::io, path, "cannot be written: it is a folder");
+  fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (fd_ < 0) fail(Errc::io, path, "cannot be written: ", reason(errno));
+}
+
+AtomicFile::~AtomicFile() { discard(); }
+
+void AtomicFile::discard() noexcept {
+  if (fd_ < 0) return;
+  ::close(fd_);
+  fd_ = -1;
+  ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::write(const void* data, std::size_t bytes) {
+  const char* p = static_cast<const char*>(data);
+  while (bytes > 0) {
+    ssize_t n = ::write(fd_, p, bytes);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail(Errc::io, path_, "cannot be written: ", reason(errno));
+    p += n;
+    bytes -= static_cast<std::size_t>(n);
+  }
+}
+
+void AtomicFile::commit() {
+  // Some file systems report a full disk only here. Pipes and the like cannot be flushed, which is no error.
+  if (::fsync(fd_) != 0 && errno != EINVAL && errno != EROFS) fail(Errc::io, path_, "cannot be written: ", reason(errno));
+  int fd = fd_;
+  fd_ = -1;
+  if (::close(fd) != 0 || ::rename(temporary_.c_str(), path_.c_str()) != 0) {
+    int error = errno;
+    ::unlink(temporary_.c_str());
+    fail(Errc::io, path_, "cannot be written: ", reason(error));
+  }
+  flush_folder(parent_of(path_));
+}
+
+void write_file(const std::string& path, std::string_view content) {
+  AtomicFile file(path);
+  file.write(content);
+  file.commit();
+}
+
+std::string read_file(const std::string& path, std::size_t limit) {
+  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) fail(Errc::io, path, "cannot be read: ", reason(errno));
+  struct Closer {
+    int fd;
+    ~Closer() { ::close(fd); }
+  } closer{fd};
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) fail(Errc::io, path, "cannot be read: ", reason(errno));
+  if (S_ISDIR(info.st_mode)) fail(Errc::io, path, "cannot be read: it is a folder");
+  if (info.st_size > 0 && static_cast<std::uintmax_t>(info.st_size) > limit) {
+    fail(Errc::io, path, "is ", info.st_size, " bytes long, more than the ", limit, " accepted");
+  }
+  std::string content;
+  content.reserve(static_cast<std::size_t>(info.st_size));
+  char buffer[1 << 16];
+  for (;;) {
+    ssize_t n = ::read(fd, buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail(Errc::io, path, "cannot be read: ", reason(errno));
+    if (n == 0) return content;
+    content.append(buffer, static_cast<std::size_t>(n));
+    if (content.size() > limit) fail(Errc::io, path, "is longer than the ", limit, " bytes accepted");
+  }
+}
+
+void make_folders(const std::string& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) fail(Errc::io, path, "cannot be made: ", error.message());
+  if (!fs::is_directory(path, error)) fail(Errc::io, path, "is not a folder");
+}
+
+void require_writable_folder(const std::string& path) {
+  std::string probe = temporary_name((fs::path(path) / "probe").string());
+  int fd = ::open(probe.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (fd < 0) fail(Errc::io, path, "cannot be written to: ", reason(errno));
+  ::close(fd);
+  ::unlink(probe.c_str());
+}
+
+void rename_path(const std::string& from, const std::string& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0) fail(Errc::io, to, "cannot be written: ", reason(errno));
+  flush_folder(parent_of(to));
+}
+
+}  // namespace g2s

@@ -1,0 +1,46 @@
+// Files and folders: whole-file reads, atomic writes, temporary names.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace g2s {
+
+// A file written under a temporary name in the same folder; commit() puts it in place, anything else removes it. An existing file is
+// replaced only by a complete one. Every failure is Error(io) naming the final path.
+class AtomicFile {
+ public:
+  explicit AtomicFile(const std::string& path);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  void write(const void* data, std::size_t bytes);
+  void write(std::string_view text) { write(text.data(), text.size()); }
+  void commit();  // flushed to the disk, then renamed
+
+ private:
+  void discard() noexcept;
+  std::string path_, temporary_;
+  int fd_ = -1;
+};
+
+void write_file(const std::string& path, std::string_view content);
+
+// The whole file; throws Error(io) naming it if it is absent, a folder, unreadable or longer than `limit` bytes.
+std::string read_file(const std::string& path, std::size_t limit = std::size_t{1} << 30);
+
+// Makes a folder and its parents; throws Error(io) naming it.
+void make_folders(const std::string& path);
+
+// Throws Error(io) unless new entries can be made in the folder, which is tried.
+void require_writable_folder(const std::string& path);
+
+// A name beside `path` that no other process uses: path.PID-N.tmp. A folder under such a name is renamed into place when complete.
+std::string temporary_name(const std::string& path);
+
+// Renames a file or folder and flushes the parent folder; throws Error(io) naming the target.
+void rename_path(const std::string& from, const std::string& to);
+
+}  // namespace g2s

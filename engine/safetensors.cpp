@@ -1,0 +1,264 @@
+#include "engine/safetensors.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "engine/files.h"
+
+static_assert(std::endian::native == std::endian::little, "safetensors holds little-endian numbers");
+
+namespace g2s {
+namespace {
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+
+constexpr std::size_t length_bytes = 8;
+constexpr std::size_t max_header = 100u << 20;  // the format's own limit
+
+struct Mapping {
+  void* data = nullptr;
+  std::size_t bytes = 0;
+  Mapping(void* d, std::size_t n) : data(d), bytes(n) {}
+  Mapping(const Mapping&) = delete;
+  Mapping& operator=(const Mapping&) = delete;
+  ~Mapping() { ::munmap(data, bytes); }
+};
+
+std::shared_ptr<const Mapping> map_file(const std::string& path) {
+  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) fail(Errc::io, path, "cannot be read: ", std::strerror(errno));
+  struct Closer {
+    int fd;
+    ~Closer() { ::close(fd); }
+  } closer{fd};
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) fail(Errc::io, path, "cannot be read: ", std::strerror(errno));
+  if (S_ISDIR(info.st_mode)) fail(Errc::io, path, "cannot be read: it is a folder");
+  if (!S_ISREG(info.st_mode)) fail(Errc::io, path, "cannot be read: it is not a regular file");
+  std::size_t bytes = static_cast<std::size_t>(info.st_size);
+  if (bytes < length_bytes) fail(Errc::format, path, "is not a safetensors file: only ", bytes, " bytes long");
+  void* data = ::mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+  if (data == MAP_FAILED) fail(Errc::io, path, "cannot be read: ", std::strerror(errno));
+  return std::make_shared<const Mapping>(data, bytes);
+}
+
+struct StoredType {
+  const char* name;
+  std::size_t size;
+  DType dtype;      // what get() returns
+  bool readable;
+};
+
+// Types without an equal of ours are widened to one that holds every value (I64 only where its values fit).
+constexpr StoredType stored_types[] = {
+    {"F32", 4, DType::f32, true},  {"F64", 8, DType::f64, true},  {"BF16", 2, DType::bf16, true}, {"F16", 2, DType::f16, true},
+    {"I32", 4, DType::i32, true},  {"U8", 1, DType::u8, true},    {"BOOL", 1, DType::u8, true},   {"I64", 8, DType::i32, true},
+    {"I16", 2, DType::i32, true},  {"U16", 2, DType::i32, true},  {"I8", 1, DType::i32, true},    {"U32", 4, DType::i32, false},
+    {"U64", 8, DType::i32, false}, {"F8_E4M3", 1, DType::f32, false}, {"F8_E5M2", 1, DType::f32, false},
+};
+
+const StoredType* find_type(const std::string& name) {
+  for (const StoredType& t : stored_types)
+    if (name == t.name) return &t;
+  return nullptr;
+}
+
+const char* stored_name(DType dtype) {
+  for (const StoredType& t : stored_types)
+    if (t.dtype == dtype) return t.name;
+  return "?";
+}
+
+[[noreturn]] void bad_tensor(const std::string& path, const std::string& name, const std::string& what) {
+  fail(Errc::format, path, "tensor ", name, ": ", what);
+}
+
+// JSON allows a key twice and the parser keeps the last; here that would hide a tensor.
+json parse_header(const std::string& path, const char* text, std::size_t size) {
+  std::set<std::string> keys;
+  std::string repeated;
+  auto watch = [&](int depth, json::parse_event_t event, json& value) {
+    if (event == json::parse_event_t::key && depth == 1) {
+      std::string key = value.get<std::string>();
+      if (!keys.insert(key).second && repeated.empty()) repeated = key;
+    }
+    return true;
+  };
+  json header = json::parse(text, text + size, watch, false);
+  if (header.is_discarded() || !header.is_object()) fail(Errc::format, path, "is not a safetensors file: its header is not a JSON object");
+  if (!repeated.empty()) bad_tensor(path, repeated, "appears twice");
+  return header;
+}
+
+SafetensorsFile::Entry parse_entry(const std::string& path, const std::string& name, const json& fields, std::size_t data_bytes) {
+  auto require = [&](bool ok, const char* what) {
+    if (!ok) bad_tensor(path, name, what);
+  };
+  require(fields.is_object() && fields.contains("dtype") && fields.contains("shape") && fields.contains("data_offsets"),
+          "lacks dtype, shape or data_offsets");
+  const json &type = fields["dtype"], &dims = fields["shape"], &offsets = fields["data_offsets"];
+  require(type.is_string() && dims.is_array() && offsets.is_array() && offsets.size() == 2, "has a malformed dtype, shape or data_offsets");
+  require(offsets[0].is_number_unsigned() && offsets[1].is_number_unsigned(), "has a malformed data_offsets");
+
+  SafetensorsFile::Entry entry;
+  entry.name = name;
+  entry.stored = type.get<std::string>();
+  const StoredType* stored = find_type(entry.stored);
+  if (!stored) bad_tensor(path, name, str("has the unknown dtype ", entry.stored));
+  entry.dtype = stored->dtype;
+  if (dims.size() > Shape::max_rank) bad_tensor(path, name, str("has ", dims.size(), " dimensions, more than ", Shape::max_rank));
+  std::uint64_t bytes = stored->size;
+  bool overflow = false;
+  for (const json& dim : dims) {
+    require(dim.is_number_unsigned(), "has a malformed shape");
+    std::uint64_t d = dim.get<std::uint64_t>();
+    require(d <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()), "has a shape that overflows");
+    entry.shape.push_back(static_cast<std::int64_t>(d));
+    overflow |= __builtin_mul_overflow(bytes, d, &bytes);
+  }
+  require(!overflow, "has a shape that overflows");
+  std::uint64_t begin = offsets[0].get<std::uint64_t>(), end = offsets[1].get<std::uint64_t>();
+  require(begin <= end, "has data_offsets that run backwards");
+  if (end - begin != bytes) {
+    bad_tensor(path, name, str("has ", end - begin, " bytes, but ", entry.stored, " ", entry.shape, " takes ", bytes));
+  }
+  if (end > data_bytes) {
+    bad_tensor(path, name, str("ends at byte ", end, " of ", data_bytes, " of data: the file is truncated"));
+  }
+  entry.begin = static_cast<std::size_t>(begin);
+  entry.end = static_cast<std::size_t>(end);
+  return entry;
+}
+
+// The format allows neither overlaps nor holes nor bytes after the last tensor.
+void check_layout(const std::string& path, const std::vector<SafetensorsFile::Entry>& entries, std::size_t data_bytes) {
+  std::size_t at = 0;
+  for (const auto& e : entries) {
+    if (e.begin < at) bad_tensor(path, e.name, "overlaps another tensor");
+    if (e.begin > at) bad_tensor(path, e.name, str("is preceded by ", e.begin - at, " bytes that belong to no tensor"));
+    at = e.end;
+  }
+  if (at != data_bytes) fail(Errc::format, path, "has ", data_bytes - at, " bytes after its last tensor");
+}
+
+template <class T>
+Tensor widen_to_i32(const std::string& path, const SafetensorsFile::Entry& e, const char* data) {
+  Tensor out = Tensor::empty(e.shape, DType::i32);
+  std::int32_t* y = out.mutable_data<std::int32_t>();
+  for (std::int64_t i = 0; i < out.numel(); ++i) {
+    T v;
+    std::memcpy(&v, data + static_cast<std::size_t>(i) * sizeof(T), sizeof(T));
+    if (static_cast<std::int64_t>(v) != static_cast<std::int32_t>(v)) bad_tensor(path, e.name, "has values beyond 32 bits");
+    y[i] = static_cast<std::int32_t>(v);
+  }
+  return out;
+}
+
+}  // namespace
+
+SafetensorsFile::SafetensorsFile(const std::string& path) : path_(path) {
+  std::shared_ptr<const Mapping> mapping = map_file(path);
+  const char* file = static_cast<const char*>(mapping->data);
+  std::uint64_t header_bytes;
+  std::memcpy(&header_bytes, file, length_bytes);
+  if (header_bytes > max_header) fail(Errc::format, path, "is not a safetensors file: its header would be ", header_bytes, " bytes long");
+  if (header_bytes > mapping->bytes - length_bytes) {
+    fail(Errc::format, path, "is truncated: the header takes ", header_bytes, " bytes, the file has ", mapping->bytes - length_bytes);
+  }
+  json header = parse_header(path, file + length_bytes, static_cast<std::size_t>(header_bytes));
+  std::size_t data_bytes = mapping->bytes - length_bytes - static_cast<std::size_t>(header_bytes);
+  for (const auto& [name, fields] : header.items()) {
+    if (name != "__metadata__") {
+      entries_.push_back(parse_entry(path, name, fields, data_bytes));
+      continue;
+    }
+    if (!fields.is_object()) fail(Errc::format, path, "has metadata that is not a JSON object");
+    for (const auto& [key, value] : fields.items()) {
+      if (!value.is_string()) fail(Errc::format, path, "has metadata ", key, " that is not a string");
+      metadata_[key] = value.get<std::string>();
+    }
+  }
+  std::stable_sort(entries_.begin(), entries_.end(),
+                   [](const Entry& a, const Entry& b) { return std::pair(a.begin, a.end) < std::pair(b.begin, b.end); });
+  check_layout(path, entries_, data_bytes);
+  for (std::size_t i = 0; i < entries_.size(); ++i) index_[entries_[i].name] = i;
+  data_ = file + length_bytes + header_bytes;
+  mapping_ = mapping;
+}
+
+bool SafetensorsFile::contains(const std::string& name) const { return index_.count(name) > 0; }
+
+const SafetensorsFile::Entry& SafetensorsFile::entry(const std::string& name) const {
+  auto found = index_.find(name);
+  if (found == index_.end()) fail(Errc::format, path_, "tensor ", name, " is missing");
+  return entries_[found->second];
+}
+
+Tensor SafetensorsFile::get(const std::string& name) const {
+  const Entry& e = entry(name);
+  const StoredType& stored = *find_type(e.stored);
+  const char* data = data_ + e.begin;
+  if (!stored.readable) fail(Errc::unsupported, path_, "tensor ", name, " is ", e.stored, ", which cannot be read");
+  if (e.stored == "I64") return widen_to_i32<std::int64_t>(path_, e, data);
+  if (e.stored == "I16") return widen_to_i32<std::int16_t>(path_, e, data);
+  if (e.stored == "U16") return widen_to_i32<std::uint16_t>(path_, e, data);
+  if (e.stored == "I8") return widen_to_i32<std::int8_t>(path_, e, data);
+  std::size_t bytes = e.end - e.begin;
+  if (reinterpret_cast<std::uintptr_t>(data) % stored.size != 0) {
+    Tensor copy = Tensor::empty(e.shape, e.dtype);
+    if (bytes) std::memcpy(copy.mutable_raw(), data, bytes);
+    return copy.set_constant();
+  }
+  // The mapping is read-only: the storage is constant, so that nobody writes to it.
+  auto storage = std::make_shared<Storage>(const_cast<char*>(data), bytes, Device{}, mapping_);
+  storage->constant = true;
+  return Tensor::wrap(std::move(storage), e.shape, e.dtype);
+}
+
+void write_safetensors(const std::string& path, const NamedTensors& tensors, const std::map<std::string, std::string>& metadata) {
+  ordered_json header = ordered_json::object();
+  if (!metadata.empty()) header["__metadata__"] = metadata;
+  std::uint64_t at = 0;
+  std::set<std::string> names;
+  for (const auto& [name, tensor] : tensors) {
+    if (name == "__metadata__" || !names.insert(name).second) {
+      fail(Errc::invalid_argument, path, "tensor ", name, " cannot be written: its name is ", name == "__metadata__" ? "reserved" : "taken");
+    }
+    if (!tensor.defined() || tensor.device().type != DeviceType::cpu) {
+      fail(Errc::invalid_argument, path, "tensor ", name, " cannot be written: it is ", tensor.defined() ? "not on the CPU" : "undefined");
+    }
+    ordered_json dims = ordered_json::array();
+    for (std::int64_t d : tensor.shape()) dims.push_back(d);
+    ordered_json fields = {{"dtype", stored_name(tensor.dtype())}, {"shape", dims}};
+    fields["data_offsets"] = {at, at + tensor.bytes()};
+    header[name] = std::move(fields);
+    at += tensor.bytes();
+  }
+  std::string text;
+  try {
+    text = header.dump();
+  } catch (const ordered_json::exception&) {
+    fail(Errc::invalid_argument, path, "a tensor name or metadata is not valid UTF-8");
+  }
+  text.resize((text.size() + 7) / 8 * 8, ' ');  // the data starts aligned
+  std::uint64_t length = text.size();
+  AtomicFile file(path);
+  file.write(&length, sizeof length);
+  file.write(text);
+  for (const auto& [name, tensor] : tensors) file.write(tensor.raw(), tensor.bytes());
+  file.commit();
+}
+
+}  // namespace g2s
