@@ -11,8 +11,8 @@
 
 #include "engine/autograd.h"
 #include "engine/hashed.h"
+#include "engine/safetensors.h"
 #include "tests/support/check.h"
-#include "tests/support/golden.h"
 
 namespace g2s::test {
 namespace {
@@ -48,7 +48,7 @@ class Runner {
   Runner(const std::string& family, const Case& c, const CaseFunction& fn, CaseReport& report)
       : family_(family), case_(c), fn_(fn), report_(report) {}
 
-  void run_all(const GoldenFile& golden) {
+  void run_all(const SafetensorsFile& golden) {
     Results f32, f64;
     {
       Threads guard(1);
@@ -68,8 +68,7 @@ class Runner {
  private:
   std::string label(const std::string& what) const { return family_ + "/" + case_.name + "/" + what; }
 
-  template <class... Parts>
-  void expect(bool ok, const Parts&... message) {
+  template <class... Parts> void expect(bool ok, const Parts&... message) {
     ++report_.checks;
     if (!ok) report_.failures.push_back(str(message...));
   }
@@ -109,7 +108,7 @@ class Runner {
     }
   }
 
-  void compare_golden(const Results& got, const GoldenFile& golden, const char* which, std::optional<double> tol) {
+  void compare_golden(const Results& got, const SafetensorsFile& golden, const char* which, std::optional<double> tol) {
     for (const auto& [what, value] : got) {
       const std::string key = case_.name + "/" + what;
       if (!golden.contains(key)) {
@@ -126,7 +125,8 @@ class Runner {
       Threads guard(threads);
       Results more = run(dtype);
       for (std::size_t i = 0; i < one.size(); ++i)
-        expect(same_bits(one[i].second, more[i].second), label(one[i].first), ": ", dtype, " bits differ between 1 and ", threads, " threads");
+        expect(same_bits(one[i].second, more[i].second), label(one[i].first), ": ", dtype, " bits differ between 1 and ", threads,
+               " threads");
     }
   }
 
@@ -173,7 +173,8 @@ CaseInput parse_input(const json& j, const std::string& where) {
   input.away = j.value("away", std::vector<double>{});
   input.values = j.value("values", std::vector<double>{});
   if (input.away.empty() != (input.margin == 0)) fail(Errc::format, where, "\"away\" and \"margin\" come together");
-  if (!input.values.empty()) check(static_cast<std::int64_t>(input.values.size()) == input.shape.numel(), where.c_str(), "as many values as elements");
+  if (!input.values.empty())
+    check(static_cast<std::int64_t>(input.values.size()) == input.shape.numel(), where.c_str(), "as many values as elements");
   return input;
 }
 
@@ -182,8 +183,10 @@ Case parse_case(const json& j, const std::string& family) {
   c.source = j;
   c.name = j.at("name").get<std::string>();
   const std::string where = family + "/" + c.name;
-  require_known_keys(j, {"name", "op", "inputs", "attrs", "grad", "second", "gradcheck", "step", "tol_forward", "tol_grad", "tol_f64",
-                         "tol_gradcheck", "reason", "flops", "bytes"}, where);
+  require_known_keys(j,
+                     {"name", "op", "inputs", "attrs", "grad", "second", "gradcheck", "step", "tol_forward", "tol_grad", "tol_f64",
+                      "tol_gradcheck", "reason", "flops", "bytes"},
+                     where);
   c.op = j.at("op").get<std::string>();
   for (const json& input : j.at("inputs")) c.inputs.push_back(parse_input(input, where));
   c.attrs = j.value("attrs", json::object());
@@ -196,11 +199,13 @@ Case parse_case(const json& j, const std::string& family) {
   c.tol_grad = j.value("tol_grad", usual.tol_grad);
   c.tol_f64 = j.value("tol_f64", usual.tol_f64);
   c.tol_gradcheck = j.value("tol_gradcheck", usual.tol_gradcheck);
-  bool looser = c.tol_forward > usual.tol_forward || c.tol_grad > usual.tol_grad || c.tol_f64 > usual.tol_f64 || c.tol_gradcheck > usual.tol_gradcheck;
+  bool looser = c.tol_forward > usual.tol_forward || c.tol_grad > usual.tol_grad || c.tol_f64 > usual.tol_f64 ||
+                c.tol_gradcheck > usual.tol_gradcheck;
   if (looser && j.value("reason", "").empty()) fail(Errc::format, where, "a tolerance looser than usual needs a \"reason\"");
   if ((c.second || c.gradcheck) && c.grad.empty()) fail(Errc::format, where, "\"second\" and \"gradcheck\" need \"grad\"");
   for (int k : c.grad)
-    if (k < 0 || k >= static_cast<int>(c.inputs.size()) || !c.inputs[k].defined) fail(Errc::format, where, "\"grad\" names input ", k, ", which is not there");
+    if (k < 0 || k >= static_cast<int>(c.inputs.size()) || !c.inputs[k].defined)
+      fail(Errc::format, where, "\"grad\" names input ", k, ", which is not there");
   return c;
 }
 
@@ -264,7 +269,7 @@ CaseReport check_cases(const std::string& family, const CaseFunction& fn) {
     report.failures.push_back(path + " is missing" + how_to_make(family));
     return report;
   }
-  const GoldenFile golden(path);
+  const SafetensorsFile golden(path);
   const char* filter = std::getenv("G2S_CASE");
   for (const Case& c : read_cases(family)) {
     if (filter && c.name.find(filter) == std::string::npos) continue;

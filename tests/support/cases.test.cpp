@@ -19,8 +19,7 @@ enum class Defect { none, value, f32_only, last_element, gradient, second, no_se
 
 Defect defect = Defect::none;
 
-template <class T>
-void multiply(const Tensor& a, const Tensor& b, double factor, Tensor& y) {
+template <class T> void multiply(const Tensor& a, const Tensor& b, double factor, Tensor& y) {
   double wrong = factor;
   if (defect == Defect::value || (defect == Defect::f32_only && std::is_same_v<T, float>)) wrong *= 1 + 1e-4;
   if (defect == Defect::threads) wrong *= 1 + 1e-7 * (num_threads() - 1);
@@ -55,7 +54,8 @@ CaseReport with(Defect d) {
 }
 
 bool mentions(const CaseReport& report, const std::string& text) {
-  return std::any_of(report.failures.begin(), report.failures.end(), [&](const std::string& line) { return line.find(text) != std::string::npos; });
+  return std::any_of(report.failures.begin(), report.failures.end(),
+                     [&](const std::string& line) { return line.find(text) != std::string::npos; });
 }
 
 }  // namespace

@@ -45,8 +45,8 @@ double along(const Function& fn, const std::vector<Tensor>& inputs, const std::v
   return difference(fn, plus, minus, dy) / (2 * step);
 }
 
-double check_directions(const Function& fn, const std::vector<Tensor>& inputs, const std::vector<int>& which, const std::vector<Tensor>& gradients,
-                        int count, const GradcheckOptions& options, const std::vector<double>& dy) {
+double check_directions(const Function& fn, const std::vector<Tensor>& inputs, const std::vector<int>& which,
+                        const std::vector<Tensor>& gradients, int count, const GradcheckOptions& options, const std::vector<double>& dy) {
   double error2 = 0, want2 = 0;
   for (int n = 0; n < count; ++n) {
     std::vector<Tensor> direction;
@@ -62,15 +62,17 @@ double check_directions(const Function& fn, const std::vector<Tensor>& inputs, c
   return relative(error2, want2);
 }
 
-double check_elements(const Function& fn, const std::vector<Tensor>& inputs, int index, const Tensor& gradient, const GradcheckOptions& options,
-                      const std::vector<double>& dy) {
+double check_elements(const Function& fn, const std::vector<Tensor>& inputs, int index, const Tensor& gradient,
+                      const GradcheckOptions& options, const std::vector<double>& dy) {
   const Tensor& x = inputs[index];
   const std::int64_t n = x.numel(), checked = std::min(n, options.max_elements);
   const std::uint64_t hash = fnv1a64(options.name + "/element");
   double error2 = 0, want2 = 0;
   std::vector<Tensor> plus = inputs, minus = inputs;
   for (std::int64_t k = 0; k < checked; ++k) {
-    std::int64_t i = checked == n ? k : static_cast<std::int64_t>((hashed_uniform(hash, static_cast<std::uint64_t>(k)) + 1) / 2 * static_cast<double>(n));
+    std::int64_t i =
+        checked == n ? k
+                     : static_cast<std::int64_t>((hashed_uniform(hash, static_cast<std::uint64_t>(k)) + 1) / 2 * static_cast<double>(n));
     plus[index] = x.clone();
     minus[index] = x.clone();
     plus[index].mutable_data<double>()[i] += options.step;

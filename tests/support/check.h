@@ -13,8 +13,8 @@
 
 namespace g2s::test {
 
-// |got - want| / |want| in double (Euclidean norms over all elements). 0 if both are zero; infinity if only `want` is, if the shapes differ or
-// if an element is not finite. So `CHECK(rel_error(a, b) < tolerance)` fails whenever something is wrong.
+// |got - want| / |want| in double (Euclidean norms over all elements). 0 if both are zero; infinity if only `want` is, if the shapes differ
+// or if an element is not finite. So `CHECK(rel_error(a, b) < tolerance)` fails whenever something is wrong.
 double rel_error(const Tensor& got, const Tensor& want);
 double norm(const Tensor& t);
 double dot(const Tensor& a, const Tensor& b);
@@ -37,15 +37,15 @@ class Threads {
 using Function = std::function<Tensor(const std::vector<Tensor>&)>;
 
 struct GradcheckOptions {
-  std::vector<int> inputs = {};    // which to check; empty: all
-  int directions = 0;              // 0: element by element; else that many hashed directions through all inputs at once (for big functions)
+  std::vector<int> inputs = {};  // which to check; empty: all
+  int directions = 0;            // 0: element by element; else that many hashed directions through all inputs at once (for big functions)
   std::int64_t max_elements = 512;  // of an input, element by element: beyond, hashed ones are picked and one direction covers the rest
   double step = 1e-5;
   std::string name = "gradcheck";  // of the hashed cotangent and directions
 };
 
-// Compares grad() of <fn(inputs), hashed cotangent> with central differences of one step size: the norm of the error over the norm, the worst
-// of the inputs. Inputs are f64. Kinks must be further away than the step, by construction of the inputs.
+// Compares grad() of <fn(inputs), hashed cotangent> with central differences of one step size: the norm of the error over the norm, the
+// worst of the inputs. Inputs are f64. Kinks must be further away than the step, by construction of the inputs.
 double gradcheck(const Function& fn, const std::vector<Tensor>& inputs, const GradcheckOptions& options = {});
 
 // A file or folder of the repository.

@@ -1,0 +1,56 @@
+# What to type. The build itself is in CMakeLists.txt and cmake/.
+BUILD ?= build
+JOBS ?= $(shell nproc)
+PRESET ?= cpu
+CTEST = ctest -j $(JOBS) --output-on-failure
+
+.PHONY: help setup build test test-all demo bench clean test-sanitized test-variants
+
+help:
+	@echo "make setup     install the packages that are missing (Debian 12, Ubuntu 22.04 or later)"
+	@echo "make build     build/bin/gan2shape"
+	@echo "make demo      one picture of a head to a mesh, a first look, into out/demo"
+	@echo "make test      the test suite"
+	@echo "make test-all  also the long tests, the sanitizers, older instruction sets and poisoned memory"
+	@echo "make bench     the benchmarks"
+	@echo "make clean     remove the build folders"
+
+setup:
+	@sh tools/setup.sh
+
+$(BUILD)/build.ninja: CMakePresets.json
+	cmake --preset $(PRESET) -B $(BUILD)
+
+build: setup $(BUILD)/build.ninja
+	cmake --build $(BUILD) -j $(JOBS) --target gan2shape
+
+test: setup $(BUILD)/build.ninja
+	cmake --build $(BUILD) -j $(JOBS)
+	@sh tests/run.sh $(BUILD) $(CTEST) --label-exclude long --timeout 900
+
+test-all: test test-variants test-sanitized
+	@sh tests/run.sh $(BUILD) $(CTEST) --label-regex long --timeout 10800
+
+# The same suite with what other machines have, and with every fresh block of memory filled with NaN.
+test-variants: setup $(BUILD)/build.ninja
+	cmake --build $(BUILD) -j $(JOBS)
+	@G2S_ISA=base sh tests/run.sh $(BUILD) $(CTEST) --label-exclude long --timeout 3600
+	@if grep -qw avx2 /proc/cpuinfo; then G2S_ISA=v3 sh tests/run.sh $(BUILD) $(CTEST) --label-exclude long --timeout 3600; \
+	 else echo "this machine has no AVX2: the suite was not run with G2S_ISA=v3"; fi
+	@G2S_POISON=1 sh tests/run.sh $(BUILD) $(CTEST) --label-exclude long --timeout 3600
+
+# AddressSanitizer and UndefinedBehaviorSanitizer.
+test-sanitized: setup
+	cmake --preset asan
+	cmake --build build-asan -j $(JOBS)
+	@sh tests/run.sh build-asan $(CTEST) --label-exclude long --timeout 3600
+
+demo: build
+	@sh tools/demo.sh $(BUILD)
+
+bench: setup $(BUILD)/build.ninja
+	cmake --build $(BUILD) -j $(JOBS) --target g2s_bench
+	$(BUILD)/bin/g2s_bench
+
+clean:
+	rm -rf $(BUILD) build-asan build-tsan build-clang

@@ -1,0 +1,62 @@
+# One ctest entry per test file, so that a failure names its family and long files run side by side. Test cases with [long] in their name
+# become an entry of their own with the label `long`, which `make test` leaves out.
+
+function(g2s_add_test_entry name)
+  add_test(NAME ${name} COMMAND g2s_tests --no-intro=true --no-path-filenames=true ${ARGN} WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
+  set_tests_properties(${name} PROPERTIES
+    # Eight threads on two cores: waiting threads must not spin.
+    ENVIRONMENT "OMP_WAIT_POLICY=passive"
+    # A filter that matches nothing is a mistake, not a success.
+    FAIL_REGULAR_EXPRESSION "test cases: *0 [|]")
+endfunction()
+
+# kernels/conv/conv.test.cpp -> kernels/conv, engine/tensor.test.cpp -> engine/tensor
+function(g2s_test_name out file)
+  string(REGEX REPLACE "\\.test\\.cpp$" "" name ${file})
+  get_filename_component(folder ${name} DIRECTORY)
+  get_filename_component(last ${name} NAME)
+  if(folder MATCHES "/${last}$")
+    set(name ${folder})
+  endif()
+  set(${out} ${name} PARENT_SCOPE)
+endfunction()
+
+function(g2s_register_tests)
+  foreach(path ${ARGN})
+    file(RELATIVE_PATH file ${CMAKE_SOURCE_DIR} ${path})
+    if(NOT file MATCHES "\\.test\\.cpp$")
+      continue()
+    endif()
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${path})
+    g2s_test_name(name ${file})
+    file(STRINGS ${path} cases REGEX "TEST_CASE")
+    set(long_cases ${cases})
+    list(FILTER cases EXCLUDE REGEX "\\[long\\]")
+    list(FILTER long_cases INCLUDE REGEX "\\[long\\]")
+    if(cases)
+      g2s_add_test_entry(${name} --source-file=*/${file} --test-case-exclude=*[long]*)
+    endif()
+    if(long_cases)
+      g2s_add_test_entry(${name}_long --source-file=*/${file} --test-case=*[long]*)
+      set_tests_properties(${name}_long PROPERTIES LABELS long)
+    endif()
+  endforeach()
+endfunction()
+
+# No object that was compiled for one instruction set may offer the linker a symbol that other code could pick up.
+function(g2s_register_symbol_test)
+  find_program(NM_PROGRAM nm)
+  if(NOT NM_PROGRAM OR G2S_SANITIZE)
+    return()
+  endif()
+  set(script ${CMAKE_SOURCE_DIR}/tests/structure/isa_symbols.sh)
+  foreach(variant base v3 v4)
+    if(TARGET g2s_kernels_${variant})
+      add_test(NAME structure/symbols_${variant} COMMAND sh ${script} ${NM_PROGRAM} ${variant} $<TARGET_OBJECTS:g2s_kernels_${variant}>
+               COMMAND_EXPAND_LISTS)
+    endif()
+  endforeach()
+  add_library(g2s_leaky_symbols OBJECT ${CMAKE_SOURCE_DIR}/tests/structure/leaky_symbols.cc)
+  add_test(NAME structure/symbols_finds_a_leak COMMAND sh ${script} ${NM_PROGRAM} v3 $<TARGET_OBJECTS:g2s_leaky_symbols>)
+  set_tests_properties(structure/symbols_finds_a_leak PROPERTIES WILL_FAIL ON)
+endfunction()

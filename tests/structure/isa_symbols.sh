@@ -1,0 +1,19 @@
+#!/bin/sh
+# usage: isa_symbols.sh NM VARIANT OBJECT...
+# Fails when an object exports a weak symbol that does not belong to namespace g2s::kernels::VARIANT: the linker could take this copy, built
+# for a newer instruction set, for the whole program.
+nm=$1 variant=$2
+shift 2
+[ $# -gt 0 ] || { echo "no objects given"; exit 1; }
+bad=0
+for object in "$@"; do
+  "$nm" -C "$object" >/dev/null || exit 1
+  leaks=$("$nm" -C "$object" | grep -E '^[0-9a-f]+ [WVu] ' | grep -v "g2s::kernels::$variant::")
+  if [ -n "$leaks" ]; then
+    echo "$object:"
+    echo "$leaks"
+    bad=1
+  fi
+done
+[ $bad -eq 0 ] && echo "checked $# objects of $variant"
+exit $bad

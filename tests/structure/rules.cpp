@@ -1,0 +1,245 @@
+#include "tests/structure/rules.h"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <regex>
+#include <set>
+#include <sstream>
+
+#include "engine/error.h"
+
+namespace g2s::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int max_file_lines = 620;
+constexpr int max_function_lines = 85;
+
+bool starts_with(const std::string& text, const std::string& start) { return text.rfind(start, 0) == 0; }
+bool ends_with(const std::string& text, const std::string& end) {
+  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+bool is_cpp(const std::string& path) {
+  return ends_with(path, ".cpp") || ends_with(path, ".cc") || ends_with(path, ".h") || ends_with(path, ".cu") || ends_with(path, ".cuh");
+}
+std::string first_folder(const std::string& path) { return path.substr(0, path.find('/')); }
+std::string folder_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  return lines;
+}
+
+// Comments, strings and preprocessor lines blanked out, line breaks kept.
+std::string code_only(const std::string& text) {
+  std::string out = text;
+  auto blank = [&](std::size_t from, std::size_t to) {
+    for (std::size_t i = from; i < to && i < out.size(); ++i)
+      if (out[i] != '\n') out[i] = ' ';
+  };
+  for (std::size_t i = 0; i < text.size();) {
+    std::size_t end = i + 1;
+    if (text.compare(i, 2, "//") == 0) {
+      end = std::min(text.find('\n', i), text.size());
+      blank(i, end);
+    } else if (text.compare(i, 2, "/*") == 0) {
+      end = std::min(text.find("*/", i), text.size() - 2) + 2;
+      blank(i, end);
+    } else if (text.compare(i, 3, "R\"(") == 0) {
+      end = std::min(text.find(")\"", i), text.size() - 2) + 2;
+      blank(i, end);
+    } else if (text[i] == '"' || (text[i] == '\'' && (i == 0 || !std::isalnum(static_cast<unsigned char>(text[i - 1]))))) {
+      while (end < text.size() && text[end] != text[i] && text[end] != '\n') end += text[end] == '\\' ? 2 : 1;
+      blank(i, ++end);
+    } else if (text[i] == '#' && (i == 0 || text[i - 1] == '\n')) {
+      while (end < text.size() && !(text[end] == '\n' && text[end - 1] != '\\')) ++end;
+      blank(i, end);
+    }
+    i = end;
+  }
+  return out;
+}
+
+// What opens a brace at namespace or class level: namespace g2s, struct Node, or a function, or else an initialiser.
+bool is_scope(const std::string& head) {
+  static const std::regex keyword("(^|[^A-Za-z0-9_])(namespace|class|struct|union|enum|extern)([^A-Za-z0-9_]|$)");
+  return std::regex_search(head, keyword) && head.find('(') == std::string::npos;
+}
+bool is_function(const std::string& head) {
+  const std::size_t close = head.find(')');
+  if (close == std::string::npos || head.substr(0, head.find('(')).find('=') != std::string::npos) return false;
+  // B::B() : x_{1} {}: the brace after x_ is not the body.
+  static const std::regex member("[^:]:[^:].*[A-Za-z0-9_>]\\s*$");
+  return !std::regex_search(head.substr(close), member);
+}
+
+// May `from` include the project's header `to`? Gives the reason if not.
+std::string refusal(const std::string& from, const std::string& to) {
+  static const std::map<std::string, int> layers = {{"engine", 0}, {"kernels", 1}, {"models", 2}, {"weights_converter", 2},
+                                                    {"apps", 3},   {"bench", 3},   {"tests", 4}};
+  const bool test = ends_with(from, ".test.cpp") || starts_with(from, "tests/");
+  auto target = layers.find(first_folder(to)), source = layers.find(first_folder(from));
+  if (target == layers.end() || source == layers.end()) return "";
+  const bool pod = ends_with(to, "_args.h");
+  if (starts_with(to, "kernels/") && !starts_with(from, "kernels/") && (pod || ends_with(to, ".cuh")))
+    return "POD arguments belong to their kernels alone";
+  if (pod && folder_of(to) != folder_of(from)) return "POD arguments belong to their own family";
+  if (ends_with(from, "_args.h") && to != "kernels/isa.h") return "an argument header includes only <cstdint> and kernels/isa.h";
+  const bool kernel_file = ends_with(from, ".isa.cpp") || ends_with(from, ".cu") || ends_with(from, ".cuh");
+  if (kernel_file && starts_with(to, "engine/") && to != "engine/parallel.h") return "kernels see POD arguments, never a Tensor";
+  if (kernel_file && starts_with(to, "kernels/") && folder_of(to) != "kernels" && !pod && folder_of(to) != folder_of(from))
+    return "kernels see POD arguments of their own family";
+  if (test) return "";
+  if (starts_with(to, "tests/")) return "only tests may use the tests' helpers";
+  if (target->second > source->second) return "includes point from apps to models to kernels to engine";
+  return "";
+}
+
+bool is_cuda_header(const std::string& name) {
+  static const std::regex pattern("^(cuda|cublas|cudnn|cusolver|cufft|curand|nccl|nvtx|mma\\.h|device_launch|driver_types|vector_types).*");
+  return std::regex_match(name, pattern);
+}
+
+}  // namespace
+
+Findings check_includes(const SourceFile& file) {
+  Findings findings;
+  if (!is_cpp(file.path)) return findings;
+  static const std::regex include("^\\s*#\\s*include\\s*([<\"])([^>\"]+)[>\"].*");
+  int number = 0;
+  for (const std::string& line : lines_of(file.text)) {
+    ++number;
+    std::smatch match;
+    if (!std::regex_match(line, match, include)) continue;
+    const bool quoted = match[1] == "\"";
+    const std::string name = match[2];
+    std::string why;
+    if (quoted) why = refusal(file.path, name);
+    if (why.empty() && ends_with(file.path, ".h") && is_cuda_header(name)) why = "no CUDA header in a public header";
+    if (why.empty() && !quoted && ends_with(file.path, "_args.h") && name != "cstdint")
+      why = "an argument header includes only <cstdint> and kernels/isa.h";
+    if (!why.empty()) findings.push_back(str(file.path, ":", number, ": includes ", name, ": ", why));
+  }
+  return findings;
+}
+
+std::vector<FunctionSpan> functions(const std::string& text) {
+  std::vector<FunctionSpan> found;
+  std::string head;  // the text since the last ; or brace at namespace or class level
+  int line = 1, head_line = 1, parentheses = 0, depth = 0;
+  bool in_function = false;
+  for (char ch : code_only(text)) {
+    if (ch == '\n') ++line;
+    if (depth > 0) {  // inside a body or an initialiser
+      depth += ch == '{' ? 1 : ch == '}' ? -1 : 0;
+      if (depth == 0 && in_function) {
+        found.push_back({head_line, line, head});
+        head.clear();
+      }
+      continue;
+    }
+    parentheses += ch == '(' ? 1 : ch == ')' ? -1 : 0;
+    if (parentheses == 0 && ch == '{') {
+      if (is_scope(head)) {
+        head.clear();
+      } else {
+        depth = 1;
+        in_function = is_function(head);
+      }
+    } else if (parentheses == 0 && (ch == '}' || ch == ';')) {
+      head.clear();
+    } else if (!head.empty() || !std::isspace(static_cast<unsigned char>(ch))) {
+      if (head.empty()) head_line = line;
+      head += ch;
+    }
+  }
+  return found;
+}
+
+Findings check_sizes(const SourceFile& file) {
+  Findings findings;
+  if (!is_cpp(file.path)) return findings;
+  auto count = static_cast<int>(lines_of(file.text).size());
+  if (count > max_file_lines) findings.push_back(str(file.path, ": ", count, " lines"));
+  for (const FunctionSpan& f : functions(file.text)) {
+    int length = f.last_line - f.first_line + 1;
+    if (length > max_function_lines)
+      findings.push_back(str(file.path, ":", f.first_line, ": a function of ", length, " lines: ", f.head.substr(0, 80)));
+  }
+  return findings;
+}
+
+Findings check_words(const SourceFile& file) {
+  // In two halves each, so that this file does not contain them.
+  static const std::array<std::pair<const char*, const char*>, 12> words = {{{"/wo", "rk/"},
+                                                                             {"/ho", "me/"},
+                                                                             {"/ro", "ot/"},
+                                                                             {"/Us", "ers/"},
+                                                                             {"C:\\", "Users"},
+                                                                             {"pypi", ".org"},
+                                                                             {"pythonhosted", ".org"},
+                                                                             {"deb.debian", ".org"},
+                                                                             {"archive.ubuntu", ".com"},
+                                                                             {"download.pytorch", ".org"},
+                                                                             {"registry.npmjs", ".org"},
+                                                                             {"proxy.golang", ".org"}}};
+  Findings findings;
+  int number = 0;
+  for (const std::string& line : lines_of(file.text)) {
+    ++number;
+    for (const auto& [a, b] : words)
+      if (line.find(std::string(a) + b) != std::string::npos) findings.push_back(str(file.path, ":", number, ": names ", a, b));
+  }
+  return findings;
+}
+
+Findings check_families(const std::vector<std::string>& paths) {
+  // Not functions from tensors to a tensor: their tests bring their own golden values.
+  static const std::set<std::string> without_table = {"adam", "random"};
+  const std::set<std::string> all(paths.begin(), paths.end());
+  std::set<std::string> families;
+  for (const std::string& path : paths)
+    if (starts_with(path, "kernels/") && std::count(path.begin(), path.end(), '/') >= 2)
+      families.insert(path.substr(8, path.find('/', 8) - 8));
+  Findings findings;
+  if (families.empty()) findings.push_back("kernels/ has no families");
+  for (const std::string& family : families) {
+    const std::string folder = "kernels/" + family + "/";
+    std::vector<std::string> wanted = {family + ".h", family + ".cpp", family + ".test.cpp"};
+    if (!without_table.count(family)) wanted.insert(wanted.end(), {"cases.json", "oracle.py", "golden.safetensors"});
+    for (const std::string& name : wanted)
+      if (!all.count(folder + name)) findings.push_back(folder + name + " is missing");
+  }
+  return findings;
+}
+
+std::vector<SourceFile> repository_files(const std::string& root) {
+  std::vector<SourceFile> files;
+  auto ignored = [](const fs::path& name) {
+    const std::string text = name.string();
+    return text == ".git" || text == "__pycache__" || text == ".cache" || starts_with(text, "build") || starts_with(text, "out");
+  };
+  for (auto it = fs::recursive_directory_iterator(root); it != fs::recursive_directory_iterator(); ++it) {
+    if (it.depth() == 0 && ignored(it->path().filename())) {
+      it.disable_recursion_pending();
+      continue;
+    }
+    if (it->path().filename() == "__pycache__") it.disable_recursion_pending();
+    if (!it->is_regular_file() || ends_with(it->path().string(), ".pyc")) continue;
+    std::ifstream in(it->path(), std::ios::binary);
+    std::string text(std::istreambuf_iterator<char>(in), {});
+    if (text.find('\0') < 8192) text.clear();  // not a text
+    files.push_back({fs::relative(it->path(), root).generic_string(), text});
+  }
+  std::sort(files.begin(), files.end(), [](const SourceFile& a, const SourceFile& b) { return a.path < b.path; });
+  return files;
+}
+
+}  // namespace g2s::test

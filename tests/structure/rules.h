@@ -1,0 +1,35 @@
+// The rules that keep the repository in shape, as functions of a file's name and text, so that each can be tried on bad samples too.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace g2s::test {
+
+struct SourceFile {
+  std::string path;  // relative to the repository: kernels/conv/conv.cpp
+  std::string text;
+};
+
+using Findings = std::vector<std::string>;  // one line each, naming file and line
+
+// apps -> models -> kernels/<family>/X.h -> engine; who may see POD arguments, tests and CUDA headers.
+Findings check_includes(const SourceFile& file);
+// No C++ file over about 600 lines, no function over about 80.
+Findings check_sizes(const SourceFile& file);
+// No paths of one machine, no hosts of package registries.
+Findings check_words(const SourceFile& file);
+// What every kernels/<family> holds, from the paths of all files.
+Findings check_families(const std::vector<std::string>& paths);
+
+// The functions of a C++ text, by an approximate reading: bodies at namespace or class level that follow a parameter list.
+struct FunctionSpan {
+  int first_line, last_line;
+  std::string head;
+};
+std::vector<FunctionSpan> functions(const std::string& text);
+
+// All text files and all paths of the repository, without build and output folders.
+std::vector<SourceFile> repository_files(const std::string& root);
+
+}  // namespace g2s::test

@@ -1,0 +1,109 @@
+// The shape of the repository: docs/architecture.md says why.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+#include "tests/structure/rules.h"
+#include "tests/support/check.h"
+
+using namespace g2s::test;
+
+namespace {
+
+const std::vector<SourceFile>& repository() {
+  static const std::vector<SourceFile> files = repository_files(source_path(""));
+  return files;
+}
+
+template <class Rule> void apply(Rule&& rule) {
+  REQUIRE(repository().size() > 50);
+  for (const SourceFile& file : repository())
+    for (const std::string& finding : rule(file)) FAIL_CHECK(finding);
+}
+
+std::string repeated(const std::string& line, int times) {
+  std::string text;
+  for (int i = 0; i < times; ++i) text += line;
+  return text;
+}
+
+bool bad_include(const std::string& from, const std::string& what) { return !check_includes({from, "#include " + what + "\n"}).empty(); }
+
+}  // namespace
+
+TEST_CASE("includes point one way") { apply(check_includes); }
+TEST_CASE("files and functions stay short") { apply(check_sizes); }
+TEST_CASE("no file names a machine's paths or package hosts") { apply(check_words); }
+
+TEST_CASE("every operator family has its header, table of cases, golden values and test") {
+  std::vector<std::string> paths;
+  for (const SourceFile& file : repository()) paths.push_back(file.path);
+  std::set<std::string> unwritten;
+  for (const std::string& finding : check_families(paths)) {
+    const std::string folder = finding.substr(0, finding.find('/', 8) + 1);
+    bool written = std::any_of(paths.begin(), paths.end(),
+                               [&](const std::string& p) { return p.rfind(folder, 0) == 0 && p.find(".cpp") != std::string::npos; });
+    if (written) FAIL_CHECK(finding);
+    else unwritten.insert(folder);
+  }
+  for (const std::string& folder : unwritten) skip(folder + " has no code yet");
+}
+
+TEST_CASE("large files are assets") {
+  for (const SourceFile& file : repository()) {
+    auto size = std::filesystem::file_size(source_path(file.path));
+    bool golden = file.path.rfind("kernels/", 0) == 0 && file.path.find("golden.safetensors") != std::string::npos;
+    if (golden) CHECK_MESSAGE(size <= 300 * 1024, file.path, " has ", size, " bytes: smaller shapes do");
+    if (file.path.rfind("assets/", 0) != 0) CHECK_MESSAGE(size <= 1000000, file.path, " has ", size, " bytes");
+  }
+}
+
+TEST_CASE("the include rule finds what it should") {
+  CHECK(bad_include("engine/a.cpp", "\"kernels/conv/conv.h\""));
+  CHECK(bad_include("kernels/conv/conv.cpp", "\"models/gan2shape/method.h\""));
+  CHECK(bad_include("models/a/a.h", "\"apps/cli.h\""));
+  CHECK(bad_include("models/a/a.cpp", "\"kernels/conv/conv_args.h\""));
+  CHECK(bad_include("kernels/pool/pool.cpp", "\"kernels/conv/conv_args.h\""));
+  CHECK(bad_include("kernels/conv/conv.isa.cpp", "\"engine/tensor.h\""));
+  CHECK(bad_include("kernels/conv/conv.cu", "\"engine/tensor.h\""));
+  CHECK(bad_include("kernels/conv/conv_args.h", "\"engine/tensor.h\""));
+  CHECK(bad_include("kernels/conv/conv_args.h", "<vector>"));
+  CHECK(bad_include("models/a/a.cpp", "\"tests/support/check.h\""));
+  CHECK(bad_include("engine/stream.h", "<cuda_runtime.h>"));
+  CHECK(!bad_include("kernels/conv/conv.isa.cpp", "\"engine/parallel.h\""));
+  CHECK(!bad_include("kernels/conv/conv.cpp", "\"kernels/conv/conv_args.h\""));
+  CHECK(!bad_include("models/a/a.cpp", "\"kernels/conv/conv.h\""));
+  CHECK(!bad_include("kernels/conv/conv.test.cpp", "\"tests/support/cases.h\""));
+  CHECK(!bad_include("apps/main.cpp", "\"models/a/a.h\""));
+}
+
+TEST_CASE("the size rule finds what it should") {
+  CHECK(check_sizes({"a.cpp", repeated("int x;\n", 700)}).size() == 1);
+  CHECK(check_sizes({"a.cpp", repeated("int x;\n", 500)}).empty());
+  CHECK(check_sizes({"notes.md", repeated("text\n", 5000)}).empty());
+  const std::string body = repeated("  f(\"{\"); // }\n", 90);
+  CHECK(check_sizes({"a.cpp", "namespace a {\nstruct B {\n  int g(int x = {}) const {\n" + body + "  }\n};\n}\n"}).size() == 1);
+  CHECK(check_sizes({"a.cpp", "namespace a {\nB::B() : x_{1}, y_(2) {\n" + body + "}\n}\n"}).size() == 1);
+  CHECK(check_sizes({"a.cpp", "TEST_CASE(\"long one\") {\n" + body + "}\n"}).size() == 1);
+  CHECK(check_sizes({"a.cpp", "namespace a {\n" + repeated("int f() {\n  return 1;\n}\n", 60) + "}\n"}).empty());
+  CHECK(check_sizes({"a.cpp", "const int table[] = {\n" + repeated("  1,\n", 200) + "};\n"}).empty());
+  auto spans = functions(
+      "// f() {\nint f(int a,\n      int b) {\n  if (a) { return b; }\n  return 2;\n}\n\nclass C {\n  int g() { return '{'; }\n};\n");
+  REQUIRE(spans.size() == 2);
+  CHECK(spans[0].first_line == 2);
+  CHECK(spans[0].last_line == 6);
+  CHECK(spans[1].first_line == 9);
+  CHECK(spans[1].last_line == 9);
+}
+
+TEST_CASE("the other rules find what they should") {
+  CHECK(check_words({"a.md", std::string("see /ho") + "me/me/x\n"}).size() == 1);
+  CHECK(check_words({"a.md", "see docs/architecture.md\n"}).empty());
+  CHECK(check_families({"kernels/conv/conv.h"}).size() == 5);
+  CHECK(check_families({"kernels/isa.h"}).size() == 1);
+  const std::string f = "kernels/conv/";
+  CHECK(check_families({f + "conv.h", f + "conv.cpp", f + "conv.test.cpp", f + "cases.json", f + "oracle.py", f + "golden.safetensors"})
+            .empty());
+}
