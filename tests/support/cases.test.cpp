@@ -23,7 +23,9 @@ template <class T> void multiply(const Tensor& a, const Tensor& b, double factor
   double wrong = factor;
   if (defect == Defect::value || (defect == Defect::f32_only && std::is_same_v<T, float>)) wrong *= 1 + 1e-4;
   if (defect == Defect::threads) wrong *= 1 + 1e-7 * (num_threads() - 1);
-  for (std::int64_t i = 0; i < y.numel(); ++i) y.mutable_data<T>()[i] = static_cast<T>(wrong * a.data<T>()[i] * b.data<T>()[i]);
+  const T *p = a.data<T>(), *q = b.data<T>();
+  T* out = y.mutable_data<T>();
+  for (std::int64_t i = 0, n = y.numel(); i < n; ++i) out[i] = static_cast<T>(wrong * p[i] * q[i]);
   if (defect == Defect::last_element) y.mutable_data<T>()[y.numel() - 1] *= static_cast<T>(1.01);
 }
 

@@ -39,7 +39,7 @@ using Function = std::function<Tensor(const std::vector<Tensor>&)>;
 struct GradcheckOptions {
   std::vector<int> inputs = {};  // which to check; empty: all
   int directions = 0;            // 0: element by element; else that many hashed directions through all inputs at once (for big functions)
-  std::int64_t max_elements = 512;  // of an input, element by element: beyond, hashed ones are picked and one direction covers the rest
+  std::int64_t max_elements = 256;  // of an input, element by element: beyond, hashed ones are picked and one direction covers the rest
   double step = 1e-5;
   std::string name = "gradcheck";  // of the hashed cotangent and directions
 };
