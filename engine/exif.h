@@ -1,0 +1,11 @@
+// The orientation that a camera wrote into a picture.
+#pragma once
+
+#include <string_view>
+
+namespace g2s {
+
+// 1 to 8 from the EXIF data of a JPEG or PNG file's content; 1 where there is none.
+int exif_orientation(std::string_view file);
+
+}  // namespace g2s

@@ -1,0 +1,16 @@
+// SHA-256, to tell whether a checkpoint belongs to the same picture, weights and settings.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "engine/tensor.h"
+
+namespace g2s {
+
+std::string sha256(std::string_view content);         // 64 lower-case hexadecimal digits
+std::string sha256(const Tensor& tensor);             // of dtype, shape and bytes
+std::string sha256_file(const std::string& path);     // of a file's content
+
+}  // namespace g2s

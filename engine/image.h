@@ -1,0 +1,55 @@
+// Pictures: files to pixels and back, upright. Pixels are u8 NHWC tensors of one picture, [1,H,W,C]; nothing here is differentiable.
+#pragma once
+
+#include <string>
+
+#include "engine/tensor.h"
+
+namespace g2s {
+
+// How the file stored the picture, before it was brought to the form below.
+struct ImageInfo {
+  std::int64_t width = 0, height = 0;  // as stored, before the EXIF orientation
+  int channels = 0;                    // 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA
+  int bit_depth = 8;                   // 8 or 16
+  int orientation = 1;                 // EXIF, 1 to 8; 1 is upright
+  bool grey() const { return channels <= 2; }
+  bool has_alpha() const { return channels == 2 || channels == 4; }
+};
+
+struct Image {
+  ImageInfo info;
+  Tensor rgb;    // u8 [1,H,W,3], upright; grey is repeated, 16 bits are rounded to 8
+  Tensor alpha;  // u8 [1,H,W,1]; undefined if the file has none
+  std::int64_t width() const { return rgb.dim(2); }
+  std::int64_t height() const { return rgb.dim(1); }
+};
+
+constexpr std::int64_t max_image_pixels = 100'000'000;
+
+// PNG, JPEG, BMP, GIF (first frame) and PNM. Throws Error(io) or Error(format) naming the file: absent, not a picture, truncated, damaged,
+// or of more than max_image_pixels.
+Image read_image(const std::string& path);
+// One value per pixel, upright, f32 [1,H,W,1] in [0,1]: grey value/255 or value/65535 (colours are weighted as by PIL's "L"), times alpha.
+Tensor read_grey(const std::string& path, ImageInfo* info = nullptr);
+// The size and form alone, without decoding.
+ImageInfo image_info(const std::string& path);
+
+// u8 [H,W,C] or [1,H,W,C] with 1, 3 or 4 channels as 8 bits; i32 with values 0 to 65535 and 1 or 3 channels as 16 bits. The bytes depend on
+// the pixels alone.
+std::string encode_png(const Tensor& pixels);
+void write_png(const std::string& path, const Tensor& pixels);
+
+// Antialiased resize of u8 pixels in fixed point, to the bit as Pillow's Image.resize does it in mode L or RGB.
+enum class ResizeFilter { bilinear, box };
+Tensor resize_pixels(const Tensor& pixels, std::int64_t height, std::int64_t width, ResizeFilter filter = ResizeFilter::bilinear);
+
+// The part from (top, left), which must lie within the picture. Any dtype.
+Tensor crop_pixels(const Tensor& pixels, std::int64_t top, std::int64_t left, std::int64_t height, std::int64_t width);
+Tensor centre_crop_pixels(const Tensor& pixels, std::int64_t side);  // top and left rounded as torchvision's CenterCrop does
+
+// u8 to f32 in [-1,1] (value / 255 * 2 - 1) and back (clamped, rounded).
+Tensor pixels_to_picture(const Tensor& pixels);
+Tensor picture_to_pixels(const Tensor& picture);
+
+}  // namespace g2s

@@ -1,0 +1,84 @@
+#include "engine/progress.h"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <cmath>
+#include <cstdio>
+#include <ostream>
+
+#include "engine/error.h"
+
+namespace g2s {
+namespace {
+
+std::atomic<bool> cancel{false};
+static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler sets it");
+
+constexpr std::chrono::milliseconds terminal_interval(100);
+
+}  // namespace
+
+void request_cancel() noexcept { cancel.store(true, std::memory_order_relaxed); }
+void clear_cancel() noexcept { cancel.store(false, std::memory_order_relaxed); }
+bool cancel_requested() noexcept { return cancel.load(std::memory_order_relaxed); }
+
+void check_cancelled(const std::string& what) {
+  if (cancel_requested()) fail(Errc::cancelled, what, "was interrupted");
+}
+
+std::string format_seconds(double seconds) {
+  if (!(seconds >= 0) || seconds > 1e7) return "?";
+  long s = std::lround(seconds);
+  char text[32];
+  if (s >= 3600) std::snprintf(text, sizeof text, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
+  else std::snprintf(text, sizeof text, "%ld:%02ld", s / 60, s % 60);
+  return text;
+}
+
+std::string format_progress(const ProgressState& state) {
+  std::string text = str(state.stage, "  ", state.step, "/", state.steps);
+  if (state.has_loss) {
+    char loss[32];
+    std::snprintf(loss, sizeof loss, "  loss %.4f", state.loss);
+    text += loss;
+  }
+  text += "  " + format_seconds(state.seconds) + " gone";
+  if (state.seconds_left >= 0) text += ", " + format_seconds(state.seconds_left) + " left";
+  return text;
+}
+
+ProgressPrinter::ProgressPrinter(std::ostream& out, Style style, double interval) : out_(out), style_(style), interval_(interval) {
+  if (style_ == Style::automatic) style_ = ::isatty(STDERR_FILENO) ? Style::terminal : Style::quiet;
+}
+
+ProgressPrinter::~ProgressPrinter() { clear(); }
+
+void ProgressPrinter::update(const ProgressState& state) {
+  if (style_ == Style::quiet) return;
+  auto now = std::chrono::steady_clock::now();
+  bool fresh = state.stage != stage_;
+  bool due = style_ == Style::terminal ? now - last_ >= terminal_interval : now - last_ >= std::chrono::duration<double>(interval_);
+  if (!fresh && !due) return;
+  stage_ = state.stage;
+  last_ = now;
+  std::string line = prefix_ + format_progress(state);
+  if (style_ == Style::terminal) {
+    out_ << '\r' << line << "\x1b[K" << std::flush;  // to the end of the line: what a longer one left
+    shown_ = true;
+  } else {
+    out_ << line << std::endl;
+  }
+}
+
+void ProgressPrinter::clear() {
+  if (shown_) out_ << "\r\x1b[K" << std::flush;
+  shown_ = false;
+}
+
+void ProgressPrinter::note(const std::string& text) {
+  clear();
+  out_ << text << std::endl;
+}
+
+}  // namespace g2s

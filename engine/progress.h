@@ -1,0 +1,56 @@
+// What long work says while it runs, and how it is told to stop. The library reports; only a program prints.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <iosfwd>
+#include <string>
+
+namespace g2s {
+
+// The user asked to stop: set from a signal handler, looked at by long loops between two iterations.
+void request_cancel() noexcept;  // async-signal-safe
+void clear_cancel() noexcept;
+bool cancel_requested() noexcept;
+void check_cancelled(const std::string& what);  // throws Error(cancelled) naming what was stopped
+
+struct ProgressState {
+  std::string stage;  // "stage 1/4, step 2"
+  std::int64_t step = 0, steps = 0;  // done so far, of
+  double loss = 0;
+  bool has_loss = false;
+  double seconds = 0;        // since the beginning of everything
+  double seconds_left = -1;  // of everything; negative: not known yet
+};
+
+// Draws the state of a long run: on a terminal one line that is overwritten, elsewhere nothing or, every `interval` seconds and at each new
+// stage, a line of its own.
+class ProgressPrinter {
+ public:
+  enum class Style { automatic, quiet, lines, terminal };
+  // `automatic`: terminal if file descriptor 2 is one, else quiet.
+  explicit ProgressPrinter(std::ostream& out, Style style = Style::automatic, double interval = 30);
+  ~ProgressPrinter();
+  ProgressPrinter(const ProgressPrinter&) = delete;
+  ProgressPrinter& operator=(const ProgressPrinter&) = delete;
+
+  void set_prefix(const std::string& prefix) { prefix_ = prefix; }  // which picture
+  void update(const ProgressState& state);
+  void clear();                         // removes the line, before something else is printed
+  void note(const std::string& text);   // a line that stays, whatever the style
+
+ private:
+  std::ostream& out_;
+  Style style_;
+  double interval_;
+  std::string prefix_, stage_;
+  std::chrono::steady_clock::time_point last_{};
+  bool shown_ = false;
+};
+
+// 75 -> "1:15", 4000 -> "1:06:40".
+std::string format_seconds(double seconds);
+// "stage 1/1, step 2  120/500  loss 0.4312  3:20 gone, 12:10 left"
+std::string format_progress(const ProgressState& state);
+
+}  // namespace g2s
