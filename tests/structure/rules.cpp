@@ -89,13 +89,12 @@ std::string refusal(const std::string& from, const std::string& to) {
   if (target == layers.end() || source == layers.end()) return "";
   const bool pod = ends_with(to, "_args.h");
   if (starts_with(to, "kernels/") && !starts_with(from, "kernels/") && (pod || ends_with(to, ".cuh")))
-    return "POD arguments belong to their kernels alone";
-  if (pod && folder_of(to) != folder_of(from)) return "POD arguments belong to their own family";
+    return "POD arguments belong to the kernels alone";
   if (ends_with(from, "_args.h") && to != "kernels/isa.h") return "an argument header includes only <cstdint> and kernels/isa.h";
   const bool kernel_file = ends_with(from, ".isa.cpp") || ends_with(from, ".cu") || ends_with(from, ".cuh");
   if (kernel_file && starts_with(to, "engine/") && to != "engine/parallel.h") return "kernels see POD arguments, never a Tensor";
-  if (kernel_file && starts_with(to, "kernels/") && folder_of(to) != "kernels" && !pod && folder_of(to) != folder_of(from))
-    return "kernels see POD arguments of their own family";
+  if (kernel_file && starts_with(to, "kernels/") && folder_of(to) != "kernels" && ends_with(to, ".h") && !pod)
+    return "kernels see POD arguments, never a Tensor";
   if (test) return "";
   if (starts_with(to, "tests/")) return "only tests may use the tests' helpers";
   if (target->second > source->second) return "includes point from apps to models to kernels to engine";
