@@ -233,8 +233,11 @@ std::vector<SourceFile> repository_files(const std::string& root) {
     if (it->path().filename() == "__pycache__") it.disable_recursion_pending();
     if (!it->is_regular_file() || ends_with(it->path().string(), ".pyc")) continue;
     std::ifstream in(it->path(), std::ios::binary);
-    std::string text(std::istreambuf_iterator<char>(in), {});
-    if (text.find('\0') < 8192) text.clear();  // not a text
+    std::string text(8192, ' ');
+    in.read(text.data(), static_cast<std::streamsize>(text.size()));
+    text.resize(static_cast<std::size_t>(in.gcount()));
+    if (text.find('\0') != std::string::npos) text.clear();  // not a text
+    else text.append(std::istreambuf_iterator<char>(in), {});
     files.push_back({fs::relative(it->path(), root).generic_string(), text});
   }
   std::sort(files.begin(), files.end(), [](const SourceFile& a, const SourceFile& b) { return a.path < b.path; });
