@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/isa.h"
+
+namespace g2s::kernels {
+
+// Rows of one picture in a partial sum; it depends on sizes alone.
+static constexpr std::int64_t smooth_rows(std::int64_t row) { return row >= 8192 ? 1 : 8192 / (row < 1 ? 1 : row); }
+static constexpr std::int64_t smooth_blocks(std::int64_t height, std::int64_t row) { return (height + smooth_rows(row) - 1) / smooth_rows(row); }
+
+// The weights are one over the number of second differences of each kind; dxy and dyx are equal, `xy` counts both.
+template <class T>
+struct SmoothArgs {
+  const T* x;             // [batch, height, row], row = width * channels
+  T* loss;                // [1]
+  double* partial;        // [batch, smooth_blocks]
+  std::int64_t batch;
+  std::int64_t height;
+  std::int64_t row;
+  std::int64_t channels;
+  double xx, xy, yy;
+};
+
+template <class T>
+struct SmoothGradArgs {
+  const T* dloss;         // [1]
+  const T* x;             // [batch, height, row]
+  T* dx;                  // like x
+  std::int64_t batch;
+  std::int64_t height;
+  std::int64_t row;
+  std::int64_t channels;
+  double xx, xy, yy;
+};
+
+G2S_ISA_KERNEL(smooth_f32_cpu, SmoothArgs<float>)
+G2S_ISA_KERNEL(smooth_f64_cpu, SmoothArgs<double>)
+G2S_ISA_KERNEL(smooth_grad_f32_cpu, SmoothGradArgs<float>)
+G2S_ISA_KERNEL(smooth_grad_f64_cpu, SmoothGradArgs<double>)
+
+}  // namespace g2s::kernels
