@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/isa.h"
+
+namespace g2s::kernels {
+
+// Sums run over chunks of this many pixels of one picture; it depends on sizes alone.
+static constexpr std::int64_t group_norm_chunk(std::int64_t channels) { return channels >= 256 ? 64 : 16384 / (channels < 1 ? 1 : channels); }
+static constexpr std::int64_t group_norm_chunks(std::int64_t pixels, std::int64_t channels) {
+  return (pixels + group_norm_chunk(channels) - 1) / group_norm_chunk(channels);
+}
+
+// xhat = (x - mean) * rstd over a group, y = leaky(weight * xhat + bias)
+template <class T>
+struct GroupNormArgs {
+  const T* x;             // [batch, pixels, channels]
+  const T* weight;        // [channels]
+  const T* bias;          // [channels]
+  T* y;                   // like x
+  double* stats;          // [batch, groups, 2]: mean and 1 / sqrt(variance + eps)
+  T* partial;             // [batch, group_norm_chunks, 3, channels]: shift, sum and sum of squares of x - shift over a chunk
+  std::int64_t batch;
+  std::int64_t pixels;
+  std::int64_t channels;
+  std::int64_t groups;
+  double eps;
+  T slope;
+};
+
+// With dpre = dy * (weight * xhat + bias > 0 ? 1 : slope):
+// dweight = sum of dpre * xhat, dbias = sum of dpre,
+// dx = rstd * (weight * dpre - mean(weight * dpre) - xhat * mean(weight * dpre * xhat)), means over the group.
+template <class T>
+struct GroupNormGradArgs {
+  const T* dy;            // [batch, pixels, channels]
+  const T* x;             // like dy
+  const T* weight;        // [channels]
+  const T* bias;          // [channels]
+  const double* stats;    // [batch, groups, 2] of the forward pass
+  T* dx;                  // like dy, or null: not wanted
+  T* dweight;             // [channels] or null
+  T* dbias;               // [channels] or null
+  T* partial;             // [batch, group_norm_chunks, 2, channels]: sums of dpre and of dpre * xhat over a chunk
+  double* sums;           // [batch, 2, channels]: the same over a picture
+  std::int64_t batch;
+  std::int64_t pixels;
+  std::int64_t channels;
+  std::int64_t groups;
+  T slope;
+};
+
+G2S_ISA_KERNEL(group_norm_f32_cpu, GroupNormArgs<float>)
+G2S_ISA_KERNEL(group_norm_f64_cpu, GroupNormArgs<double>)
+G2S_ISA_KERNEL(group_norm_grad_f32_cpu, GroupNormGradArgs<float>)
+G2S_ISA_KERNEL(group_norm_grad_f64_cpu, GroupNormGradArgs<double>)
+
+}  // namespace g2s::kernels
