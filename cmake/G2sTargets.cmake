@@ -43,6 +43,8 @@ function(g2s_add_isa variant)
   # O3 for the vectoriser; fused multiply-adds wherever the instruction set has them.
   target_compile_options(g2s_kernels_${variant} PRIVATE -O3 -fno-math-errno -fno-trapping-math -ffp-contract=fast ${ARGN})
   target_compile_definitions(g2s_kernels_${variant} PRIVATE G2S_ISA=${variant})
+  # Random numbers are the same with and without fused multiply-adds.
+  set_source_files_properties(${CMAKE_SOURCE_DIR}/kernels/random/random.isa.cpp PROPERTIES COMPILE_OPTIONS -ffp-contract=off)
   target_sources(g2s_kernels PRIVATE $<TARGET_OBJECTS:g2s_kernels_${variant}>)
 endfunction()
 

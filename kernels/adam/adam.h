@@ -19,13 +19,16 @@ class Adam {
   void step(const std::vector<Tensor>& gradients);
   void set_lr(double lr) { options_.lr = lr; }
   const std::vector<Tensor>& parameters() const { return parameters_; }
-  std::int64_t steps() const { return steps_; }
-  // Moments (first, then second, in the order of the parameters) and step count, for checkpoints.
+  std::int64_t steps() const { return steps_; }  // calls of step()
+  // For checkpoints: moments (first, then second, in the order of the parameters) and how often each parameter was updated, which is the
+  // time of its bias correction.
   std::vector<Tensor>& moments() { return moments_; }
-  void set_steps(std::int64_t steps) { steps_ = steps; }
+  std::vector<std::int64_t>& updates() { return updates_; }
+  void set_steps(std::int64_t steps);  // every parameter updated in each of them
 
  private:
   std::vector<Tensor> parameters_, moments_;
+  std::vector<std::int64_t> updates_;
   AdamOptions options_;
   std::int64_t steps_ = 0;
 };

@@ -15,6 +15,8 @@ Tensor mean(const Tensor& x);
 // Sums x down to `shape`, which broadcasts to x's shape: the adjoint of broadcast_to.
 Tensor sum_to(const Tensor& x, const Shape& shape);
 Tensor broadcast_to(const Tensor& x, const Shape& shape);
+// sum_to(a * b, shape) for a and b of one shape, without the product in memory.
+Tensor dot_to(const Tensor& a, const Tensor& b, const Shape& shape);
 // Largest and smallest element as a scalar. No gradient.
 Tensor max_element(const Tensor& x);
 Tensor min_element(const Tensor& x);

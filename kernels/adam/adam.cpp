@@ -1,0 +1,58 @@
+#include "kernels/adam/adam.h"
+
+#include <cmath>
+
+#include "kernels/adam/adam_args.h"
+
+namespace g2s {
+
+Adam::Adam(std::vector<Tensor> parameters, AdamOptions options)
+    : parameters_(std::move(parameters)), updates_(parameters_.size(), 0), options_(options) {
+  bool valid = options.lr >= 0 && options.eps >= 0 && options.weight_decay >= 0 && options.beta1 >= 0 && options.beta1 < 1 && options.beta2 >= 0 &&
+               options.beta2 < 1;
+  if (!valid)
+    fail(Errc::invalid_argument, "adam", "lr ", options.lr, ", betas ", options.beta1, " and ", options.beta2, ", eps ", options.eps,
+         ", weight decay ", options.weight_decay);
+  for (const Tensor& p : parameters_)
+    if (!is_real(p.dtype()) || p.is_constant()) fail(Errc::invalid_argument, "adam", "cannot update a parameter ", describe(p));
+  for (int i = 0; i < 2; ++i)
+    for (const Tensor& p : parameters_) moments_.push_back(Tensor::zeros(p.shape(), p.dtype(), p.device()));
+}
+
+void Adam::set_steps(std::int64_t steps) {
+  steps_ = steps;
+  updates_.assign(parameters_.size(), steps);
+}
+
+void Adam::step(const std::vector<Tensor>& gradients) {
+  constexpr std::int64_t block = 1 << 14;
+  std::size_t count = parameters_.size();
+  check(gradients.size() == count, "adam", gradients.size(), " gradients for ", count, " parameters");
+  check(moments_.size() == 2 * count && updates_.size() == count, "adam", moments_.size(), " moments for ", count, " parameters");
+  for (std::size_t i = 0; i < count; ++i) {
+    const Tensor &p = parameters_[i], &g = gradients[i];
+    if (!g.defined()) continue;
+    check(g.shape() == p.shape() && g.dtype() == p.dtype() && g.device() == p.device(), "adam", "gradient ", i, " is ", describe(g),
+          " for a parameter ", describe(p));
+    for (const Tensor& m : {moments_[i], moments_[count + i]})
+      check(m.shape() == p.shape() && m.dtype() == p.dtype(), "adam", "moment ", i, " is ", describe(m), " for a parameter ", describe(p));
+    if (p.device().type != DeviceType::cpu) fail(Errc::unsupported, "adam", "this build has no ", p.device(), " kernel");
+  }
+  ++steps_;
+  std::vector<kernels::AdamTensor> tensors;
+  std::vector<kernels::AdamPiece> pieces;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (!gradients[i].defined()) continue;
+    double t = static_cast<double>(++updates_[i]);
+    std::int64_t n = parameters_[i].numel();
+    for (std::int64_t begin = 0; begin < n; begin += block)
+      pieces.push_back({static_cast<std::int64_t>(tensors.size()), begin, std::min(n, begin + block)});
+    tensors.push_back({parameters_[i].dtype() == DType::f64, n, parameters_[i].mutable_raw(), gradients[i].raw(), moments_[i].mutable_raw(),
+                       moments_[count + i].mutable_raw(), options_.lr / (1 - std::pow(options_.beta1, t)),
+                       std::sqrt(1 - std::pow(options_.beta2, t))});
+  }
+  kernels::adam_cpu({tensors.data(), pieces.data(), static_cast<std::int64_t>(pieces.size()), options_.beta1, options_.beta2, options_.eps,
+                     options_.weight_decay});
+}
+
+}  // namespace g2s

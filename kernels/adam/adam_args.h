@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/isa.h"
+
+namespace g2s::kernels {
+
+// One parameter of the update.
+struct AdamTensor {
+  bool f64;  // double, else float
+  std::int64_t n;
+  void* parameter;
+  const void* gradient;
+  void* first;   // moving average of the gradient
+  void* second;  // and of its square
+  double step_size;    // lr / (1 - beta1^t)
+  double root_bias2;   // sqrt(1 - beta2^t)
+};
+
+// A range of one parameter.
+struct AdamPiece {
+  std::int64_t tensor, begin, end;
+};
+
+struct AdamArgs {
+  const AdamTensor* tensors;
+  const AdamPiece* pieces;
+  std::int64_t piece_count;
+  double beta1, beta2, eps, weight_decay;
+};
+
+G2S_ISA_KERNEL(adam_cpu, AdamArgs)
+
+}  // namespace g2s::kernels
