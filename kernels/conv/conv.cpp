@@ -1,0 +1,145 @@
+#include "kernels/conv/conv.h"
+
+#include "engine/autograd.h"
+#include "kernels/conv/conv_args.h"
+#include "kernels/conv/conv_paths.h"
+
+namespace g2s {
+namespace {
+
+using kernels::ConvShape;
+
+constexpr std::int64_t max_taps = 1024;
+
+void require_picture(const char* op, const char* name, const Tensor& t) {
+  check(t.defined() && t.rank() == 4, op, name, " must have rank 4, got ", t.defined() ? describe(t) : "an undefined tensor");
+}
+
+void require_real(const char* op, const char* first_name, const Tensor& first, const char* second_name, const Tensor& second) {
+  check(first.dtype() == second.dtype() && is_real(first.dtype()), op, "needs two tensors of f32 or of f64 (", first_name, " ", describe(first),
+        ", ", second_name, " ", describe(second), ")");
+  check(first.device() == second.device(), op, first_name, " is on ", first.device(), ", ", second_name, " on ", second.device());
+  if (first.device().type != DeviceType::cpu) fail(Errc::unsupported, op, "this build has no ", first.device(), " backend");
+}
+
+void require_options(const char* op, const ConvOptions& o) {
+  if (o.stride < 1 || o.pad < 0 || o.dilation < 1)
+    fail(Errc::invalid_argument, op, "stride ", o.stride, ", pad ", o.pad, ", dilation ", o.dilation, " are not possible");
+}
+
+void require_kernel(const char* op, std::int64_t rows, std::int64_t columns) {
+  if (rows < 1 || columns < 1 || rows * columns > max_taps)
+    fail(Errc::invalid_argument, op, "a kernel of ", rows, "x", columns, " is not possible (1 to ", max_taps, " taps)");
+}
+
+// Output size of a convolution; less than 1 where the kernel does not fit.
+std::int64_t output_size(std::int64_t in, std::int64_t kernel, const ConvOptions& o) {
+  std::int64_t room = in + 2 * o.pad - o.dilation * (kernel - 1) - 1;
+  return room < 0 ? 0 : room / o.stride + 1;
+}
+
+void set_options(ConvShape& s, const ConvOptions& o) {
+  s.stride = o.stride;
+  s.pad = o.pad;
+  s.dilation = o.dilation;
+}
+
+// The three operators on one geometry. Each one's derivatives are the two others.
+Tensor forward(const ConvShape& s, const char* op, const Tensor& x, const Tensor& w);
+Tensor input_grad(const ConvShape& s, const char* op, const Tensor& dy, const Tensor& w);
+Tensor weight_grad(const ConvShape& s, const char* op, const Tensor& x, const Tensor& dy);
+
+Tensor forward(const ConvShape& s, const char* op, const Tensor& x, const Tensor& w) {
+  Tensor y = Tensor::empty({s.batch, s.y_rows, s.y_columns, s.y_channels}, x.dtype(), x.device());
+  if (x.dtype() == DType::f64) kernels::plain_conv_forward({s, x.data<double>(), w.data<double>(), y.mutable_data<double>()});
+  else kernels::conv_forward_cpu(s, x, w, y);
+  return record(y, op, {x, w}, [=](const BackwardArgs& a) {
+    return std::vector<Tensor>{a.needs[0] ? input_grad(s, "conv_transpose2d", a.dy, w) : Tensor{},
+                               a.needs[1] ? weight_grad(s, "conv2d_weight_grad", x, a.dy) : Tensor{}};
+  });
+}
+
+Tensor input_grad(const ConvShape& s, const char* op, const Tensor& dy, const Tensor& w) {
+  Tensor dx = Tensor::empty({s.batch, s.x_rows, s.x_columns, s.x_channels}, dy.dtype(), dy.device());
+  if (dy.dtype() == DType::f64) kernels::plain_conv_input_grad({s, dy.data<double>(), w.data<double>(), dx.mutable_data<double>()});
+  else kernels::conv_input_grad_cpu(s, dy, w, dx);
+  return record(dx, op, {dy, w}, [=](const BackwardArgs& a) {
+    return std::vector<Tensor>{a.needs[0] ? forward(s, "conv2d", a.dy, w) : Tensor{},
+                               a.needs[1] ? weight_grad(s, "conv2d_weight_grad", a.dy, dy) : Tensor{}};
+  });
+}
+
+Tensor weight_grad(const ConvShape& s, const char* op, const Tensor& x, const Tensor& dy) {
+  Tensor dw = Tensor::empty({s.y_channels, s.kernel_rows, s.kernel_columns, s.x_channels}, x.dtype(), x.device());
+  if (x.dtype() == DType::f64) kernels::plain_conv_weight_grad({s, x.data<double>(), dy.data<double>(), dw.mutable_data<double>()});
+  else kernels::conv_weight_grad_cpu(s, x, dy, dw);
+  return record(dw, op, {x, dy}, [=](const BackwardArgs& a) {
+    return std::vector<Tensor>{a.needs[0] ? input_grad(s, "conv_transpose2d", dy, a.dy) : Tensor{},
+                               a.needs[1] ? forward(s, "conv2d", x, a.dy) : Tensor{}};
+  });
+}
+
+}  // namespace
+
+Tensor conv2d(const Tensor& x, const Tensor& w, ConvOptions options) {
+  const char* op = "conv2d";
+  require_picture(op, "x", x);
+  require_picture(op, "w", w);
+  check(x.dim(3) == w.dim(3), op, "x has ", x.dim(3), " channels, weight expects ", w.dim(3), " (x ", describe(x), ", w ", describe(w), ")");
+  require_real(op, "x", x, "w", w);
+  require_options(op, options);
+  require_kernel(op, w.dim(1), w.dim(2));
+  ConvShape s{};
+  s.batch = x.dim(0);
+  s.x_rows = x.dim(1), s.x_columns = x.dim(2), s.x_channels = x.dim(3);
+  s.y_rows = output_size(x.dim(1), w.dim(1), options), s.y_columns = output_size(x.dim(2), w.dim(2), options), s.y_channels = w.dim(0);
+  s.kernel_rows = w.dim(1), s.kernel_columns = w.dim(2);
+  set_options(s, options);
+  check(s.y_rows > 0 && s.y_columns > 0, op, "the kernel does not fit into the picture (x ", describe(x), ", w ", describe(w), ", pad ",
+        options.pad, ", dilation ", options.dilation, ")");
+  return forward(s, op, x, w);
+}
+
+Tensor conv_transpose2d(const Tensor& x, const Tensor& w, ConvOptions options, int output_pad) {
+  const char* op = "conv_transpose2d";
+  require_picture(op, "x", x);
+  require_picture(op, "w", w);
+  check(x.dim(3) == w.dim(0), op, "x has ", x.dim(3), " channels, weight expects ", w.dim(0), " (x ", describe(x), ", w ", describe(w), ")");
+  require_real(op, "x", x, "w", w);
+  require_options(op, options);
+  require_kernel(op, w.dim(1), w.dim(2));
+  if (output_pad < 0) fail(Errc::invalid_argument, op, "output_pad ", output_pad, " is negative");
+  auto size = [&](std::int64_t in, std::int64_t kernel) {
+    return (in - 1) * options.stride - 2 * options.pad + options.dilation * (kernel - 1) + 1 + output_pad;
+  };
+  ConvShape s{};
+  s.batch = x.dim(0);
+  s.x_rows = size(x.dim(1), w.dim(1)), s.x_columns = size(x.dim(2), w.dim(2)), s.x_channels = w.dim(3);
+  s.y_rows = x.dim(1), s.y_columns = x.dim(2), s.y_channels = x.dim(3);
+  s.kernel_rows = w.dim(1), s.kernel_columns = w.dim(2);
+  set_options(s, options);
+  check(s.x_rows > 0 && s.x_columns > 0, op, "the output would be empty (x ", describe(x), ", w ", describe(w), ", pad ", options.pad, ")");
+  return input_grad(s, op, x, w);
+}
+
+Tensor conv2d_weight_grad(const Tensor& x, const Tensor& dy, std::int64_t kh, std::int64_t kw, ConvOptions options) {
+  const char* op = "conv2d_weight_grad";
+  require_picture(op, "x", x);
+  require_picture(op, "dy", dy);
+  check(x.dim(0) == dy.dim(0), op, "x has ", x.dim(0), " pictures, dy ", dy.dim(0), " (x ", describe(x), ", dy ", describe(dy), ")");
+  require_real(op, "x", x, "dy", dy);
+  require_options(op, options);
+  require_kernel(op, kh, kw);
+  const std::int64_t rows = output_size(x.dim(1), kh, options), columns = output_size(x.dim(2), kw, options);
+  check(dy.dim(1) == rows && dy.dim(2) == columns, op, "a ", kh, "x", kw, " convolution of x gives pictures of ", rows, "x", columns, " (x ",
+        describe(x), ", dy ", describe(dy), ")");
+  ConvShape s{};
+  s.batch = x.dim(0);
+  s.x_rows = x.dim(1), s.x_columns = x.dim(2), s.x_channels = x.dim(3);
+  s.y_rows = rows, s.y_columns = columns, s.y_channels = dy.dim(3);
+  s.kernel_rows = kh, s.kernel_columns = kw;
+  set_options(s, options);
+  return weight_grad(s, op, x, dy);
+}
+
+}  // namespace g2s

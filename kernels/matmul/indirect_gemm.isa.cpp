@@ -1,0 +1,178 @@
+// Products whose left rows are found through pointers: convolutions without an im2col copy.
+#include "engine/parallel.h"
+#include "kernels/matmul/gemm_args.h"
+#include "kernels/matmul/micro.h"
+
+namespace g2s::kernels::G2S_ISA {
+namespace {
+
+constexpr std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
+constexpr std::int64_t larger(std::int64_t a, std::int64_t b) { return a > b ? a : b; }
+constexpr std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+constexpr std::int64_t table_size = 8192;     // pointers
+constexpr std::int64_t block_tiles = 16;      // tiles that share a pass over a panel
+constexpr std::int64_t k_block = 1024;        // elements of k whose panel stays in the cache
+constexpr std::int64_t piece_flops = 4 << 20;  // some tens of microseconds
+constexpr std::int64_t few_positions = 64;
+
+// The output pixels in the order in which tiles take them.
+class Pixels {
+ public:
+  explicit Pixels(const IndirectGemmArgs& args) : a_(args) {
+    // In small pictures neighbouring pixels miss different taps; the same pixel of all pictures misses the same, which are then skipped.
+    batch_first_ = a_.taps > 1 && a_.batch > 1 && a_.rows * a_.columns <= few_positions;
+  }
+  std::int64_t count() const { return a_.batch * a_.rows * a_.columns; }
+
+  // Pointers of pixels [begin, begin + count) for every tap, and where their results go.
+  void locate(std::int64_t begin, int count, std::int64_t pitch, const float** table, float** y) const {
+    std::int64_t b[max_tile_rows], row[max_tile_rows], column[max_tile_rows];
+    for (int m = 0; m < count; ++m) {
+      position(begin + m, b[m], row[m], column[m]);
+      y[m] = a_.y + ((b[m] * a_.y_rows + a_.y_first_row + row[m] * a_.y_step) * a_.y_columns + a_.y_first_column + column[m] * a_.y_step) * a_.n;
+      row[m] *= a_.x_step;
+      column[m] *= a_.x_step;
+    }
+    for (std::int64_t t = 0; t < a_.taps; ++t) {
+      bool any = false;
+      for (int m = 0; m < count; ++m) {
+        const std::int64_t r = row[m] + a_.tap_rows[t], c = column[m] + a_.tap_columns[t];
+        const bool inside = r >= 0 && r < a_.x_rows && c >= 0 && c < a_.x_columns;
+        any |= inside;
+        table[t * pitch + m] = inside ? a_.x + ((b[m] * a_.x_rows + r) * a_.x_columns + c) * a_.k : a_.zeros;
+      }
+      if (!any) table[t * pitch] = nullptr;
+    }
+  }
+
+ private:
+  void position(std::int64_t i, std::int64_t& b, std::int64_t& row, std::int64_t& column) const {
+    if (batch_first_) {
+      b = i % a_.batch;
+      i /= a_.batch;
+      row = i / a_.columns;
+    } else {
+      row = i / a_.columns;
+      b = row / a_.rows;
+      row -= b * a_.rows;
+      column = i % a_.columns;
+      return;
+    }
+    column = i % a_.columns;
+  }
+  const IndirectGemmArgs& a_;
+  bool batch_first_;
+};
+
+// How the work is cut: by sizes alone.
+struct Plan {
+  std::int64_t tiles, tile_max, tiles_in_block, blocks;  // blocks of tiles of pixels
+  std::int64_t groups, panels_in_group;                  // groups of panels of columns
+  std::int64_t panel_count;
+};
+
+Plan plan(const IndirectGemmArgs& a, std::int64_t pixels, std::int64_t tile_max, std::int64_t panel_columns) {
+  Plan p{};
+  p.tile_max = tile_max;
+  p.tiles = divide_up(pixels, tile_max);
+  p.tiles_in_block = larger(1, smaller(block_tiles, table_size / (larger(1, a.taps) * tile_max)));
+  p.blocks = divide_up(p.tiles, p.tiles_in_block);
+  p.panel_count = divide_up(a.n, panel_columns);
+  const std::int64_t flops = 2 * p.tiles_in_block * tile_max * larger(1, a.taps) * a.tap_width * a.k * smaller(a.n, panel_columns);
+  p.panels_in_group = smaller(p.panel_count, larger(1, piece_flops / larger(1, flops)));
+  p.groups = divide_up(p.panel_count, p.panels_in_group);
+  return p;
+}
+
+struct Block {
+  const float* table[table_size];
+  float* y[block_tiles][max_tile_rows];
+  int size[block_tiles];
+  std::int64_t count = 0;
+};
+
+void gather(const Pixels& pixels, const Plan& p, std::int64_t taps, std::int64_t block, Block& out) {
+  const std::int64_t first = block * p.tiles_in_block, last = smaller(p.tiles, first + p.tiles_in_block);
+  out.count = last - first;
+  for (std::int64_t i = first; i < last; ++i) {
+    // Tiles of nearly equal size, so that the last one is no sliver.
+    const std::int64_t begin = i * pixels.count() / p.tiles, end = (i + 1) * pixels.count() / p.tiles;
+    out.size[i - first] = static_cast<int>(end - begin);
+    pixels.locate(begin, static_cast<int>(end - begin), p.tile_max, out.table + (i - first) * taps * p.tile_max, out.y[i - first]);
+  }
+}
+
+void multiply_block(const IndirectGemmArgs& a, const Plan& p, const Block& block, const std::int64_t* offsets, std::int64_t panel_index) {
+  const std::int64_t column = panel_index * panel, k = a.k * a.tap_width;
+  const bool packed = a.layout == WeightLayout::panels;
+  const int columns = static_cast<int>(smaller(panel, a.n - column));
+  const std::int64_t taps_at_once = larger(1, k_block / larger(1, k));
+  for (std::int64_t tap = 0; tap == 0 || tap < a.taps; tap += taps_at_once) {
+    for (std::int64_t i = 0; i < block.count; ++i) {
+      float* y[max_tile_rows];
+      for (int m = 0; m < block.size[i]; ++m) y[m] = block.y[i][m] + column;
+      RowTile tile{};
+      tile.a = block.table + (i * a.taps + tap) * p.tile_max;
+      tile.a_pitch = p.tile_max;
+      tile.taps = smaller(taps_at_once, a.taps - tap);
+      tile.k = k;
+      tile.b = packed ? a.w + panel_index * a.taps * k * panel : a.w + column;
+      tile.b_stride = packed ? panel : a.w_stride;
+      tile.b_offsets = offsets + tap;
+      tile.y = y;
+      tile.columns = columns;
+      tile.accumulate = tap > 0;
+      if (packed || columns % lanes == 0) multiply_rows<false>(tile, block.size[i]);
+      else multiply_rows<true>(tile, block.size[i]);
+    }
+  }
+}
+
+void dot_block(const IndirectGemmArgs& a, const Plan& p, const Block& block, std::int64_t column, int columns) {
+  for (std::int64_t i = 0; i < block.count; ++i) {
+    float* y[max_tile_rows];
+    for (int m = 0; m < block.size[i]; ++m) y[m] = block.y[i][m] + column;
+    RowTile tile{};
+    tile.a = block.table + i * a.taps * p.tile_max;
+    tile.a_pitch = p.tile_max;
+    tile.taps = a.taps;
+    tile.k = a.k * a.tap_width;
+    tile.b = a.w + column * a.w_stride;
+    tile.b_stride = a.w_stride;
+    tile.b_offsets = a.tap_offsets;
+    tile.y = y;
+    tile.columns = columns;
+    dot(tile, block.size[i]);
+  }
+}
+
+}  // namespace
+
+void indirect_gemm(const IndirectGemmArgs& a) {
+  const Pixels pixels(a);
+  const bool dots = a.layout == WeightLayout::nk;
+  const std::int64_t width = dots ? smaller(dot_columns, a.n) : panel;
+  const std::int64_t vectors = smaller(tile_vectors, divide_up(a.n, lanes));
+  const Plan p = plan(a, pixels.count(), dots ? dot_rows(static_cast<int>(width)) : tile_rows(static_cast<int>(vectors)), width);
+  const std::int64_t flops = 2 * p.tiles_in_block * p.tile_max * larger(1, a.taps) * a.k * a.tap_width * smaller(a.n, width * p.panels_in_group);
+  const std::int64_t run = larger(1, piece_flops / larger(1, flops));  // blocks per piece
+  std::int64_t offsets[table_size];
+  for (std::int64_t t = 0; t < a.taps; ++t) offsets[t] = a.layout == WeightLayout::panels ? t * a.k * a.tap_width * panel : a.tap_offsets[t];
+  const std::int64_t runs = divide_up(p.blocks, run);
+  parallel_for(runs * p.groups, [&](std::int64_t piece) {
+    const std::int64_t first_panel = piece / runs * p.panels_in_group;
+    const std::int64_t last_panel = smaller(p.panel_count, first_panel + p.panels_in_group);
+    const std::int64_t first_block = piece % runs * run, last_block = smaller(p.blocks, first_block + run);
+    for (std::int64_t b = first_block; b < last_block; ++b) {
+      Block block;
+      gather(pixels, p, a.taps, b, block);
+      for (std::int64_t i = first_panel; i < last_panel; ++i) {
+        if (dots) dot_block(a, p, block, i * width, static_cast<int>(smaller(width, a.n - i * width)));
+        else multiply_block(a, p, block, offsets, i);
+      }
+    }
+  });
+}
+
+}  // namespace g2s::kernels::G2S_ISA

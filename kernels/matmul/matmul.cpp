@@ -1,0 +1,169 @@
+#include "kernels/matmul/matmul.h"
+
+#include "engine/autograd.h"
+#include "kernels/matmul/gemm_args.h"
+#include "kernels/matmul/matmul_args.h"
+#include "kernels/matmul/weight_layout.h"
+
+namespace g2s {
+namespace {
+
+struct Sizes {
+  std::int64_t batch, m, n, k;
+  bool batched_a, batched_b;
+  bool transpose_a, transpose_b;
+};
+
+constexpr std::int64_t tiny_product = 1 << 14;  // m n k below which a batch is not worth packing
+constexpr std::int64_t split_pixels = 4096;     // k of a product with few results from which it is cut into parts
+
+template <class T>
+kernels::PlainMatmulArgs<T> plain_args(const Sizes& s, const Tensor& a, const Tensor& b, Tensor& c) {
+  kernels::PlainMatmulArgs<T> p{};
+  p.a = a.data<T>();
+  p.b = b.data<T>();
+  p.c = c.mutable_data<T>();
+  p.batch = s.batch;
+  p.m = s.m, p.n = s.n, p.k = s.k;
+  p.a_batch_stride = s.batched_a ? s.m * s.k : 0;
+  p.b_batch_stride = s.batched_b ? s.k * s.n : 0;
+  p.a_m_stride = s.transpose_a ? 1 : s.k;
+  p.a_k_stride = s.transpose_a ? s.m : 1;
+  p.b_k_stride = s.transpose_b ? 1 : s.n;
+  p.b_n_stride = s.transpose_b ? s.k : 1;
+  return p;
+}
+
+// c[m, n] = sum_k a[k, m] b[k, n]
+void multiply_transposed_a(const Sizes& s, const float* a, const float* b, float* c) {
+  static constexpr std::int32_t no_shift = 0;
+  kernels::PixelGemmArgs g{};
+  g.f = {a, s.k, 1, s.m, 1, s.m};
+  g.g = {b, s.k, 1, s.n, 1, s.n};
+  g.c = c;
+  g.c_m_stride = s.n;
+  g.c_tap_stride = s.n;
+  g.batch = 1;
+  g.rows = s.k;
+  g.columns = 1;
+  g.taps = 1;
+  g.tap_rows = g.tap_columns = &no_shift;
+  g.splits = kernels::pixel_splits(s.k, s.m, 1, s.n);
+  Tensor partial;
+  if (g.splits > 1) {
+    partial = Tensor::empty({g.splits, s.m, s.n});
+    g.partial = partial.mutable_data<float>();
+  }
+  kernels::pixel_gemm(g);
+}
+
+// c[m, n] = sum_k a[m, k] op(b)[k, n]
+void multiply(const Sizes& s, const float* a, const float* b, const Tensor& owner_of_b, float* c) {
+  static constexpr std::int32_t no_shift = 0;
+  const kernels::WeightView view{b, owner_of_b, s.k, s.n, s.transpose_b ? 1 : s.n, s.transpose_b ? s.k : 1, {0}};
+  const std::int64_t place = b - owner_of_b.data<float>();
+  const kernels::PreparedWeight weight =
+      kernels::prepare_weight(view, s.m, str("matmul ", s.transpose_b, ' ', place));
+  Tensor zeros;
+  kernels::IndirectGemmArgs g{};
+  g.x = a;
+  g.w = weight.data;
+  g.y = c;
+  g.batch = 1;
+  g.x_rows = g.y_rows = g.rows = 1;
+  g.x_columns = g.y_columns = g.columns = s.m;
+  g.k = s.k;
+  g.n = s.n;
+  g.y_step = g.x_step = 1;
+  g.taps = 1;
+  g.tap_rows = g.tap_columns = &no_shift;
+  g.tap_width = 1;
+  g.zeros = kernels::zeros_for(s.k, zeros);
+  g.layout = weight.layout;
+  g.tap_offsets = weight.tap_offsets.data();
+  g.w_stride = weight.stride;
+  kernels::indirect_gemm(g);
+}
+
+void matmul_f32(Sizes s, const Tensor& a, const Tensor& b, Tensor& c) {
+  if (s.batch > 1 && !s.batched_b && !s.transpose_a) {  // one product with all rows
+    s.m *= s.batch;
+    s.batch = 1;
+  }
+  if (s.m * s.n * s.k <= tiny_product) {
+    kernels::plain_matmul_f32(plain_args<float>(s, a, b, c));
+    return;
+  }
+  for (std::int64_t i = 0; i < s.batch; ++i) {
+    const float* left = a.data<float>() + (s.batched_a ? i * s.m * s.k : 0);
+    const float* right = b.data<float>() + (s.batched_b ? i * s.k * s.n : 0);
+    float* to = c.mutable_data<float>() + i * s.m * s.n;
+    if (s.transpose_a && !s.transpose_b) {
+      multiply_transposed_a(s, left, right, to);
+    } else if (s.transpose_a) {
+      Tensor turned = Tensor::empty({s.m, s.k});
+      kernels::transpose_matrix({left, turned.mutable_data<float>(), s.k, s.m});
+      multiply(s, turned.data<float>(), right, b, to);
+    } else {
+      multiply(s, left, right, b, to);
+    }
+  }
+}
+
+// The gradient to an operand that all batches share: the sum over them.
+Tensor sum_batches(const Tensor& g) {
+  const std::int64_t batch = g.dim(0), rows = g.dim(1), columns = g.dim(2);
+  return matmul(Tensor::full({1, batch}, 1, g.dtype(), g.device()), g.reshape({batch, rows * columns})).reshape({rows, columns});
+}
+
+Sizes measure(const char* op, const Tensor& a, const Tensor& b, bool transpose_a, bool transpose_b) {
+  for (const Tensor* t : {&a, &b})
+    check(t->defined() && (t->rank() == 2 || t->rank() == 3), op, "operands must have rank 2 or 3, got ",
+          t->defined() ? describe(*t) : "an undefined tensor");
+  auto both = [&] { return str("(a ", describe(a), transpose_a ? " transposed" : "", ", b ", describe(b), transpose_b ? " transposed)" : ")"); };
+  check(a.dtype() == b.dtype() && is_real(a.dtype()), op, "needs two tensors of f32 or of f64 ", both());
+  check(a.device() == b.device(), op, "a is on ", a.device(), ", b on ", b.device());
+  if (a.device().type != DeviceType::cpu) fail(Errc::unsupported, op, "this build has no ", a.device(), " backend");
+  Sizes s{};
+  s.batched_a = a.rank() == 3;
+  s.batched_b = b.rank() == 3;
+  s.transpose_a = transpose_a;
+  s.transpose_b = transpose_b;
+  s.m = a.dim(transpose_a ? -1 : -2);
+  s.k = a.dim(transpose_a ? -2 : -1);
+  s.n = b.dim(transpose_b ? -2 : -1);
+  const std::int64_t b_k = b.dim(transpose_b ? -1 : -2);
+  check(s.k == b_k, op, "a has ", s.k, " columns, b ", b_k, " rows ", both());
+  if (s.batched_a && s.batched_b) check(a.dim(0) == b.dim(0), op, "a has ", a.dim(0), " batches, b ", b.dim(0), " ", both());
+  s.batch = s.batched_a ? a.dim(0) : s.batched_b ? b.dim(0) : 1;
+  return s;
+}
+
+}  // namespace
+
+Tensor matmul(const Tensor& a, const Tensor& b, bool transpose_a, bool transpose_b) {
+  const Sizes s = measure("matmul", a, b, transpose_a, transpose_b);
+  const bool batched = s.batched_a || s.batched_b;
+  Tensor c = Tensor::empty(batched ? Shape{s.batch, s.m, s.n} : Shape{s.m, s.n}, a.dtype(), a.device());
+  if (a.dtype() == DType::f64) kernels::plain_matmul_f64(plain_args<double>(s, a, b, c));
+  else matmul_f32(s, a, b, c);
+  return record(c, "matmul", {a, b}, [=](const BackwardArgs& args) {
+    std::vector<Tensor> gradients(2);
+    if (args.needs[0]) {
+      Tensor g = transpose_a ? matmul(b, args.dy, transpose_b, true) : matmul(args.dy, b, false, !transpose_b);
+      gradients[0] = g.rank() > a.rank() ? sum_batches(g) : g;
+    }
+    if (args.needs[1]) {
+      if (!s.batched_b && s.batched_a && !transpose_a) {  // the sum over batches is part of one product
+        Tensor rows = a.reshape({s.batch * s.m, s.k}), dy = args.dy.reshape({s.batch * s.m, s.n});
+        gradients[1] = transpose_b ? matmul(dy, rows, true, false) : matmul(rows, dy, true, false);
+      } else {
+        Tensor g = transpose_b ? matmul(args.dy, a, true, transpose_a) : matmul(a, args.dy, !transpose_a, false);
+        gradients[1] = g.rank() > b.rank() ? sum_batches(g) : g;
+      }
+    }
+    return gradients;
+  });
+}
+
+}  // namespace g2s

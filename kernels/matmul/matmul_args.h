@@ -1,0 +1,33 @@
+// Plain arguments of the simple matrix product.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/isa.h"
+
+namespace g2s::kernels {
+
+// c[i, m, n] = sum_k a[i, m, k] b[i, k, n], loop by loop: the f64 path, and f32 where the matrices are tiny.
+template <class T>
+struct PlainMatmulArgs {
+  const T* a;
+  const T* b;
+  T* c;                                 // [batch, m, n]
+  std::int64_t batch, m, n, k;
+  std::int64_t a_batch_stride, b_batch_stride;  // 0: shared by all batches
+  std::int64_t a_m_stride, a_k_stride;          // elements
+  std::int64_t b_k_stride, b_n_stride;
+};
+
+// dst[j, i] = src[i, j]
+struct TransposeArgs {
+  const float* source;  // [rows, columns]
+  float* target;        // [columns, rows]
+  std::int64_t rows, columns;
+};
+
+G2S_ISA_KERNEL(plain_matmul_f32, PlainMatmulArgs<float>)
+G2S_ISA_KERNEL(plain_matmul_f64, PlainMatmulArgs<double>)
+G2S_ISA_KERNEL(transpose_matrix, TransposeArgs)
+
+}  // namespace g2s::kernels

@@ -1,0 +1,123 @@
+// Products that sum over pixels: the gradients to convolution weights, and matrix products with a transposed left side.
+#include "engine/parallel.h"
+#include "kernels/matmul/gemm_args.h"
+#include "kernels/matmul/micro.h"
+
+namespace g2s::kernels::G2S_ISA {
+namespace {
+
+constexpr std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
+constexpr std::int64_t larger(std::int64_t a, std::int64_t b) { return a > b ? a : b; }
+constexpr std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+constexpr std::int64_t chunk_pixels = 512;  // the pixels between two visits to an output tile: their rows stay in the cache
+constexpr std::int64_t piece_flops = 8 << 20;
+
+struct Cut {
+  std::int64_t row_tiles, tiles_in_group, groups;  // of f's elements
+  std::int64_t panels;                             // of g's elements
+  int tile_max;
+};
+
+Cut cut(const PixelGemmArgs& a) {
+  Cut c{};
+  const std::int64_t vectors = smaller(tile_vectors, divide_up(a.g.width, lanes));
+  c.tile_max = tile_rows(static_cast<int>(vectors));
+  c.row_tiles = divide_up(a.f.width, c.tile_max);
+  c.panels = divide_up(a.g.width, panel);
+  const std::int64_t flops = 2 * divide_up(a.batch * a.rows * a.columns, a.splits) * c.tile_max * smaller(a.g.width, panel);
+  c.tiles_in_group = smaller(c.row_tiles, larger(1, piece_flops / larger(1, flops)));
+  // Enough tiles in a group to use each row of g several times, but no more where that leaves few pieces.
+  const std::int64_t wanted = larger(1, c.row_tiles * a.taps * c.panels * a.splits / 48);
+  c.tiles_in_group = larger(c.tiles_in_group, smaller(c.row_tiles, wanted));
+  c.groups = divide_up(c.row_tiles, c.tiles_in_group);
+  return c;
+}
+
+// First and one-past-last index i in [0, count) with 0 <= i * step + shift < size.
+void inside(std::int64_t count, std::int64_t step, std::int64_t shift, std::int64_t size, std::int64_t& first, std::int64_t& last) {
+  first = shift >= 0 ? 0 : divide_up(-shift, step);
+  last = size - shift <= 0 ? 0 : smaller(count, (size - 1 - shift) / step + 1);
+}
+
+const float* at(const PixelFactor& f, std::int64_t b, std::int64_t row, std::int64_t column) {
+  return f.data + ((b * f.rows + row) * f.columns + column) * f.pitch;
+}
+
+// The runs of rows [begin, end) of all pictures for one tap.
+std::int64_t find_runs(const PixelGemmArgs& a, std::int64_t tap, std::int64_t begin, std::int64_t end, Run* runs) {
+  const std::int64_t dr = a.tap_rows[tap], dc = a.tap_columns[tap];
+  const PixelFactor& moved = a.taps_move_f ? a.f : a.g;
+  std::int64_t i0, i1, j0, j1;
+  inside(a.rows, moved.step, dr, moved.rows, i0, i1);
+  inside(a.columns, moved.step, dc, moved.columns, j0, j1);
+  const std::int64_t f_row = a.taps_move_f ? dr : 0, f_column = a.taps_move_f ? dc : 0, g_row = dr - f_row, g_column = dc - f_column;
+  std::int64_t count = 0;
+  if (j1 <= j0) return 0;
+  for (std::int64_t r = begin; r < end; ++r) {
+    const std::int64_t b = r / a.rows, i = r % a.rows;
+    if (i < i0 || i >= i1) continue;
+    const float* f = at(a.f, b, i * a.f.step + f_row, j0 * a.f.step + f_column);
+    const float* g = at(a.g, b, i * a.g.step + g_row, j0 * a.g.step + g_column);
+    if (count > 0) {
+      Run& last = runs[count - 1];
+      if (last.f + last.length * a.f.step * a.f.pitch == f && last.g + last.length * a.g.step * a.g.pitch == g) {
+        last.length += j1 - j0;
+        continue;
+      }
+    }
+    runs[count++] = {f, g, j1 - j0};
+  }
+  return count;
+}
+
+void multiply_group(const PixelGemmArgs& a, const Cut& c, float* target, std::int64_t tap, std::int64_t panel_index, std::int64_t group,
+                    std::int64_t begin, std::int64_t end) {
+  const std::int64_t first = group * c.tiles_in_group, last = smaller(c.row_tiles, first + c.tiles_in_group);
+  const std::int64_t rows_at_once = larger(1, chunk_pixels / a.columns);
+  const int columns = static_cast<int>(smaller(panel, a.g.width - panel_index * panel));
+  for (std::int64_t row = begin; row == begin || row < end; row += rows_at_once) {
+    Run runs[chunk_pixels];
+    PixelTile tile{};
+    tile.runs = runs;
+    tile.run_count = find_runs(a, tap, row, smaller(end, row + rows_at_once), runs);
+    if (tile.run_count == 0 && row > begin) continue;
+    tile.f_step = a.f.step * a.f.pitch;
+    tile.g_step = a.g.step * a.g.pitch;
+    tile.g_at = tile.c_at = panel_index * panel;
+    tile.columns = columns;
+    tile.accumulate = row > begin;
+    for (std::int64_t i = first; i < last; ++i) {
+      const std::int64_t m = i * a.f.width / c.row_tiles, m_end = (i + 1) * a.f.width / c.row_tiles;
+      float* rows[max_tile_rows];
+      for (std::int64_t r = m; r < m_end; ++r) rows[r - m] = target + r * a.c_m_stride + tap * a.c_tap_stride;
+      tile.f_at = m;
+      tile.c = rows;
+      if (columns % lanes == 0) multiply_pixels<false>(tile, static_cast<int>(m_end - m));
+      else multiply_pixels<true>(tile, static_cast<int>(m_end - m));
+    }
+  }
+}
+
+}  // namespace
+
+void pixel_gemm(const PixelGemmArgs& a) {
+  const Cut c = cut(a);
+  const std::int64_t size = a.f.width * a.taps * a.g.width, picture_rows = a.batch * a.rows;
+  parallel_for(a.splits * c.panels * a.taps * c.groups, [&](std::int64_t piece) {
+    const std::int64_t group = piece % c.groups, tap = piece / c.groups % a.taps, p = piece / (c.groups * a.taps) % c.panels;
+    const std::int64_t split = piece / (c.groups * a.taps * c.panels);
+    float* target = a.splits == 1 ? a.c : a.partial + split * size;
+    multiply_group(a, c, target, tap, p, group, picture_rows * split / a.splits, picture_rows * (split + 1) / a.splits);
+  });
+  if (a.splits == 1) return;
+  parallel_blocks(size, 1 << 13, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      float sum = a.partial[i];
+      for (std::int64_t s = 1; s < a.splits; ++s) sum += a.partial[s * size + i];
+      a.c[i] = sum;
+    }
+  });
+}
+
+}  // namespace g2s::kernels::G2S_ISA
