@@ -3,6 +3,7 @@
 
 #include "engine/parallel.h"
 #include "kernels/conv/conv_paths.h"
+#include "kernels/matmul/matmul_args.h"
 #include "kernels/matmul/weight_layout.h"
 
 namespace g2s::kernels {
@@ -63,27 +64,29 @@ std::string key(const char* what, const ConvShape& s, std::int64_t phase) {
   return k;
 }
 
-// A copy of x with a zero border such that every tap of every output position lies inside. Moves the taps accordingly.
-Tensor with_border(const Tensor& x, const IndirectGemmArgs& g, Taps& taps) {
+// A copy of x with a zero border such that every tap of every one of rows x columns positions lies inside. Moves the taps accordingly.
+Tensor with_border(const Tensor& x, std::int64_t positions_down, std::int64_t positions_across, std::int64_t step, Taps& taps) {
+  const std::int64_t x_rows = x.dim(1), x_columns = x.dim(2), channels = x.dim(3);
   const std::int64_t top = -*std::min_element(taps.rows.begin(), taps.rows.end());
   const std::int64_t left = -*std::min_element(taps.columns.begin(), taps.columns.end());
-  const std::int64_t rows = (g.rows - 1) * g.x_step + *std::max_element(taps.rows.begin(), taps.rows.end()) + top + 1;
-  const std::int64_t columns = (g.columns - 1) * g.x_step + *std::max_element(taps.columns.begin(), taps.columns.end()) + left + 1;
-  Tensor out = Tensor::empty({g.batch, rows, columns, g.k});
+  const std::int64_t rows = (positions_down - 1) * step + *std::max_element(taps.rows.begin(), taps.rows.end()) + top + 1;
+  const std::int64_t columns = (positions_across - 1) * step + *std::max_element(taps.columns.begin(), taps.columns.end()) + left + 1;
+  Tensor out = Tensor::empty({x.dim(0), rows, columns, channels});
+  // Source columns [first, last) are copied to column `left` + first on.
+  const std::int64_t first = std::clamp<std::int64_t>(-left, 0, x_columns), last = std::clamp(columns - left, first, x_columns);
   float* to = out.mutable_data<float>();
   const float* from = x.data<float>();
-  parallel_blocks(g.batch * rows, 64, [&](std::int64_t begin, std::int64_t end) {
+  parallel_blocks(x.dim(0) * rows, 64, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t r = i % rows - top;
-      float* row = to + i * columns * g.k;
-      if (r < 0 || r >= g.x_rows) {
-        std::fill_n(row, columns * g.k, 0.f);
+      float* row = to + i * columns * channels;
+      if (r < 0 || r >= x_rows || first == last) {
+        std::fill_n(row, columns * channels, 0.f);
         continue;
       }
-      const std::int64_t first = std::max<std::int64_t>(0, left), last = std::max(first, std::min(columns, g.x_columns + left));
-      std::fill_n(row, first * g.k, 0.f);
-      std::copy_n(from + ((i / rows * g.x_rows + r) * g.x_columns + first - left) * g.k, (last - first) * g.k, row + first * g.k);
-      std::fill_n(row + last * g.k, (columns - last) * g.k, 0.f);
+      std::fill_n(row, (left + first) * channels, 0.f);
+      std::copy_n(from + ((i / rows * x_rows + r) * x_columns + first) * channels, (last - first) * channels, row + (left + first) * channels);
+      std::fill_n(row + (left + last) * channels, (columns - left - last) * channels, 0.f);
     }
   });
   for (auto& r : taps.rows) r += static_cast<std::int32_t>(top);
@@ -96,6 +99,17 @@ bool mergeable(const Taps& taps) {
   for (std::int64_t v = 1; v < taps.column_count; ++v)
     if (taps.columns[static_cast<std::size_t>(v)] != taps.columns[static_cast<std::size_t>(v - 1)] + 1) return false;
   return taps.column_count > 1;
+}
+
+// Keeps the first tap of each row.
+void merge(Taps& taps) {
+  const std::size_t rows = static_cast<std::size_t>(taps.row_count), columns = static_cast<std::size_t>(taps.column_count);
+  for (std::size_t u = 0; u < rows; ++u) {
+    taps.rows[u] = taps.rows[u * columns];
+    taps.columns[u] = taps.columns[u * columns];
+  }
+  taps.rows.resize(rows);
+  taps.columns.resize(rows);
 }
 
 // Fills in the weight and, where it pays, merges the taps of a row; then runs.
@@ -112,14 +126,12 @@ void run(IndirectGemmArgs g, const Tensor& x, const WeightView& view, Taps taps,
   g.tap_width = 1;
   g.zeros = zeros_for(view.k, zeros);
   if (g.layout == WeightLayout::panels && view.k <= few_channels && mergeable(taps)) {
-    border = with_border(x, g, taps);
+    border = with_border(x, g.rows, g.columns, g.x_step, taps);
     g.x = border.data<float>();
     g.x_rows = border.dim(1);
     g.x_columns = border.dim(2);
     g.tap_width = taps.column_count;
-    for (std::int64_t u = 0; u < taps.row_count; ++u) taps.rows[static_cast<std::size_t>(u)] = taps.rows[static_cast<std::size_t>(u * taps.column_count)];
-    taps.rows.resize(static_cast<std::size_t>(taps.row_count));
-    taps.columns.assign(static_cast<std::size_t>(taps.row_count), taps.columns[0]);
+    merge(taps);
   }
   g.taps = static_cast<std::int64_t>(taps.rows.size());
   g.tap_rows = taps.rows.data();
@@ -169,19 +181,44 @@ void conv_input_grad_cpu(const ConvShape& s, const Tensor& dy, const Tensor& w, 
 
 void conv_weight_grad_cpu(const ConvShape& s, const Tensor& x, const Tensor& dy, Tensor& dw) {
   Taps taps = combine(forward_axis(s.kernel_rows, s.dilation, s.pad), forward_axis(s.kernel_columns, s.dilation, s.pad), s.kernel_columns, 1);
+  const std::int64_t all_taps = s.kernel_rows * s.kernel_columns;
+  // Vectors run along the channels of one factor: of dy where x has few.
+  const bool swap = s.x_channels <= few_channels && s.y_channels > s.x_channels;
+  const bool merged = swap && mergeable(taps);
+  Tensor border, turned, partial;
   PixelGemmArgs g{};
   g.batch = s.batch;
   g.rows = s.y_rows, g.columns = s.y_columns;
+  PixelFactor of_x{x.data<float>(), s.x_rows, s.x_columns, s.x_channels, s.stride, s.x_channels};
+  const PixelFactor of_dy{dy.data<float>(), s.y_rows, s.y_columns, s.y_channels, 1, s.y_channels};
+  if (merged) {
+    border = with_border(x, s.y_rows, s.y_columns, s.stride, taps);
+    of_x = {border.data<float>(), border.dim(1), border.dim(2), s.x_channels, s.stride, s.x_channels * s.kernel_columns};
+    merge(taps);
+  }
   g.taps = static_cast<std::int64_t>(taps.rows.size());
   g.tap_rows = taps.rows.data();
   g.tap_columns = taps.columns.data();
-  g.f = {dy.data<float>(), s.y_rows, s.y_columns, s.y_channels, 1, s.y_channels};
-  g.g = {x.data<float>(), s.x_rows, s.x_columns, s.x_channels, s.stride, s.x_channels};
-  g.c = dw.mutable_data<float>();
-  g.c_tap_stride = s.x_channels;
-  g.c_m_stride = g.taps * s.x_channels;
-  g.splits = 1;
+  g.taps_move_f = swap;
+  g.f = swap ? of_x : of_dy;
+  g.g = swap ? of_dy : of_x;
+  if (swap) {
+    turned = Tensor::empty({all_taps * s.x_channels, s.y_channels});
+    g.c = turned.mutable_data<float>();
+    g.c_m_stride = s.y_channels;
+    g.c_tap_stride = of_x.width * s.y_channels;
+  } else {
+    g.c = dw.mutable_data<float>();
+    g.c_m_stride = all_taps * s.x_channels;
+    g.c_tap_stride = s.x_channels;
+  }
+  g.splits = pixel_splits(s.batch * s.y_rows * s.y_columns, g.f.width, g.taps, g.g.width);
+  if (g.splits > 1) {
+    partial = Tensor::empty({g.splits, dw.numel()});
+    g.partial = partial.mutable_data<float>();
+  }
   pixel_gemm(g);
+  if (swap) transpose_matrix({turned.data<float>(), dw.mutable_data<float>(), all_taps * s.x_channels, s.y_channels});
 }
 
 }  // namespace g2s::kernels

@@ -73,6 +73,13 @@ struct PixelGemmArgs {
   float* partial;                   // [splits, size of c] unless splits is 1
 };
 
+// PixelGemmArgs::splits for a result of m * taps * n elements: more than one where it has too few to keep several threads busy.
+constexpr std::int64_t pixel_splits(std::int64_t pixels, std::int64_t m, std::int64_t taps, std::int64_t n) {
+  const std::int64_t pieces = (m + 5) / 6 * taps * ((n + 63) / 64), most = pixels / 2048;
+  const std::int64_t splits = (16 + pieces - 1) / pieces;
+  return splits < most ? splits : most > 1 ? most : 1;
+}
+
 G2S_ISA_KERNEL(pack_panels, PackArgs)
 G2S_ISA_KERNEL(indirect_gemm, IndirectGemmArgs)
 G2S_ISA_KERNEL(pixel_gemm, PixelGemmArgs)

@@ -15,7 +15,6 @@ struct Sizes {
 };
 
 constexpr std::int64_t tiny_product = 1 << 14;  // m n k below which a batch is not worth packing
-constexpr std::int64_t split_pixels = 4096;     // k of a product with few results from which it is cut into parts
 
 template <class T>
 kernels::PlainMatmulArgs<T> plain_args(const Sizes& s, const Tensor& a, const Tensor& b, Tensor& c) {

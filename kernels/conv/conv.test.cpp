@@ -1,0 +1,85 @@
+#include "kernels/conv/conv.h"
+
+#include <doctest/doctest.h>
+
+#include "engine/autograd.h"
+#include "tests/support/cases.h"
+#include "tests/support/check.h"
+
+using namespace g2s;
+using namespace g2s::test;
+
+namespace {
+
+ConvOptions options_of(const Case& c) {
+  return {static_cast<int>(c.integer("stride", 1)), static_cast<int>(c.integer("pad", 0)), static_cast<int>(c.integer("dilation", 1))};
+}
+
+Tensor run(const Case& c, const std::vector<Tensor>& in) {
+  if (c.op == "conv2d") return conv2d(in[0], in[1], options_of(c));
+  if (c.op == "conv_transpose2d") return conv_transpose2d(in[0], in[1], options_of(c), static_cast<int>(c.integer("output_pad", 0)));
+  std::vector<std::int64_t> kernel = c.integers("kernel");
+  return conv2d_weight_grad(in[0], in[1], kernel.at(0), kernel.at(1), options_of(c));
+}
+
+}  // namespace
+
+TEST_CASE("conv: the table of cases") { run_cases("conv", run); }
+
+TEST_CASE("conv: the transposed convolution and the weight gradient are adjoints") {
+  for (ConvOptions o : {ConvOptions{1, 1, 1}, ConvOptions{2, 1, 1}, ConvOptions{3, 0, 2}}) {
+    Tensor x = hashed_input("x", {2, 13, 13, 6}, DType::f64), w = hashed_input("w", {5, 3, 3, 6}, DType::f64);
+    Tensor y = conv2d(x, w, o), dy = hashed_input("dy", y.shape(), DType::f64);
+    int rest = static_cast<int>((13 + 2 * o.pad - o.dilation * 2 - 1) % o.stride);
+    Tensor dx = conv_transpose2d(dy, w, o, rest);
+    REQUIRE(dx.shape() == x.shape());
+    CHECK(dot(y, dy) == doctest::Approx(dot(x, dx)).epsilon(1e-12));
+    CHECK(dot(y, dy) == doctest::Approx(dot(w, conv2d_weight_grad(x, dy, 3, 3, o))).epsilon(1e-12));
+  }
+}
+
+TEST_CASE("conv: a constant weight gives the same bits as any other") {
+  struct Shapes {
+    Shape x, w;
+    ConvOptions options;
+  };
+  for (const Shapes& s : {Shapes{{2, 17, 13, 20}, {70, 3, 3, 20}, {1, 1, 1}}, Shapes{{1, 16, 16, 32}, {24, 4, 4, 32}, {2, 1, 1}},
+                          Shapes{{2, 24, 24, 64}, {64, 3, 3, 64}, {1, 1, 1}}, Shapes{{2, 16, 16, 3}, {3, 1, 1, 3}, {1, 0, 1}},
+                          Shapes{{2, 16, 16, 40}, {3, 5, 5, 40}, {1, 2, 1}}, Shapes{{1, 4, 4, 64}, {64, 3, 3, 64}, {1, 1, 1}}}) {
+    Tensor x = hashed_input("x", s.x), w = hashed_input("w", s.w), kept = w.clone().set_constant();
+    x.set_requires_grad();
+    Tensor y = conv2d(x, w, s.options), dy = hashed_input("dy", y.shape());
+    Tensor dx = grad({y}, {x}, {dy})[0];
+    for (int i = 0; i < 2; ++i) {
+      Tensor again = conv2d(x, kept, s.options);
+      CHECK(same_bits(again, y));
+      CHECK(same_bits(grad({again}, {x}, {dy})[0], dx));
+    }
+  }
+}
+
+TEST_CASE("conv: gradients that are not needed are not made") {
+  Tensor x = hashed_input("x", {1, 8, 8, 4}), w = hashed_input("w", {4, 3, 3, 4});
+  x.set_requires_grad();
+  Tensor y = conv2d(x, w, {1, 1, 1});
+  std::vector<Tensor> inputs = y.node()->derivative.fn({y, Tensor{}, {true, false}});
+  CHECK(inputs[0].defined());
+  CHECK_FALSE(inputs[1].defined());
+}
+
+TEST_CASE("conv: errors name the operator and the shapes") {
+  Tensor x = Tensor::zeros({1, 64, 64, 3});
+  CHECK_THROWS_WITH_AS(conv2d(x, Tensor::zeros({16, 3, 3, 8})),
+                       "conv2d: x has 3 channels, weight expects 8 (x f32 [1,64,64,3], w f32 [16,3,3,8])", Error);
+  CHECK_THROWS_WITH_AS(conv_transpose2d(x, Tensor::zeros({16, 3, 3, 8})),
+                       "conv_transpose2d: x has 3 channels, weight expects 16 (x f32 [1,64,64,3], w f32 [16,3,3,8])", Error);
+  CHECK_THROWS_WITH_AS(conv2d_weight_grad(x, Tensor::zeros({1, 64, 64, 5}), 3, 3),
+                       "conv2d_weight_grad: a 3x3 convolution of x gives pictures of 62x62 (x f32 [1,64,64,3], dy f32 [1,64,64,5])", Error);
+  CHECK_THROWS_AS(conv2d(x, Tensor::zeros({16, 3, 3, 3}, DType::f64)), Error);
+  CHECK_THROWS_AS(conv2d(x, Tensor::zeros({16, 65, 65, 3})), Error);
+  CHECK_THROWS_AS(conv2d(x, Tensor::zeros({16, 3, 3, 3}), {0, 0, 1}), Error);
+  CHECK_THROWS_AS(conv2d(x, Tensor::zeros({16, 3, 3, 3}), {1, -1, 1}), Error);
+  CHECK_THROWS_AS(conv2d(Tensor::zeros({64, 64, 3}), Tensor::zeros({16, 3, 3, 3})), Error);
+  CHECK_THROWS_AS(conv2d(Tensor::zeros({1, 4, 4, 3}), Tensor::zeros({16, 5, 3, 3})), Error);
+  CHECK_THROWS_AS(conv_transpose2d(Tensor::zeros({1, 1, 1, 4}), Tensor::zeros({4, 1, 1, 4}), {1, 1, 1}), Error);
+}

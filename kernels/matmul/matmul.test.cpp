@@ -1,0 +1,34 @@
+#include "kernels/matmul/matmul.h"
+
+#include <doctest/doctest.h>
+
+#include "tests/support/cases.h"
+#include "tests/support/check.h"
+
+using namespace g2s;
+using namespace g2s::test;
+
+TEST_CASE("matmul: the table of cases") {
+  run_cases("matmul", [](const Case& c, const std::vector<Tensor>& in) {
+    return matmul(in[0], in[1], c.boolean("transpose_a", false), c.boolean("transpose_b", false));
+  });
+}
+
+TEST_CASE("matmul: a constant right side gives the same bits as any other") {
+  Tensor a = hashed_input("a", {40, 70}), b = hashed_input("b", {70, 90}), kept = b.clone().set_constant();
+  Tensor want = matmul(a, b), transposed = matmul(a, b.reshape({90, 70}), false, true);
+  for (int i = 0; i < 2; ++i) {
+    CHECK(same_bits(matmul(a, kept), want));
+    CHECK(same_bits(matmul(a, kept.reshape({90, 70}), false, true), transposed));
+  }
+}
+
+TEST_CASE("matmul: errors name the operands") {
+  Tensor a = Tensor::zeros({3, 4}), b = Tensor::zeros({5, 6});
+  CHECK_THROWS_WITH_AS(matmul(a, b), "matmul: a has 4 columns, b 5 rows (a f32 [3,4], b f32 [5,6])", Error);
+  CHECK_THROWS_WITH_AS(matmul(a, b, true, false), "matmul: a has 3 columns, b 5 rows (a f32 [3,4] transposed, b f32 [5,6])", Error);
+  CHECK_THROWS_AS(matmul(Tensor::zeros({4}), b), Error);
+  CHECK_THROWS_AS(matmul(Tensor::zeros({2, 3, 5}), Tensor::zeros({3, 5, 6})), Error);
+  CHECK_THROWS_AS(matmul(Tensor::zeros({3, 5}, DType::f64), b), Error);
+  CHECK_THROWS_AS(matmul(Tensor::zeros({3, 5}, DType::i32), Tensor::zeros({5, 6}, DType::i32)), Error);
+}
