@@ -1,0 +1,93 @@
+// Arguments of the geometry kernels. T is float or double. Points are [batch,height,width,3].
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/isa.h"
+
+namespace g2s::kernels {
+
+template <class T>
+struct UnprojectArgs {
+  std::int64_t batch, height, width;
+  T inv_focal, cx, cy;  // 1/pixels, pixels, pixels
+  const T* depth;       // [batch,height,width]: input of the forward kernel
+  T* points;            // output of the forward kernel
+  const T* dpoints;     // input of the backward kernel
+  T* ddepth;            // output of the backward kernel
+};
+
+template <class T>
+struct RotationArgs {
+  std::int64_t batch;
+  const T* angles;  // [batch,3], radians about x, y, z
+  T* matrices;      // [batch,3,3]: output of the forward kernel
+  const T* dmatrices;
+  T* dangles;       // [batch,3]: output of the backward kernel
+};
+
+template <class T>
+struct RigidArgs {
+  std::int64_t batch;         // of the pose
+  std::int64_t points_batch;  // batch, or 1: the points are shared
+  std::int64_t count;         // points per picture
+  T center;                   // z of the centre of rotation
+  bool inverse;
+  const T* points;       // [points_batch,count,3]
+  const T* rotation;     // [batch,3,3]
+  const T* translation;  // [batch,3]
+  T* out;                // [batch,count,3]: output of the forward kernel
+  const T* dout;
+  T* dpoints;            // [points_batch,count,3], or null: not wanted
+  double* partial;       // [batch,blocks,12]: gradients of rotation (9) and translation (3) per block of rigid_block points, or null
+};
+
+// Points per partial sum of the pose's gradient.
+constexpr std::int64_t rigid_block = 2048;
+inline constexpr std::int64_t rigid_blocks(std::int64_t count) { return (count + rigid_block - 1) / rigid_block; }
+
+template <class T>
+struct ProjectArgs {
+  std::int64_t count;             // points in all
+  T scale_x, offset_x;            // grid x = X/Z * scale_x + offset_x
+  T scale_y, offset_y;
+  const T* points;  // [count,3]
+  T* grid;          // [count,2]: output of the forward kernel
+  const T* dgrid;
+  T* dpoints;       // output of the backward kernel
+};
+
+template <class T>
+struct NormalsArgs {
+  std::int64_t batch, height, width;
+  T inv_focal, cx, cy;
+  T epsilon;        // added to the length of the cross product
+  const T* depth;   // [batch,height,width]
+  T* normals;       // [batch,height,width,3]: output of the forward kernel
+  const T* dnormals;
+  T* tangents;      // scratch of the backward kernel, 6 planes of [batch,height,width]: gradients of the two central differences
+  T* ddepth;        // output of the backward kernel
+};
+
+G2S_ISA_KERNEL(unproject_kernel, UnprojectArgs<float>)
+G2S_ISA_KERNEL(unproject_kernel, UnprojectArgs<double>)
+G2S_ISA_KERNEL(unproject_backward_kernel, UnprojectArgs<float>)
+G2S_ISA_KERNEL(unproject_backward_kernel, UnprojectArgs<double>)
+G2S_ISA_KERNEL(rotation_kernel, RotationArgs<float>)
+G2S_ISA_KERNEL(rotation_kernel, RotationArgs<double>)
+G2S_ISA_KERNEL(rotation_backward_kernel, RotationArgs<float>)
+G2S_ISA_KERNEL(rotation_backward_kernel, RotationArgs<double>)
+G2S_ISA_KERNEL(rigid_kernel, RigidArgs<float>)
+G2S_ISA_KERNEL(rigid_kernel, RigidArgs<double>)
+G2S_ISA_KERNEL(rigid_backward_kernel, RigidArgs<float>)
+G2S_ISA_KERNEL(rigid_backward_kernel, RigidArgs<double>)
+G2S_ISA_KERNEL(project_kernel, ProjectArgs<float>)
+G2S_ISA_KERNEL(project_kernel, ProjectArgs<double>)
+G2S_ISA_KERNEL(project_backward_kernel, ProjectArgs<float>)
+G2S_ISA_KERNEL(project_backward_kernel, ProjectArgs<double>)
+G2S_ISA_KERNEL(normals_kernel, NormalsArgs<float>)
+G2S_ISA_KERNEL(normals_kernel, NormalsArgs<double>)
+G2S_ISA_KERNEL(normals_backward_kernel, NormalsArgs<float>)
+G2S_ISA_KERNEL(normals_backward_kernel, NormalsArgs<double>)
+
+}  // namespace g2s::kernels

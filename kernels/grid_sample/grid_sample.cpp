@@ -1,0 +1,77 @@
+#include "kernels/grid_sample/grid_sample.h"
+
+#include <vector>
+
+#include "engine/autograd.h"
+#include "kernels/grid_sample/grid_sample_args.h"
+
+namespace g2s {
+namespace {
+
+// Runs launch(T{}) for the element type of x, on the CPU.
+template <class Launch>
+void dispatch(const Tensor& x, Launch&& launch) {
+  if (x.device().type != DeviceType::cpu) fail(Errc::unsupported, "grid_sample", "has no kernel for ", x.device());
+  if (x.dtype() == DType::f32) launch(float{});
+  else launch(double{});
+}
+
+template <class T>
+kernels::GridSampleArgs<T> args_of(const Tensor& x, const Tensor& grid, Sampling mode) {
+  kernels::GridSampleArgs<T> a{};
+  a.batch = grid.dim(0);
+  a.x_batch = x.dim(0);
+  a.height = x.dim(1);
+  a.width = x.dim(2);
+  a.rows = grid.dim(1);
+  a.columns = grid.dim(2);
+  a.channels = x.dim(3);
+  a.nearest = mode == Sampling::nearest;
+  a.x = x.data<T>();
+  a.grid = grid.data<T>();
+  a.chunks = kernels::grid_sample_chunks(a.x_batch, a.batch, a.rows);
+  return a;
+}
+
+std::vector<Tensor> gradient(const BackwardArgs& g, const Tensor& x, const Tensor& grid, Sampling mode) {
+  Tensor dx, dgrid, partial;
+  if (g.needs[0]) dx = Tensor::empty(x.shape(), x.dtype(), x.device());
+  if (g.needs[1])
+    dgrid = mode == Sampling::nearest ? Tensor::zeros(grid.shape(), grid.dtype(), grid.device())
+                                      : Tensor::empty(grid.shape(), grid.dtype(), grid.device());
+  dispatch(x, [&](auto zero) {
+    using T = decltype(zero);
+    auto a = args_of<T>(x, grid, mode);
+    a.dy = g.dy.data<T>();
+    if (dgrid && mode == Sampling::bilinear) a.dgrid = dgrid.mutable_data<T>();
+    if (dx) a.dx = dx.mutable_data<T>();
+    if (dx && a.chunks > 1) {
+      partial = Tensor::empty({a.chunks, x.numel()}, x.dtype(), x.device());
+      a.partial = partial.mutable_data<T>();
+    }
+    kernels::grid_sample_backward_kernel(a);
+  });
+  std::vector<Tensor> result{dx, dgrid}, inputs{g.dy, x, grid};
+  for (Tensor& t : result)
+    if (t) t = once(t, "grid_sample", inputs);
+  return result;
+}
+
+}  // namespace
+
+Tensor grid_sample(const Tensor& x, const Tensor& grid, Sampling mode) {
+  bool fits = x.rank() == 4 && grid.rank() == 4 && grid.dim(3) == 2 && (x.dim(0) == 1 || x.dim(0) == grid.dim(0)) && x.dtype() == grid.dtype() &&
+              is_real(x.dtype());
+  check(fits, "grid_sample", "needs x [B or 1,H,W,C] and grid [B,h,w,2], both f32 or both f64, got x ", describe(x), ", grid ", describe(grid));
+  check(x.numel() > 0, "grid_sample", "x ", describe(x), " has no pixels");
+  Tensor y = Tensor::empty({grid.dim(0), grid.dim(1), grid.dim(2), x.dim(3)}, x.dtype(), x.device());
+  dispatch(x, [&](auto zero) {
+    using T = decltype(zero);
+    auto a = args_of<T>(x, grid, mode);
+    a.y = y.mutable_data<T>();
+    kernels::grid_sample_kernel(a);
+  });
+  return record(y, "grid_sample", {x, grid}, [x, grid, mode](const BackwardArgs& g) { return gradient(g, x, grid, mode); });
+}
+
+}  // namespace g2s

@@ -1,0 +1,39 @@
+// Arguments of the grid_sample kernels. T is float or double.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/isa.h"
+
+namespace g2s::kernels {
+
+template <class T>
+struct GridSampleArgs {
+  std::int64_t batch;          // of the grid
+  std::int64_t x_batch;        // batch, or 1: x is shared
+  std::int64_t height, width;  // of x
+  std::int64_t rows, columns;  // of the grid
+  std::int64_t channels;
+  bool nearest;
+  const T* x;     // [x_batch,height,width,channels]
+  const T* grid;  // [batch,rows,columns,2]
+  T* y;           // [batch,rows,columns,channels]: output of the forward kernel
+  const T* dy;
+  T* dgrid;       // [batch,rows,columns,2], or null: not wanted
+  T* dx;          // [x_batch,height,width,channels], or null: not wanted
+  T* partial;     // [x_batch,chunks,height,width,channels]: scratch for dx when chunks > 1
+  std::int64_t chunks;  // see grid_sample_chunks
+};
+
+// Sampled positions scatter into dx, so each picture of x takes its rows of the grid in order, cut into this many chunks that are summed one by one.
+inline constexpr std::int64_t grid_sample_chunks(std::int64_t x_batch, std::int64_t batch, std::int64_t rows) {
+  std::int64_t wanted = (8 + x_batch - 1) / x_batch, available = batch / x_batch * rows / 16;
+  return available < 1 ? 1 : wanted < available ? wanted : available;
+}
+
+G2S_ISA_KERNEL(grid_sample_kernel, GridSampleArgs<float>)
+G2S_ISA_KERNEL(grid_sample_kernel, GridSampleArgs<double>)
+G2S_ISA_KERNEL(grid_sample_backward_kernel, GridSampleArgs<float>)
+G2S_ISA_KERNEL(grid_sample_backward_kernel, GridSampleArgs<double>)
+
+}  // namespace g2s::kernels
