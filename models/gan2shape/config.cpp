@@ -1,0 +1,323 @@
+#include "models/gan2shape/config.h"
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <map>
+#include <numbers>
+
+#include "engine/error.h"
+
+namespace g2s {
+namespace {
+
+using nlohmann::json;
+
+// The published prior files are not public. These follow METHOD section 4: yaw 0.3 rad, pitch 0.1 rad, in units of 60 degrees.
+ViewLightPrior usual_prior() {
+  const double unit = std::numbers::pi / 3;
+  return {MultivariateNormal::diagonal({0, 0, 0, 0, 0, 0}, {0.1 / unit, 0.3 / unit, 0.01, 0.05, 0.05, 0.01}),
+          MultivariateNormal::diagonal({-0.1, 0.1, 0, 0.3}, {0.2, 0.2, 0.45, 0.3})};
+}
+
+Config face() {
+  Config c;
+  c.preset = c.category = "face";
+  c.flip3 = {true};
+  return c;
+}
+
+Config synface() {
+  Config c = face();
+  c.preset = c.category = "synface";
+  c.size = 64;
+  c.nf = 64;
+  c.gn_base = 16;
+  c.crop = 170;
+  c.f1_depth = 8;
+  c.rand_light = {-0.9, 0.9, -0.3, 0.8, -0.1, 0.7, -0.4};
+  c.stages = 1;
+  c.first_stage = {500, 500, 200};
+  return c;
+}
+
+Config head64() {
+  Config c = synface();
+  c.preset = "default";
+  c.gan_size = 64;
+  c.crop = 0;
+  return c;
+}
+
+Config cat() {
+  Config c = face();
+  c.preset = c.category = "cat";
+  c.gan_size = 256;
+  c.crop = 170;
+  return c;
+}
+
+Config car() {
+  Config c;
+  c.preset = c.category = "car";
+  c.gan_size = 512;
+  c.channel_multiplier = 2;
+  c.relative_encoder = false;
+  c.use_mask = true;
+  c.view_scale = 1;
+  c.first_stage = {700, 700, 600};
+  c.later_stages = {200, 500, 400};
+  c.batch = 8;
+  return c;
+}
+
+Config church() {
+  Config c = car();
+  c.preset = c.category = "church";
+  c.gan_size = 256;
+  c.prior_far = 1.0;
+  return c;
+}
+
+const std::map<std::string, Config (*)()>& presets() {
+  static const std::map<std::string, Config (*)()> table = {{"default", head64}, {"face", face}, {"synface", synface},
+                                                            {"cat", cat},        {"car", car},   {"church", church}};
+  return table;
+}
+
+template <class T>
+T field(const json& j, const std::string& origin, const char* name) {
+  try {
+    return json_field(j, origin, name).get<T>();
+  } catch (const json::exception&) {
+    fail(Errc::format, origin, "field '", name, "' has another type than expected: ", j.at(name).dump());
+  }
+}
+
+std::vector<double> numbers(const json& j, const std::string& origin, const char* name, std::size_t count) {
+  auto v = field<std::vector<double>>(j, origin, name);
+  if (v.size() != count) fail(Errc::format, origin, "field '", name, "' has ", v.size(), " numbers, expected ", count);
+  return v;
+}
+
+MultivariateNormal normal_from_json(const json& j, const std::string& origin, const char* name, std::size_t n) {
+  const json& part = json_field(j, origin, name);
+  auto mean = numbers(part, origin, "mean", n);
+  if (part.contains("sd")) return MultivariateNormal::diagonal(mean, numbers(part, origin, "sd", n));
+  auto rows = field<std::vector<std::vector<double>>>(part, origin, "cov");
+  MultivariateNormal out{mean, {}};
+  for (const auto& row : rows) {
+    if (row.size() != n) fail(Errc::format, origin, "field 'cov' of '", name, "' is not ", n, " x ", n);
+    out.covariance.insert(out.covariance.end(), row.begin(), row.end());
+  }
+  if (rows.size() != n) fail(Errc::format, origin, "field 'cov' of '", name, "' is not ", n, " x ", n);
+  out.factor();  // throws unless positive definite
+  return out;
+}
+
+}  // namespace
+
+MultivariateNormal MultivariateNormal::diagonal(std::vector<double> mean, const std::vector<double>& sd) {
+  const std::size_t n = mean.size();
+  MultivariateNormal out{std::move(mean), std::vector<double>(n * n, 0.0)};
+  for (std::size_t i = 0; i < n; ++i) out.covariance[i * n + i] = sd[i] * sd[i];
+  return out;
+}
+
+std::vector<double> MultivariateNormal::factor() const {
+  const std::size_t n = mean.size();
+  std::vector<double> l(n * n, 0.0);
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t j = 0; j <= i; ++j) {
+      double s = covariance[i * n + j];
+      for (std::size_t k = 0; k < j; ++k) s -= l[i * n + k] * l[j * n + k];
+      if (i == j) {
+        if (!(s > 0)) fail(Errc::invalid_argument, "prior", "the covariance is not positive definite (row ", i, ")");
+        l[i * n + i] = std::sqrt(s);
+      } else {
+        l[i * n + j] = s / l[j * n + j];
+      }
+    }
+  }
+  return l;
+}
+
+ViewLightPrior prior_from_json(const json& j, const std::string& origin) {
+  return {normal_from_json(j, origin, "view", 6), normal_from_json(j, origin, "light", 4)};
+}
+
+ViewLightPrior load_prior(const std::string& path) {
+  std::ifstream in(path);
+  if (!in) fail(Errc::io, path, "cannot be read");
+  json j;
+  try {
+    in >> j;
+  } catch (const json::exception& e) {
+    fail(Errc::format, path, "is not JSON: ", e.what());
+  }
+  return prior_from_json(j, path);
+}
+
+Quality quality_from_name(const std::string& name) {
+  if (name == "draft") return Quality::draft;
+  if (name == "standard") return Quality::standard;
+  if (name == "paper") return Quality::paper;
+  fail(Errc::invalid_argument, "quality", "'", name, "' is none of draft, standard, paper");
+}
+
+const char* to_string(Quality quality) {
+  return quality == Quality::draft ? "draft" : quality == Quality::standard ? "standard" : "paper";
+}
+
+RendererConfig Config::renderer() const {
+  return {size, fov, min_depth, max_depth, border_depth, rot_center_depth, xyz_rotation_range, xy_translation_range, z_translation_range};
+}
+
+void Config::validate() const {
+  auto require = [](bool ok, const char* name, const char* what) {
+    if (!ok) fail(Errc::invalid_argument, name, what);
+  };
+  require(size >= 64 && (size & (size - 1)) == 0, "size", "must be a power of two, 64 or more");
+  require(f1_depth >= 0 && f1_depth <= 8, "F1_d", "must lie in 0..8");
+  require(batch > 0, "batch", "must be positive");
+  require(stages > 0, "stages", "must be positive");
+  require(collect >= 2, "collect", "at least two batches are needed");
+  require(min_depth > 0 && max_depth > min_depth, "max_depth", "must be greater than min_depth, which must be positive");
+  require(prior_far > prior_near, "prior_far", "must be greater than prior_near");
+  require(prior.view.mean.size() == 6 && prior.light.mean.size() == 4, "prior", "needs 6 view and 4 light components");
+}
+
+Config preset(const std::string& name) {
+  auto found = presets().find(name);
+  if (found == presets().end()) {
+    std::string all;
+    for (const auto& n : preset_names()) all += (all.empty() ? "" : ", ") + n;
+    fail(Errc::invalid_argument, "preset", "'", name, "' is unknown; there are ", all);
+  }
+  Config c = found->second();
+  c.prior = usual_prior();
+  return c;
+}
+
+std::vector<std::string> preset_names() {
+  std::vector<std::string> names;
+  for (const auto& entry : presets()) names.push_back(entry.first);
+  return names;
+}
+
+void apply_quality(Config& c, Quality quality) {
+  if (quality != Quality::draft) return;
+  // One stage with a third of the work: see docs/method.md for what that costs.
+  c.stages = 1;
+  c.prior_iterations = 400;
+  c.projection.w_iterations = 60;
+  c.projection.w_plus_iterations = 90;
+  c.first_stage = {200, 150, 60};
+  c.collect = 40;
+}
+
+const json& json_field(const json& j, const std::string& origin, const char* name) {
+  if (!j.is_object() || !j.contains(name)) fail(Errc::format, origin, "field '", name, "' is missing");
+  return j.at(name);
+}
+
+Config config_from_trace(const json& j, const std::string& origin) {
+  auto number = [&](const char* name) { return field<double>(j, origin, name); };
+  auto whole = [&](const json& part, const char* name) { return field<int>(part, origin, name); };
+  auto yes = [&](const char* name) { return field<bool>(j, origin, name); };
+  Config c;
+  c.preset = field<std::string>(j, origin, "preset");
+  c.category = field<std::string>(j, origin, "category");
+  c.size = whole(j, "S");
+  c.batch = whole(j, "batch");
+  const json& gan = json_field(j, origin, "gan");
+  c.gan_size = whole(gan, "size");
+  c.truncation = field<double>(gan, origin, "truncation");
+  const json& nets = json_field(j, origin, "nets");
+  c.nf = whole(nets, "nf");
+  c.gn_base = whole(nets, "gn_base");
+  c.zdim = whole(nets, "zdim");
+  c.enc_nf = whole(nets, "enc_nf");
+  c.min_depth = number("min_depth");
+  c.max_depth = number("max_depth");
+  c.border_depth = number("border_depth");
+  c.rot_center_depth = number("rot_center_depth");
+  c.fov = number("fov");
+  c.xyz_rotation_range = number("xyz_rotation_range");
+  c.xy_translation_range = number("xy_translation_range");
+  c.z_translation_range = number("z_translation_range");
+  c.prior.view = MultivariateNormal::diagonal(numbers(j, origin, "view_mean", 6), std::vector<double>(6, 1.0));
+  c.prior.light = MultivariateNormal::diagonal(numbers(j, origin, "light_mean", 4), std::vector<double>(4, 1.0));
+  c.view_scale = number("view_scale");
+  auto light = numbers(j, origin, "rand_light", 7);
+  c.rand_light = {light[0], light[1], light[2], light[3], light[4], light[5], light[6]};
+  c.f1_depth = whole(j, "F1_d");
+  c.relative_encoder = yes("relative_encoder");
+  c.use_mask = yes("use_mask");
+  c.flip1 = {yes("flip1")};
+  c.flip3 = {yes("flip3")};
+  c.lam_perc = number("lam_perc");
+  c.lam_smooth = number("lam_smooth");
+  c.lam_regular = number("lam_regular");
+  c.lr = number("lr");
+  auto betas = numbers(j, origin, "betas", 2);
+  c.beta1 = betas[0];
+  c.beta2 = betas[1];
+  c.eps = number("eps");
+  c.weight_decay = number("weight_decay");
+  const json& crop = json_field(j, origin, "crop");
+  c.crop = crop.is_null() ? 0 : crop.get<int>();
+  c.validate();
+  return c;
+}
+
+json to_json(const Config& c) {
+  auto length = [](const StageLength& s) { return json{s.step1, s.step2, s.step3}; };
+  auto normal = [](const MultivariateNormal& n) { return json{{"mean", n.mean}, {"covariance", n.covariance}}; };
+  const RandomLight& r = c.rand_light;
+  return {{"preset", c.preset},
+          {"category", c.category},
+          {"size", c.size},
+          {"crop", c.crop},
+          {"gan_size", c.gan_size},
+          {"channel_multiplier", c.channel_multiplier},
+          {"truncation", c.truncation},
+          {"F1_d", c.f1_depth},
+          {"relative_encoder", c.relative_encoder},
+          {"use_mask", c.use_mask},
+          {"nets", {{"nf", c.nf}, {"gn_base", c.gn_base}, {"zdim", c.zdim}, {"enc_nf", c.enc_nf}}},
+          {"fov", c.fov},
+          {"min_depth", c.min_depth},
+          {"max_depth", c.max_depth},
+          {"border_depth", c.border_depth},
+          {"rot_center_depth", c.rot_center_depth},
+          {"xyz_rotation_range", c.xyz_rotation_range},
+          {"xy_translation_range", c.xy_translation_range},
+          {"z_translation_range", c.z_translation_range},
+          {"view_prior", normal(c.prior.view)},
+          {"light_prior", normal(c.prior.light)},
+          {"view_scale", c.view_scale},
+          {"rand_light", {r.x0, r.x1, r.y0, r.y1, r.a0, r.a1, r.alpha}},
+          {"ellipsoid",
+           {{"near", c.prior_near}, {"far", c.prior_far}, {"radius", c.sphere_radius}, {"iterations", c.prior_iterations}}},
+          {"lam_perc", c.lam_perc},
+          {"lam_smooth", c.lam_smooth},
+          {"lam_regular", c.lam_regular},
+          {"adam", {{"lr", c.lr}, {"betas", {c.beta1, c.beta2}}, {"eps", c.eps}, {"weight_decay", c.weight_decay}}},
+          {"stages", c.stages},
+          {"first_stage", length(c.first_stage)},
+          {"later_stages", length(c.later_stages)},
+          {"batch", c.batch},
+          {"collect", c.collect},
+          {"flip1", c.flip1},
+          {"flip3", c.flip3},
+          {"projection",
+           {{"w_iterations", c.projection.w_iterations},
+            {"w_plus_iterations", c.projection.w_plus_iterations},
+            {"warm_up", c.projection.warm_up},
+            {"lr", c.projection.lr},
+            {"lam_perc", c.projection.lam_perc},
+            {"mean_samples", c.projection.mean_samples}}}};
+}
+
+}  // namespace g2s

@@ -1,0 +1,16 @@
+// The losses of the method, METHOD section 4.
+#pragma once
+
+#include <vector>
+
+#include "engine/tensor.h"
+
+namespace g2s {
+
+// sum(|a-b| m) / (C sum(m)), a scalar. a, b [B,H,W,C], mask [B,H,W,1] without gradient.
+Tensor masked_l1(const Tensor& a, const Tensor& b, const Tensor& mask);
+
+// The sum of masked_l1 over layers of features, the mask averaged over each layer's pixels. mask [B,S,S,1].
+Tensor feature_l1(const std::vector<Tensor>& a, const std::vector<Tensor>& b, const Tensor& mask);
+
+}  // namespace g2s

@@ -1,0 +1,262 @@
+#include "models/gan2shape/steps.h"
+
+#include "engine/autograd.h"
+#include "kernels/elementwise/elementwise.h"
+#include "kernels/grid_sample/grid_sample.h"
+#include "kernels/reduce/reduce.h"
+#include "kernels/resize/resize.h"
+#include "kernels/shape/shape.h"
+#include "kernels/smooth/smooth.h"
+#include "models/gan2shape/losses.h"
+
+namespace g2s {
+namespace {
+
+Tensor center_crop(const Tensor& x, std::int64_t size) {
+  const std::int64_t margin = (x.dim(1) - size) / 2;
+  check(margin >= 0, "crop", "a crop of ", size, " pixels does not fit (x ", describe(x), ")");
+  return slice(slice(x, 1, margin, margin + size), 2, margin, margin + size);
+}
+
+Tensor first(const Tensor& x) { return slice(x, 0, 0, 1).reshape({}); }
+Tensor rest(const Tensor& x) { return slice(x, 0, 1, x.dim(0)); }
+
+// One term per picture: sum over its pixels of |a - b| weight.
+Tensor weighted_l1(const Tensor& a, const Tensor& b, const Tensor& weight) { return sum(abs(a - b) * weight, {1, 2, 3}); }
+
+// m / (3 sum m): makes weighted_l1 a masked mean over the pictures that share the sum.
+Tensor l1_weight(const Tensor& mask) { return mask / (sum(mask) * 3.0); }
+
+Tensor stacked(const std::vector<Tensor>& parts) { return parts.size() == 1 ? parts[0] : concat(parts, 0); }
+
+// The terms on the input picture: weights, smoothness once for all copies.
+void add_up_input(Losses& l, const Config& c) {
+  l.total = l.l1 + l.lpips * c.lam_perc + (l.smooth_depth + l.smooth_diffuse) * c.lam_smooth;
+  if (l.l1_flip) l.total = l.total + l.l1_flip + l.lpips_flip * c.lam_perc;
+}
+
+Tensor with_mean(const Tensor& x, const std::vector<double>& mean) {
+  return x + Tensor::from(mean, {1, static_cast<std::int64_t>(mean.size())}).to(x.dtype());
+}
+
+}  // namespace
+
+Tensor generate(const Context& c, const Target& target, const Tensor& latent) {
+  if (c.config.truncation >= 1) return c.generator.synthesis(latent);
+  check(target.mean_latent.defined(), "generate", "truncation needs the mean latent");
+  return c.generator.synthesis(StyleGan2Generator::truncate(latent, target.mean_latent, c.config.truncation));
+}
+
+Tensor as_input(const Context& c, const Target& target, const Tensor& generated) {
+  Tensor y = clamp(generated, -1, 1);
+  if (c.config.crop > 0) y = center_crop(resize(y, target.original_size, target.original_size), c.config.crop);
+  return y.dim(1) == c.config.size ? y : resize(y, c.config.size, c.config.size);
+}
+
+void prepare_target(const Context& c, Target& target) {
+  NoGrad no_grad;
+  check(c.config.crop == 0 || target.original_size >= c.config.crop, "prepare_target", "the original picture is ", target.original_size,
+        " pixels wide, the crop ", c.config.crop);
+  const StyleGan2Generator& g = c.generator;
+  const int cut = 8 - c.config.f1_depth;
+  target.center_h = g.mapping_range(Tensor::zeros({1, g.config().style_dim}, target.latent.dtype()), 0, cut);
+  target.center_w = g.mapping_range(target.center_h, cut, g.mapping_modules());
+  target.gan_image = as_input(c, target, generate(c, target, target.latent));
+}
+
+Tensor predict_depth(const Context& c, const Tensor& image) { return c.renderer.canonical_depth(c.networks.netD(image)); }
+
+Tensor view_of(const Context& c, const Tensor& raw_view) {
+  return c.renderer.view_from_units(with_mean(raw_view, c.config.prior.view.mean));
+}
+
+Tensor light_of(const Context& c, const Tensor& raw_light) { return with_mean(raw_light, c.config.prior.light.mean); }
+
+Tensor canonical_mask(const Context& c, const Target& target, const Tensor& depth, const Tensor& view) {
+  NoGrad no_grad;
+  check(target.mask.defined(), "canonical_mask", "the configuration uses the object mask, but there is none");
+  return grid_sample(target.mask, c.renderer.forward_grid(depth, c.renderer.pose(view)));
+}
+
+// ---- step 1
+
+Step1::Step1(const Context& context, const Target& target, bool flip, Tensor canon_mask)
+    : context_(context), target_(target), canon_mask_(std::move(canon_mask)) {
+  NoGrad no_grad;
+  const Renderer& renderer = context_.renderer;
+  view_ = view_of(context_, context_.networks.netV(target.image));
+  light_ = light_of(context_, context_.networks.netL(target.image));
+  shape_.depth = predict_depth(context_, target.image);
+  shape_.normal = renderer.normals(shape_.depth);
+  std::vector<Canonical> shapes = {shape_};
+  if (flip) shapes.push_back(mirrored(renderer, shape_));
+  std::vector<Tensor> depths, diffuse;
+  for (const Canonical& s : shapes) {
+    Rendering r;
+    r.shading = shade(renderer, s.normal, light_);
+    r.warp = warp(renderer, s.depth, view_);
+    depths.push_back(s.depth);
+    diffuse.push_back(r.shading.diffuse);
+    fixed_.push_back(r);
+  }
+  share_valid(fixed_);
+  smooth_depth_ = smooth_loss(stacked(depths));
+  smooth_diffuse_ = smooth_loss(stacked(diffuse));
+  if (context_.config.use_mask && !canon_mask_) canon_mask_ = canonical_mask(context_, target, shape_.depth, view_);
+  weight_ = l1_weight(fixed_[0].valid);
+  target_features_ = context_.lpips.features(target.image * fixed_[0].valid);
+}
+
+Step1::Result Step1::forward() const {
+  const Renderer& renderer = context_.renderer;
+  const Lpips& lpips = context_.lpips;
+  Result out;
+  out.canonical = shape_;
+  out.canonical.albedo = context_.networks.netA(target_.image);
+  out.copies = fixed_;
+  Losses& l = out.losses;
+  for (std::size_t i = 0; i < fixed_.size(); ++i) {
+    Rendering& r = out.copies[i];
+    r.texture = renderer.texture(i == 0 ? out.canonical.albedo : flip(out.canonical.albedo, 2), r.shading.shading);
+    r.recon = renderer.reconstruct(r.texture, r.warp.grid);
+    (i == 0 ? l.l1 : l.l1_flip) = sum(weighted_l1(r.recon, target_.image, weight_));
+    (i == 0 ? l.lpips : l.lpips_flip) = mean(lpips.distance(lpips.features(r.recon * r.valid), target_features_));
+  }
+  l.smooth_depth = smooth_depth_;
+  l.smooth_diffuse = smooth_diffuse_;
+  add_up_input(l, context_.config);
+  out.snapshot = {{shape_.depth, shape_.normal, out.canonical.albedo.detach()}, light_, canon_mask_};
+  return out;
+}
+
+std::vector<Tensor> Step1::parameters() const { return context_.networks.netA.parameters().tensors(); }
+
+// ---- step 2
+
+Step2::Step2(const Context& context, const Target& target, Snapshot snapshot)
+    : context_(context), target_(target), snapshot_(std::move(snapshot)) {}
+
+Step2::Pseudo Step2::render(const Tensor& views, const Tensor& lights) const {
+  NoGrad no_grad;
+  const Config& c = context_.config;
+  const Renderer& renderer = context_.renderer;
+  const Canonical& shape = snapshot_.canonical;
+  Tensor scale = Tensor::from<double>({1, c.view_scale, 1, 1, 1, 1}, {1, 6}).to(views.dtype());
+  Warp w = warp(renderer, shape.depth, renderer.view_from_units(views * scale));
+  Shading s = shade_randomly(renderer, shape.normal, snapshot_.light, lights, c.rand_light.alpha);
+  Tensor seen = c.use_mask ? snapshot_.canon_mask : Tensor::full(shape.depth.shape(), 1, shape.depth.dtype());
+  return {renderer.reconstruct(renderer.texture(shape.albedo, s.shading), w.grid), grid_sample(seen, w.grid, Sampling::nearest)};
+}
+
+Step2::Projection Step2::project(const Tensor& images) const {
+  const Config& c = context_.config;
+  const StyleGan2Generator& g = context_.generator;
+  const int cut = 8 - c.f1_depth;
+  Projection out;
+  Tensor offset;
+  if (c.relative_encoder) {
+    Tensor all = context_.networks.netEnc(concat({images, target_.gan_image}, 0));
+    out.enc = slice(all, 0, 0, images.dim(0));
+    out.enc_gan = slice(all, 0, images.dim(0), images.dim(0) + 1);
+    offset = out.enc - out.enc_gan;
+  } else {
+    offset = out.enc = context_.networks.netEnc(images);
+  }
+  out.offset = g.mapping_range(offset + target_.center_h, cut, g.mapping_modules()) - target_.center_w;
+  Tensor latent = target_.latent + (target_.latent.rank() == 3 ? out.offset.reshape({images.dim(0), 1, out.offset.dim(1)}) : out.offset);
+  out.image = as_input(context_, target_, generate(context_, target_, latent));
+  return out;
+}
+
+Step2::Result Step2::forward(const Tensor& views, const Tensor& lights) const {
+  const Config& c = context_.config;
+  Result out;
+  out.pseudo = render(views, lights);
+  std::vector<Tensor> wanted;
+  {
+    NoGrad no_grad;
+    wanted = context_.discriminator.features(out.pseudo.image, 4);
+  }
+  out.projection = project(out.pseudo.image);
+  Losses& l = out.losses;
+  l.l1 = masked_l1(out.projection.image, out.pseudo.image, out.pseudo.mask);
+  l.disc = feature_l1(context_.discriminator.features(out.projection.image, 4), wanted, out.pseudo.mask);
+  l.latent_norm = mean(square(out.projection.offset));
+  l.total = l.l1 + l.disc + l.latent_norm * c.lam_regular;
+  return out;
+}
+
+std::vector<Tensor> Step2::parameters() const { return context_.networks.netEnc.parameters().tensors(); }
+
+// ---- step 3
+
+Step3::Step3(const Context& context, const Target& target, bool flip) : context_(context), target_(target), flip_(flip) {}
+
+Step3::Result Step3::forward(const Tensor& images, const Tensor& masks) const {
+  const Config& c = context_.config;
+  const Lpips& lpips = context_.lpips;
+  const Renderer& renderer = context_.renderer;
+  Result out;
+  Tensor all = concat({target_.image, images}, 0);
+  out.raw_view = context_.networks.netV(all);
+  out.raw_light = context_.networks.netL(all);
+  out.view = view_of(context_, out.raw_view);
+  out.light = light_of(context_, out.raw_light);
+  Canonical shape;
+  shape.depth = predict_depth(context_, target_.image);
+  shape.normal = renderer.normals(shape.depth);
+  shape.albedo = context_.networks.netA(target_.image);
+  out.shapes = {shape};
+  if (flip_) out.shapes.push_back(mirrored(renderer, shape));
+
+  std::vector<Tensor> depths, diffuse;
+  for (const Canonical& s : out.shapes) {
+    Rendering r;
+    r.shading = shade(renderer, s.normal, out.light);
+    r.texture = renderer.texture(s.albedo, r.shading.shading);
+    r.warp = warp(renderer, s.depth, out.view);
+    r.recon = renderer.reconstruct(r.texture, r.warp.grid);
+    depths.push_back(s.depth);
+    diffuse.push_back(slice(r.shading.diffuse, 0, 0, 1));
+    out.copies.push_back(r);
+  }
+  share_valid(out.copies);
+  if (c.use_mask) out.canon_mask = canonical_mask(context_, target_, shape.depth, slice(out.view, 0, 0, 1));
+
+  // The input counts wherever the mesh is valid, the samples only within their own masks.
+  Tensor mask, weight;
+  std::vector<Tensor> target_features;
+  {
+    NoGrad no_grad;
+    const Tensor& valid = out.copies[0].valid;
+    const Tensor input_mask = slice(valid, 0, 0, 1), sample_mask = rest(valid) * masks;
+    mask = concat({input_mask, sample_mask}, 0);
+    weight = concat({l1_weight(input_mask), l1_weight(sample_mask)}, 0);
+    target_features = lpips.features(all * mask);
+  }
+  for (std::size_t i = 0; i < out.copies.size(); ++i) {
+    const Tensor& recon = out.copies[i].recon;
+    Tensor l1 = weighted_l1(recon, all, weight), distance = lpips.distance(lpips.features(recon * mask), target_features);
+    (i == 0 ? out.input.l1 : out.input.l1_flip) = first(l1);
+    (i == 0 ? out.batch.l1 : out.batch.l1_flip) = sum(rest(l1));
+    (i == 0 ? out.input.lpips : out.input.lpips_flip) = first(distance);
+    (i == 0 ? out.batch.lpips : out.batch.lpips_flip) = mean(rest(distance));
+  }
+  out.input.smooth_depth = smooth_loss(stacked(depths));
+  out.input.smooth_diffuse = smooth_loss(stacked(diffuse));
+  add_up_input(out.input, c);
+  out.batch.total = out.input.total + out.batch.l1 + out.batch.lpips * c.lam_perc;
+  if (flip_) out.batch.total = out.batch.total + out.batch.l1_flip + out.batch.lpips_flip * c.lam_perc;
+  return out;
+}
+
+std::vector<Tensor> Step3::parameters() const {
+  std::vector<Tensor> out;
+  for (const ParameterMap* p : {&context_.networks.netA.parameters(), &context_.networks.netD.parameters(),
+                                &context_.networks.netV.parameters(), &context_.networks.netL.parameters()}) {
+    for (const Tensor& t : p->tensors()) out.push_back(t);
+  }
+  return out;
+}
+
+}  // namespace g2s

@@ -1,0 +1,147 @@
+// The three steps of the method, one forward pass each. Whoever calls takes the gradients of `total` to parameters() and steps an optimiser.
+// What a step does not train is computed outside the graph.
+#pragma once
+
+#include <vector>
+
+#include "models/gan2shape/config.h"
+#include "models/gan2shape/networks.h"
+#include "models/gan2shape/scene.h"
+#include "models/lpips.h"
+#include "models/stylegan2_discriminator.h"
+#include "models/stylegan2_generator.h"
+
+namespace g2s {
+
+// Losses before their weights, scalars; an undefined one does not apply.
+struct Losses {
+  Tensor l1, lpips, l1_flip, lpips_flip;
+  Tensor smooth_depth, smooth_diffuse;  // their sum is the smoothness loss
+  Tensor disc, latent_norm;             // step 2
+  Tensor total;
+};
+
+// The input picture and what is constant about it.
+struct Target {
+  Tensor image;             // [1,S,S,3]
+  Tensor mask;              // [1,S,S,1]: the object; the steps use it where the configuration says use_mask
+  Tensor latent;            // [1,512] or [1,L,512]
+  int original_size = 0;    // of the picture before crop and resize; with a crop only
+  Tensor mean_latent;       // [1,512]; with truncation < 1 only
+  Tensor gan_image;         // [1,S,S,3]: the generator's picture for the latent, as the steps see pictures
+  Tensor center_w, center_h;  // [1,512]: the mapping network at zero, and before its last F1_d + 1 modules
+};
+
+// Everything that a step needs. What it refers to outlives it.
+struct Context {
+  const Config& config;
+  const Networks& networks;
+  const StyleGan2Generator& generator;
+  const StyleGan2Discriminator& discriminator;
+  const Lpips& lpips;
+  Renderer renderer;
+
+  Context(const Config& c, const Networks& n, const StyleGan2Generator& g, const StyleGan2Discriminator& d, const Lpips& l)
+      : config(c), networks(n), generator(g), discriminator(d), lpips(l), renderer(c.renderer()) {}
+};
+
+// The generator's picture [B,gan_size,gan_size,3] for latents [B,512] or [B,L,512], truncated if the configuration says so; not clamped.
+Tensor generate(const Context& context, const Target& target, const Tensor& latent);
+// Clamped to [-1,1], then cropped and resized as the input picture was: [B,S,S,3].
+Tensor as_input(const Context& context, const Target& target, const Tensor& generated);
+// Fills in gan_image, center_w and center_h from the latent.
+void prepare_target(const Context& context, Target& target);
+
+// netD's depth with the border blended, [1,S,S,1].
+Tensor predict_depth(const Context& context, const Tensor& image);
+// Network outputs plus the prior's means: views in radians [N,6], lights [N,4].
+Tensor view_of(const Context& context, const Tensor& raw_view);
+Tensor light_of(const Context& context, const Tensor& raw_light);
+
+// What step 2 draws its pictures from: the last forward of step 1. Outside the graph.
+struct Snapshot {
+  Canonical canonical;
+  Tensor light;       // [1,4]
+  Tensor canon_mask;  // [1,S,S,1]; with use_mask only
+};
+
+// The input's mask seen from the canonical view, outside the graph. view [1,6] in radians.
+Tensor canonical_mask(const Context& context, const Target& target, const Tensor& depth, const Tensor& view);
+
+// Step 1 trains netA to reconstruct the input. All the rest is the same in every iteration and computed once.
+class Step1 {
+ public:
+  // canon_mask: the one in force (with use_mask), made from this step's shape if undefined.
+  Step1(const Context& context, const Target& target, bool flip, Tensor canon_mask);
+  struct Result {
+    Losses losses;
+    Canonical canonical;
+    std::vector<Rendering> copies;  // one, or two with flip
+    Snapshot snapshot;
+  };
+  Result forward() const;
+  std::vector<Tensor> parameters() const;
+  const Tensor& view() const { return view_; }    // [1,6] radians
+  const Tensor& light() const { return light_; }  // [1,4]
+
+ private:
+  const Context& context_;
+  const Target& target_;
+  Canonical shape_;               // albedo undefined
+  std::vector<Rendering> fixed_;  // texture and recon undefined; one, or two with flip
+  Tensor view_, light_, canon_mask_, weight_, smooth_depth_, smooth_diffuse_;
+  std::vector<Tensor> target_features_;
+};
+
+// Step 2 trains netEnc to give latent offsets whose pictures resemble renderings of the current shape.
+class Step2 {
+ public:
+  Step2(const Context& context, const Target& target, Snapshot snapshot);
+  struct Pseudo {
+    Tensor image, mask;  // [B,S,S,3] clamped, [B,S,S,1]
+  };
+  // views [B,6] as the prior gives them, before view_scale; lights [B,3]: dx, dy, a.
+  Pseudo render(const Tensor& views, const Tensor& lights) const;
+  struct Projection {
+    Tensor enc, enc_gan;  // netEnc of the pictures [B,512] and of the generator's picture [1,512] (undefined without relative encoder)
+    Tensor offset;        // [B,512]
+    Tensor image;         // [B,S,S,3]
+  };
+  Projection project(const Tensor& images) const;
+  struct Result {
+    Losses losses;
+    Pseudo pseudo;
+    Projection projection;
+  };
+  Result forward(const Tensor& views, const Tensor& lights) const;
+  std::vector<Tensor> parameters() const;
+
+ private:
+  const Context& context_;
+  const Target& target_;
+  Snapshot snapshot_;
+};
+
+// Step 3 trains netA, netD, netV and netL on the input and a batch of projected pictures, which share one shape and albedo.
+class Step3 {
+ public:
+  Step3(const Context& context, const Target& target, bool flip);
+  struct Result {
+    Losses input, batch;            // batch.total is the whole loss, input.total the input's part
+    std::vector<Canonical> shapes;  // one, or two with flip: the mirror image
+    std::vector<Rendering> copies;  // N = 1 + B: the input first
+    Tensor raw_view, raw_light;     // [N,6], [N,4]: the networks' outputs, without means
+    Tensor view, light;             // [N,6] radians, [N,4]
+    Tensor canon_mask;
+  };
+  // images [B,S,S,3], masks [B,S,S,1].
+  Result forward(const Tensor& images, const Tensor& masks) const;
+  std::vector<Tensor> parameters() const;
+
+ private:
+  const Context& context_;
+  const Target& target_;
+  bool flip_;
+};
+
+}  // namespace g2s

@@ -1,0 +1,19 @@
+// One iteration of each step from hashed weights, to be compared with a golden trace of another implementation.
+#pragma once
+
+#include <string>
+
+#include "engine/safetensors.h"
+
+namespace g2s {
+
+struct TraceOptions {
+  std::string lpips;            // the LPIPS weights file; traces of kind "ellipsoid" need none
+  DType dtype = DType::f32;     // f64 is slow and for debugging
+};
+
+// Reads the description (kind "steps" or "ellipsoid") and its pictures and computes every output by name: f32, pictures as NCHW,
+// convolution weights in the checkpoint's layout. Every constant comes from the description. Throws naming file and field.
+NamedTensors run_trace(const std::string& json_path, const TraceOptions& options);
+
+}  // namespace g2s
