@@ -41,16 +41,22 @@ Tensor with_mean(const Tensor& x, const std::vector<double>& mean) {
 
 }  // namespace
 
+AdamOptions adam_options(const Config& c) { return {c.lr, c.beta1, c.beta2, c.eps, c.weight_decay}; }
+
 Tensor generate(const Context& c, const Target& target, const Tensor& latent) {
   if (c.config.truncation >= 1) return c.generator.synthesis(latent);
   check(target.mean_latent.defined(), "generate", "truncation needs the mean latent");
   return c.generator.synthesis(StyleGan2Generator::truncate(latent, target.mean_latent, c.config.truncation));
 }
 
-Tensor as_input(const Context& c, const Target& target, const Tensor& generated) {
-  Tensor y = clamp(generated, -1, 1);
+Tensor at_input_size(const Context& c, const Target& target, const Tensor& generated) {
+  Tensor y = generated;
   if (c.config.crop > 0) y = center_crop(resize(y, target.original_size, target.original_size), c.config.crop);
   return y.dim(1) == c.config.size ? y : resize(y, c.config.size, c.config.size);
+}
+
+Tensor as_input(const Context& c, const Target& target, const Tensor& generated) {
+  return at_input_size(c, target, clamp(generated, -1, 1));
 }
 
 void prepare_target(const Context& c, Target& target) {

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "kernels/adam/adam.h"
 #include "models/gan2shape/config.h"
 #include "models/gan2shape/networks.h"
 #include "models/gan2shape/scene.h"
@@ -45,9 +46,13 @@ struct Context {
       : config(c), networks(n), generator(g), discriminator(d), lpips(l), renderer(c.renderer()) {}
 };
 
+AdamOptions adam_options(const Config& config);
+
 // The generator's picture [B,gan_size,gan_size,3] for latents [B,512] or [B,L,512], truncated if the configuration says so; not clamped.
 Tensor generate(const Context& context, const Target& target, const Tensor& latent);
-// Clamped to [-1,1], then cropped and resized as the input picture was: [B,S,S,3].
+// Cropped and resized as the input picture was: [B,S,S,3].
+Tensor at_input_size(const Context& context, const Target& target, const Tensor& generated);
+// The same, clamped to [-1,1] before.
 Tensor as_input(const Context& context, const Target& target, const Tensor& generated);
 // Fills in gan_image, center_w and center_h from the latent.
 void prepare_target(const Context& context, Target& target);

@@ -44,8 +44,8 @@ struct Trace {
     }
     return picture.to(dtype);
   }
-  Tensor rgb(const json& name) const { return sized(read_rgb_exact(file(name)), file(name)); }
-  Tensor mask(const json& name) const { return sized(read_grey_exact(file(name)), file(name)); }
+  Tensor rgb(const json& name) const { return sized(pixels_to_picture(read_image(file(name)).rgb), file(name)); }
+  Tensor mask(const json& name) const { return sized(read_grey(file(name)), file(name)); }
 
   // A matrix of numbers with the given number of columns.
   Tensor matrix(const json& rows, const char* what, std::size_t columns) const {
@@ -117,9 +117,11 @@ Models make_models(const Trace& t, const TraceOptions& options) {
   DiscriminatorConfig d;
   d.size = size;
   d.channels = channels(t, size, 4);
-  const double to_rgb_scale = json_field(gan, t.origin, "to_rgb_scale").get<double>();
-  return {hashed_networks(t.config, t.dtype), StyleGan2Generator(g, hashed_generator(g, to_rgb_scale).to(t.dtype)),
-          StyleGan2Discriminator(d, hashed_discriminator(d).to(t.dtype)), Lpips(SafetensorsFile(options.lpips), t.dtype)};
+  ParameterMap of_g = generator_parameters(g), of_d = discriminator_parameters(d);
+  fill_hashed_generator(of_g, json_field(gan, t.origin, "to_rgb_scale").get<double>());
+  fill_hashed_discriminator(of_d);
+  return {hashed_networks(t.config, t.dtype), StyleGan2Generator(g, of_g.to(t.dtype)), StyleGan2Discriminator(d, of_d.to(t.dtype)),
+          Lpips(SafetensorsFile(options.lpips), t.dtype)};
 }
 
 Target make_target(const Trace& t, const Models& m, TraceOutput& out) {

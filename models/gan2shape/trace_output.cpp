@@ -53,8 +53,6 @@ Tensor dot_picture(const std::string& name, const Tensor& x) {
   return nchw_to_nhwc(hashed("dot:" + name, {x.dim(0), x.dim(3), x.dim(1), x.dim(2)}, x.dtype()));
 }
 
-AdamOptions adam_options(const Config& c) { return {c.lr, c.beta1, c.beta2, c.eps, c.weight_decay}; }
-
 void trace_update(TraceOutput& out, const std::string& step, const std::string& network, ParameterMap& parameters,
                   const std::vector<Tensor>& gradients, const Config& config) {
   std::vector<Tensor> before;

@@ -5,7 +5,6 @@
 
 #include "engine/module.h"
 #include "engine/safetensors.h"
-#include "kernels/adam/adam.h"
 #include "models/gan2shape/config.h"
 #include "models/gan2shape/steps.h"
 
@@ -33,7 +32,5 @@ Tensor dot_picture(const std::string& name, const Tensor& x);
 // `network` names the net and `parameters` it; gradients are in its order.
 void trace_update(TraceOutput& out, const std::string& step, const std::string& network, ParameterMap& parameters,
                   const std::vector<Tensor>& gradients, const Config& config);
-
-AdamOptions adam_options(const Config& config);
 
 }  // namespace g2s
