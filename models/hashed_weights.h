@@ -1,0 +1,26 @@
+// Parameters whose values come from their names: the same in every language, so that golden traces need not store weights.
+#pragma once
+
+#include <string>
+
+#include "models/encoder_decoder.h"
+#include "models/stylegan2_discriminator.h"
+#include "models/stylegan2_generator.h"
+
+namespace g2s {
+
+// All: parameter P of network `net` becomes a multiple of u("net/P", i) (see engine/hashed.h), i counting in the checkpoint's layout, computed
+// in double and rounded to f32. Leaves what is trainable trainable; throws if a parameter is constant.
+
+// Convolutions sqrt(3) sqrt(2 / fan_in) u, fan_in the product of all dimensions but the output's; group norms 1 + 0.1 u and 0.1 u; biases
+// 0.1 u; the last convolution also times `last_scale`. `smooth`: the last three are 1/4 u plus the first tap of each kernel's u, for smooth pictures.
+void fill_hashed(LayerNet& net, const std::string& name, double last_scale, bool smooth);
+// As golden traces have it for the method's networks: "netD", "netA", "netV", "netL", "netEnc".
+void fill_hashed(LayerNet& net, const std::string& name);
+
+// sqrt(3) u; mapping weights and biases divided by their learning-rate multiplier; biases 0.1 u, of modulations 1 + 0.1 u; noise weights 0.1 u;
+// weights of to_rgb times `to_rgb_scale`.
+void fill_hashed_generator(ParameterMap& parameters, double to_rgb_scale, const std::string& name = "G");
+void fill_hashed_discriminator(ParameterMap& parameters, const std::string& name = "D");
+
+}  // namespace g2s
