@@ -1,7 +1,7 @@
 // Products whose left rows are found through pointers: convolutions without an im2col copy.
 #include "engine/parallel.h"
 #include "kernels/matmul/gemm_args.h"
-#include "kernels/matmul/micro.h"
+#include "kernels/matmul/micro.isa.h"
 
 namespace g2s::kernels::G2S_ISA {
 namespace {

@@ -1,7 +1,7 @@
 // Matrix products loop by loop.
 #include "engine/parallel.h"
 #include "kernels/matmul/matmul_args.h"
-#include "kernels/matmul/simd.h"
+#include "kernels/matmul/simd.isa.h"
 
 namespace g2s::kernels::G2S_ISA {
 namespace {

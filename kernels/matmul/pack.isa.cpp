@@ -1,7 +1,7 @@
 // Weights into panels.
 #include "engine/parallel.h"
 #include "kernels/matmul/gemm_args.h"
-#include "kernels/matmul/micro.h"
+#include "kernels/matmul/micro.isa.h"
 
 namespace g2s::kernels::G2S_ISA {
 namespace {

@@ -1,7 +1,7 @@
 // Products that sum over pixels: the gradients to convolution weights, and matrix products with a transposed left side.
 #include "engine/parallel.h"
 #include "kernels/matmul/gemm_args.h"
-#include "kernels/matmul/micro.h"
+#include "kernels/matmul/micro.isa.h"
 
 namespace g2s::kernels::G2S_ISA {
 namespace {

@@ -91,9 +91,11 @@ std::string refusal(const std::string& from, const std::string& to) {
   if (starts_with(to, "kernels/") && !starts_with(from, "kernels/") && (pod || ends_with(to, ".cuh")))
     return "POD arguments belong to the kernels alone";
   if (ends_with(from, "_args.h") && to != "kernels/isa.h") return "an argument header includes only <cstdint> and kernels/isa.h";
-  const bool kernel_file = ends_with(from, ".isa.cpp") || ends_with(from, ".cu") || ends_with(from, ".cuh");
+  const bool isa_file = ends_with(from, ".isa.cpp") || ends_with(from, ".isa.h"), isa_header = ends_with(to, ".isa.h");
+  if (isa_header && !isa_file) return "what is compiled per instruction set is for .isa.cpp files alone";
+  const bool kernel_file = isa_file || ends_with(from, ".cu") || ends_with(from, ".cuh");
   if (kernel_file && starts_with(to, "engine/") && to != "engine/parallel.h") return "kernels see POD arguments, never a Tensor";
-  if (kernel_file && starts_with(to, "kernels/") && folder_of(to) != "kernels" && ends_with(to, ".h") && !pod)
+  if (kernel_file && starts_with(to, "kernels/") && folder_of(to) != "kernels" && ends_with(to, ".h") && !pod && !isa_header)
     return "kernels see POD arguments, never a Tensor";
   if (test) return "";
   if (starts_with(to, "tests/")) return "only tests may use the tests' helpers";

@@ -1,7 +1,7 @@
 // Register-blocked inner loops of the matrix products. Only for *.isa.cpp files.
 #pragma once
 
-#include "kernels/matmul/simd.h"
+#include "kernels/matmul/simd.isa.h"
 
 namespace g2s::kernels::G2S_ISA {
 namespace {
