@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "engine/hashed.h"
 #include "kernels/random/random_args.h"
 
 namespace g2s {
@@ -15,12 +16,6 @@ std::uint64_t mix(std::uint64_t x) {
   return x ^ (x >> 31);
 }
 
-std::uint64_t hash(const char* name) {  // FNV-1a
-  std::uint64_t h = 0xCBF29CE484222325u;
-  for (; *name; ++name) h = (h ^ static_cast<unsigned char>(*name)) * 0x100000001B3u;
-  return h;
-}
-
 void check_dtype(const char* op, DType dtype, const Shape& shape) {
   if (!is_real(dtype)) fail(Errc::invalid_argument, op, "gives f32 or f64, not ", dtype, " ", shape);
 }
@@ -29,7 +24,7 @@ std::uint64_t blocks(std::int64_t n) { return (static_cast<std::uint64_t>(n) + 3
 
 }  // namespace
 
-Random::Random(std::uint64_t seed, const char* stream) : key_(mix(mix(seed) ^ hash(stream))) {}
+Random::Random(std::uint64_t seed, const char* stream) : key_(mix(mix(seed) ^ fnv1a64(stream))) {}
 
 Tensor Random::uniform(const Shape& shape, double lo, double hi, DType dtype) {
   check_dtype("uniform", dtype, shape);
