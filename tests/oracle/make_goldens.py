@@ -95,7 +95,7 @@ def run_case(family, case, oracle):
                 results[name] = torch.zeros_like(x) if g is None else g
     arrays = {}
     for what, value in results.items():
-        array = np.array(value.detach().numpy(), order='C')  # ascontiguousarray would make a scalar [1]
+        array = np.array(value.detach().numpy(force=True), order='C')  # ascontiguousarray would make a scalar [1]
         if not np.isfinite(array).all():
             raise SystemExit(f'{label}/{what}: not finite')
         arrays[f'{case["name"]}/{what}'] = sketch(array)
