@@ -1,0 +1,19 @@
+// A labelled sheet of pictures.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/tensor.h"
+
+namespace g2s {
+
+struct Tile {
+  Tensor picture;  // f32 [1,H,W,1 or 3] in [0,1]
+  std::string label;
+};
+
+// One row of tiles per entry, each scaled (bilinear) to tile x tile pixels with its label above, on white. Returns f32 [1,H,W,3] in [0,1].
+Tensor contact_sheet(const std::vector<std::vector<Tile>>& rows, std::int64_t tile = 160);
+
+}  // namespace g2s
