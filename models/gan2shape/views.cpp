@@ -1,0 +1,158 @@
+#include "models/gan2shape/views.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "engine/autograd.h"
+#include "kernels/elementwise/elementwise.h"
+#include "kernels/grid_sample/grid_sample.h"
+#include "kernels/shape/shape.h"
+#include "models/gan2shape/mesh_render.h"
+
+namespace g2s {
+namespace {
+
+constexpr double degree = M_PI / 180;
+constexpr double relight_alpha = -0.6;         // how the ambient light follows `a`
+constexpr std::int64_t projection_batch = 10;  // pictures encoded and generated at once
+// A relit mesh keeps the photograph's detail: its texture times new shading over old. Where the old shading is darker than this there is no
+// detail to keep.
+constexpr double darkest_shading = 0.2;
+
+std::string format(const char* pattern, double a, double b = 0, double c = 0) {
+  char text[64];
+  std::snprintf(text, sizeof text, pattern, a, b, c);
+  return text;
+}
+
+double yaw_range(const std::string& category) { return category == "car" || category == "church" || category == "horse" ? 45 : 70; }
+
+Tensor to_unit(const Tensor& picture) { return clamp(affine(picture, 0.5, 0.5), 0, 1); }
+
+MeshView front_view(const Config& config, std::int64_t size) {
+  MeshView view;
+  view.center = config.rot_center_depth;
+  view.camera = config.camera();
+  view.grid = config.size;
+  view.size = size;
+  return view;
+}
+
+Tensor relit_shading(const Subject& subject, const Relight& light, double alpha) {
+  Tensor random = Tensor::from(std::vector<float>{static_cast<float>(light.dx), static_cast<float>(light.dy), static_cast<float>(light.a)}, {1, 3});
+  return shade_randomly(subject.canonical.normal, subject.light, random, alpha).shading;
+}
+
+// S x S to the texels of the mesh's texture: corner centres on corner centres.
+Tensor enlarge(const Tensor& x, std::int64_t size) {
+  std::vector<float> grid(static_cast<std::size_t>(size * size * 2));
+  for (std::int64_t i = 0; i < size * size; ++i) {
+    grid[static_cast<std::size_t>(2 * i)] = static_cast<float>(2.0 * static_cast<double>(i % size) / static_cast<double>(size - 1) - 1);
+    grid[static_cast<std::size_t>(2 * i + 1)] = static_cast<float>(2.0 * static_cast<double>(i / size) / static_cast<double>(size - 1) - 1);
+  }
+  return grid_sample(x, Tensor::from(grid, {1, size, size, 2}));
+}
+
+// The canonical texture [1,S,S,3] or one per view, seen with the given final views [N,6].
+Tensor method_rendering(const Subject& subject, const Tensor& textures, const Tensor& views, const Config& config) {
+  Warp seen = warp(subject.canonical.depth, views, config);
+  return clamp(grid_sample(textures, seen.grid), -1, 1);
+}
+
+// Encodes pictures in batches and draws them with the generator.
+std::vector<Tensor> reproject(const std::vector<Tensor>& pictures, const Context& context, const Target& target, const Subject& subject) {
+  Step2 step(context, target, Snapshot{subject.canonical, subject.light, {}});
+  std::vector<Tensor> out;
+  for (std::size_t begin = 0; begin < pictures.size(); begin += projection_batch) {
+    std::size_t end = std::min(pictures.size(), begin + projection_batch);
+    Tensor images = step.project(concat({pictures.begin() + static_cast<std::ptrdiff_t>(begin), pictures.begin() + static_cast<std::ptrdiff_t>(end)}, 0)).image;
+    for (std::int64_t i = 0; i < images.dim(0); ++i) out.push_back(to_unit(slice(images, 0, i, i + 1)));
+  }
+  return out;
+}
+
+}  // namespace
+
+std::vector<Turn> turns(const std::string& category) {
+  std::vector<Turn> out;
+  double range = yaw_range(category);
+  for (int i = 0; i < 9; ++i) {
+    double yaw = range * (i - 4) / 4;
+    out.push_back({format("yaw%+.1f", yaw), yaw * degree, 0});
+  }
+  for (int i = 0; i < 5; ++i) {
+    double pitch = 20.0 * (i - 2) / 2;
+    out.push_back({format("pitch%+.1f", pitch), 0, pitch * degree});
+  }
+  return out;
+}
+
+std::vector<Relight> relights() {
+  std::vector<Relight> out;
+  for (double a : {0.3, 0.6})
+    for (double dy : {0.0, 0.6})
+      for (double dx : {-1.5, -0.7, 0.0, 0.7, 1.5}) out.push_back({format("dx%+.1f_dy%.1f_a%.1f", dx, dy, a), dx, dy, a});
+  return out;
+}
+
+std::vector<NamedPicture> mesh_turned(const Subject& subject, const Config& config, std::int64_t size) {
+  NoGrad no_grad;
+  Tensor texture = to_unit(subject.mesh_texture);
+  std::vector<NamedPicture> out;
+  for (const Turn& turn : turns(config.category)) {
+    MeshView view = front_view(config, size);
+    view.yaw = turn.yaw;
+    view.pitch = turn.pitch;
+    out.push_back({turn.name, render_mesh(subject.mesh, texture, view)});
+  }
+  return out;
+}
+
+std::vector<NamedPicture> mesh_relit(const Subject& subject, const Config& config, std::int64_t size) {
+  NoGrad no_grad;
+  MeshView view = front_view(config, size);
+  const float* v = subject.view.data<float>();
+  view.pitch = v[0];
+  view.yaw = v[1];
+  view.roll = v[2];
+  view.translation = {v[3], v[4], v[5]};
+  Tensor texture = to_unit(subject.mesh_texture);
+  Tensor before = clamp(shade(subject.canonical.normal, subject.light).shading, darkest_shading, 10);
+  std::vector<NamedPicture> out;
+  for (const Relight& light : relights()) {
+    Tensor ratio = clamp(relit_shading(subject, light, relight_alpha), 0, 10) / before;
+    out.push_back({light.name, render_mesh(subject.mesh, clamp(texture * enlarge(ratio, texture.dim(1)), 0, 1), view)});
+  }
+  return out;
+}
+
+std::vector<NamedPicture> gan_turned(const Subject& subject, const Context& context, const Target& target) {
+  NoGrad no_grad;
+  std::vector<Tensor> pictures;
+  std::vector<Turn> all = turns(context.config->category);
+  for (const Turn& turn : all) {
+    std::vector<float> view{static_cast<float>(turn.pitch), static_cast<float>(turn.yaw), 0, 0, 0, 0};
+    pictures.push_back(method_rendering(subject, subject.texture, Tensor::from(view, {1, 6}), *context.config));
+  }
+  pictures = reproject(pictures, context, target, subject);
+  std::vector<NamedPicture> out;
+  for (std::size_t i = 0; i < all.size(); ++i) out.push_back({all[i].name, pictures[i]});
+  return out;
+}
+
+std::vector<NamedPicture> gan_relit(const Subject& subject, const Context& context, const Target& target) {
+  NoGrad no_grad;
+  std::vector<Tensor> pictures;
+  std::vector<Relight> all = relights();
+  for (const Relight& light : all) {
+    Tensor texture = texture_of(subject.canonical.albedo, relit_shading(subject, light, relight_alpha));
+    pictures.push_back(method_rendering(subject, texture, subject.view, *context.config));
+  }
+  pictures = reproject(pictures, context, target, subject);
+  std::vector<NamedPicture> out;
+  for (std::size_t i = 0; i < all.size(); ++i) out.push_back({all[i].name, pictures[i]});
+  return out;
+}
+
+}  // namespace g2s

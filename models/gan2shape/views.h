@@ -1,0 +1,47 @@
+// The pictures that the method is known for: the object turned and relit, as the mesh renders it and as the generator re-projects it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "models/gan2shape/mesh.h"
+#include "models/gan2shape/steps.h"
+
+namespace g2s {
+
+// A picture and what it shows, in a form fit for a file name: "yaw-70", "dx-1.5_dy0.6_a0.3".
+struct NamedPicture {
+  std::string name;
+  Tensor picture;  // f32 [1,H,W,3] in [0,1]
+};
+
+// What is drawn: one object after its fit.
+struct Subject {
+  Canonical canonical;
+  Tensor view;     // [1,6], final: the input's camera
+  Tensor light;    // [1,4]: the input's light
+  Tensor texture;  // [1,S,S,3] in [-1,1]: the canonical texture under the input's light
+  TexturedMesh mesh;
+  Tensor mesh_texture;  // f32 [1,T,T,3] in [-1,1]
+};
+
+struct Turn {
+  std::string name;
+  double yaw = 0, pitch = 0;  // radians, from the canonical front
+};
+struct Relight {
+  std::string name;
+  double dx = 0, dy = 0, a = 0;
+};
+// 9 yaws within 70 degrees (45 for cars, churches and horses), then 5 pitches within 20.
+std::vector<Turn> turns(const std::string& category);
+// dx in {-1.5, -.7, 0, .7, 1.5}, dy in {0, .6}, a in {.3, .6}.
+std::vector<Relight> relights();
+
+std::vector<NamedPicture> mesh_turned(const Subject& subject, const Config& config, std::int64_t size);
+std::vector<NamedPicture> mesh_relit(const Subject& subject, const Config& config, std::int64_t size);
+// Rendered with the method's own warp, then encoded and drawn by the generator.
+std::vector<NamedPicture> gan_turned(const Subject& subject, const Context& context, const Target& target);
+std::vector<NamedPicture> gan_relit(const Subject& subject, const Context& context, const Target& target);
+
+}  // namespace g2s
