@@ -1,0 +1,73 @@
+// g2s_bench: times one case in its own process.
+#include <sys/resource.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <exception>
+#include <nlohmann/json.hpp>
+
+#include "bench/cases.h"
+#include "engine/error.h"
+#include "engine/parallel.h"
+
+namespace {
+
+double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  std::size_t n = values.size();
+  return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+}
+
+nlohmann::json run(const std::string& name, const g2s::bench::Setup& setup, int repeat, int warm_up) {
+  std::function<void()> body = setup();
+  for (int i = 0; i < warm_up; ++i) body();
+  std::vector<double> times;
+  for (int i = 0; i < repeat; ++i) {
+    double begin = seconds();
+    body();
+    times.push_back(seconds() - begin);
+  }
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return {{"case", name}, {"median_s", median(times)}, {"min_s", *std::min_element(times.begin(), times.end())}, {"n", times.size()},
+          {"times_s", times}, {"peak_rss_mib", static_cast<double>(usage.ru_maxrss) / 1024}};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"Times one benchmark case of gan2shape."};
+  std::string name, assets = G2S_ASSETS_DIR;
+  int repeat = 5, warm_up = 1, threads = 0;
+  bool list = false, json = false;
+  app.add_option("--case", name, "the case to run");
+  app.add_option("--repeat", repeat, "counted repetitions")->check(CLI::PositiveNumber);
+  app.add_option("--warm-up", warm_up, "repetitions before those")->check(CLI::NonNegativeNumber);
+  app.add_option("--threads", threads, "0: as many as the machine has")->check(CLI::NonNegativeNumber);
+  app.add_option("--assets", assets, "folder of lpips_vgg.safetensors");
+  app.add_flag("--list", list, "name the cases");
+  app.add_flag("--json", json, "one line of JSON, last");
+  CLI11_PARSE(app, argc, argv);
+  try {
+    auto cases = g2s::bench::cases(assets);
+    if (list) {
+      for (const auto& [case_name, setup] : cases) std::printf("%s\n", case_name.c_str());
+      return 0;
+    }
+    auto it = cases.find(name);
+    if (it == cases.end()) g2s::fail(g2s::Errc::invalid_argument, "--case", "no case ", name, "; --list names them");
+    g2s::set_num_threads(threads);
+    nlohmann::json result = run(name, it->second, repeat, warm_up);
+    if (json) std::printf("%s\n", result.dump().c_str());
+    else std::printf("%s: median %.4f s, min %.4f s of %d, peak %.0f MiB\n", name.c_str(), result["median_s"].get<double>(),
+                     result["min_s"].get<double>(), repeat, result["peak_rss_mib"].get<double>());
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "g2s_bench: %s\n", error.what());
+    return 1;
+  }
+  return 0;
+}

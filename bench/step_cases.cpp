@@ -1,0 +1,94 @@
+// One whole iteration of each step of the method, Adam's update included.
+#include <memory>
+
+#include "bench/network_cases.h"
+#include "engine/autograd.h"
+#include "kernels/adam/adam.h"
+#include "kernels/elementwise/elementwise.h"
+#include "models/gan2shape/steps.h"
+
+namespace g2s::bench {
+namespace {
+
+// Everything that a step points to, kept alive by the case.
+struct World {
+  Config config;
+  Networks networks;
+  StyleGan2Generator generator;
+  StyleGan2Discriminator discriminator;
+  Lpips lpips;
+  Context context;
+  Target target;
+
+  World(const Config& c, const std::string& assets)
+      : config(c), networks(c, 0), generator(random_generator(c.gan_size)), discriminator(random_discriminator(c.gan_size)),
+        lpips(SafetensorsFile(assets + "/lpips_vgg.safetensors")) {
+    networks.set_trainable();
+    context = {&config, &networks, &generator, &discriminator, &lpips};
+    target.image = random_pictures(1, c.size, "input");
+    target.mask = Tensor::full({1, c.size, c.size, 1}, 1);
+    target.latent = Random(2, "latent").normal({1, 512});
+    prepare_target(context, target);
+  }
+
+  std::shared_ptr<Adam> optimiser(const std::vector<Tensor>& parameters) const {
+    AdamOptions options;
+    options.lr = config.lr;
+    options.weight_decay = config.weight_decay;
+    return std::make_shared<Adam>(parameters, options);
+  }
+};
+
+std::shared_ptr<World> world(int size, const std::string& assets) {
+  return std::make_shared<World>(preset(size == 64 ? "default" : "face"), assets);
+}
+
+template <class Step, class Forward>
+std::function<void()> iteration(std::shared_ptr<World> w, std::shared_ptr<Step> step, Forward forward) {
+  auto adam = w->optimiser(step->parameters());
+  return [=] { adam->step(grad({forward(*step)}, adam->parameters())); };
+}
+
+std::function<void()> step1_case(int size, const std::string& assets) {
+  auto w = world(size, assets);
+  auto step = std::make_shared<Step1>(w->context, w->target, false, Tensor());
+  return iteration(w, step, [](const Step1& s) { return s.forward().losses.total; });
+}
+
+std::function<void()> step2_case(int size, const std::string& assets) {
+  auto w = world(size, assets);
+  Snapshot snapshot = Step1(w->context, w->target, false, Tensor()).forward().snapshot;
+  auto step = std::make_shared<Step2>(w->context, w->target, snapshot);
+  auto random = std::make_shared<Random>(3, "views");
+  return iteration(w, step, [=](const Step2& s) {
+    Tensor views = random->normal({w->config.batch, 6}, 0, 0.2), lights = random->uniform({w->config.batch, 3}, -0.2, 0.6);
+    return s.forward(views, lights).losses.total;
+  });
+}
+
+std::function<void()> step3_case(int size, const std::string& assets) {
+  auto w = world(size, assets);
+  auto step = std::make_shared<Step3>(w->context, w->target, true);
+  Tensor images = random_pictures(w->config.batch, size, "projected"), masks = Tensor::full({w->config.batch, size, size, 1}, 1);
+  return iteration(w, step, [=](const Step3& s) { return s.forward(images, masks).batch.total; });
+}
+
+}  // namespace
+
+std::map<std::string, Setup> step_cases(const std::string& assets) {
+  std::map<std::string, Setup> all;
+  for (int size : {64, 128}) {
+    all[str("step1_", size)] = [=] { return step1_case(size, assets); };
+    all[str("step2_", size, "_b16")] = [=] { return step2_case(size, assets); };
+    all[str("step3_", size, "_b16")] = [=] { return step3_case(size, assets); };
+  }
+  return all;
+}
+
+std::map<std::string, Setup> cases(const std::string& assets) {
+  std::map<std::string, Setup> all = network_cases(assets);
+  all.merge(step_cases(assets));
+  return all;
+}
+
+}  // namespace g2s::bench
