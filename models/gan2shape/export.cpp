@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "engine/autograd.h"
 #include "engine/files.h"
@@ -23,6 +24,9 @@ constexpr std::int64_t largest_texture = 1024, view_size = 256, smallest_texture
 constexpr double shape_grey = 0.7;  // of the shaded shape picture, as the reference draws it
 
 Tensor unit(const Tensor& picture) { return clamp(affine(picture, 0.5, 0.5), 0, 1); }
+
+// [0,1] to 8 bits.
+Tensor pixels(const Tensor& shown) { return picture_to_pixels(affine(shown, 2, -1)); }
 
 Tensor grey_shape(const Tensor& normal) { return clamp(slice(normal, 3, 2, 3), 0, 1) * shape_grey; }
 
@@ -75,13 +79,13 @@ void add_mesh(Finished& f, const ExportInput& input) {
   s.mesh = build_mesh(source);
 }
 
-// 16 bits, depth = 1.1 - value / 65535 * 0.2 for the default range; 0 is background.
-Tensor depth_picture(const Tensor& depth, const Tensor& mask, const Config& config) {
-  std::vector<float> values(static_cast<std::size_t>(depth.numel()));
+// 16 bits: depth = max - value / 65535 * (max - min); 0 is background, which no pixel of the object gets.
+Tensor depth_pixels(const Tensor& depth, const Tensor& mask, const Config& config) {
+  std::vector<std::int32_t> values(static_cast<std::size_t>(depth.numel()));
   const float *d = depth.data<float>(), *m = mask.data<float>();
   for (std::size_t i = 0; i < values.size(); ++i) {
     double share = (config.max_depth - d[i]) / (config.max_depth - config.min_depth);
-    values[i] = m[i] >= 0.5f ? static_cast<float>(std::clamp(share, 1.0 / 65535, 1.0)) : 0;
+    values[i] = m[i] >= 0.5f ? static_cast<std::int32_t>(std::lround(std::clamp(share * 65535, 1.0, 65535.0))) : 0;
   }
   return Tensor::from(values, depth.shape());
 }
@@ -110,7 +114,7 @@ Tensor overview(const Finished& f, const ExportInput& input, const AllViews& vie
                   {target.mask, "mask"},
                   {unit(target.gan_image), "generator's projection"},
                   {unit(f.recon), "reconstruction"},
-                  {depth_picture(f.seen.depth, f.object_mask, config), "depth, input view"},
+                  {depth_pixels(f.seen.depth, f.object_mask, config).to(DType::f32) * (1.0 / 65535), "depth, input view"},
                   {unit(s.canonical.normal), "normals, canonical"},
                   {unit(s.canonical.albedo), "albedo"},
                   {unit(s.texture), "texture"},
@@ -137,18 +141,16 @@ Tensor overview(const Finished& f, const ExportInput& input, const AllViews& vie
 }
 
 void write_views(const std::string& folder, const char* prefix, const std::vector<NamedPicture>& pictures) {
-  for (const NamedPicture& p : pictures) write_png(folder + "/" + prefix + p.name + ".png", p.picture);
+  for (const NamedPicture& p : pictures) write_png(folder + "/" + prefix + p.name + ".png", pixels(p.picture));
 }
 
 void write_mesh(const std::string& folder, const Subject& s, const Config& config) {
   ViewerFrame frame{config.rot_center_depth, 1 / (2 * std::tan(config.fov * M_PI / 360) * config.rot_center_depth)};
-  std::vector<std::uint8_t> png = encode_png(unit(s.mesh_texture));
-  write_file_atomic(folder + "/texture.png", png.data(), png.size());
-  std::string obj = obj_text(s.mesh, frame, "mesh.mtl"), mtl = mtl_text("texture.png");
-  write_file_atomic(folder + "/mesh.obj", obj.data(), obj.size());
-  write_file_atomic(folder + "/mesh.mtl", mtl.data(), mtl.size());
-  std::vector<std::uint8_t> glb = glb_bytes(s.mesh, frame, png);
-  write_file_atomic(folder + "/mesh.glb", glb.data(), glb.size());
+  std::string png = encode_png(picture_to_pixels(s.mesh_texture));
+  write_file(folder + "/texture.png", png);
+  write_file(folder + "/mesh.obj", obj_text(s.mesh, frame, "mesh.mtl"));
+  write_file(folder + "/mesh.mtl", mtl_text("texture.png"));
+  write_file(folder + "/mesh.glb", glb_file(s.mesh, frame, png));
 }
 
 }  // namespace
@@ -163,19 +165,19 @@ ExportReport export_fit(const ExportInput& input, const std::string& folder) {
   AllViews views{mesh_turned(s, config, view_size), gan_turned(s, input.context, target), mesh_relit(s, config, view_size),
                  gan_relit(s, input.context, target)};
 
-  write_png(folder + "/mask.png", target.mask);
-  write_png16(folder + "/depth.png", depth_picture(f.seen.depth, f.object_mask, config));
-  write_png(folder + "/normal.png", unit(s.canonical.normal));
-  write_png(folder + "/albedo.png", unit(s.canonical.albedo));
-  write_png(folder + "/shape.png", grey_shape(s.canonical.normal));
+  write_png(folder + "/mask.png", pixels(target.mask));
+  write_png(folder + "/depth.png", depth_pixels(f.seen.depth, f.object_mask, config));
+  write_png(folder + "/normal.png", pixels(unit(s.canonical.normal)));
+  write_png(folder + "/albedo.png", pixels(unit(s.canonical.albedo)));
+  write_png(folder + "/shape.png", pixels(grey_shape(s.canonical.normal)));
   write_mesh(folder, s, config);
-  create_folder(folder + "/views");
+  make_folders(folder + "/views");
   write_views(folder + "/views", "mesh_", views.mesh_turned);
   write_views(folder + "/views", "gan_", views.gan_turned);
-  create_folder(folder + "/relight");
+  make_folders(folder + "/relight");
   write_views(folder + "/relight", "mesh_", views.mesh_relit);
   write_views(folder + "/relight", "gan_", views.gan_relit);
-  write_png(folder + "/overview.png", overview(f, input, views));
+  write_png(folder + "/overview.png", pixels(overview(f, input, views)));
 
   ExportReport report;
   report.input_depth = input_depth(f.seen);

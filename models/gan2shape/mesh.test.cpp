@@ -28,7 +28,7 @@ MeshSource bump() {
   return source;
 }
 
-std::uint32_t word(const std::vector<std::uint8_t>& bytes, std::size_t at) {
+std::uint32_t word(const std::string& bytes, std::size_t at) {
   std::uint32_t v;
   std::memcpy(&v, bytes.data() + at, 4);
   return v;
@@ -92,9 +92,9 @@ TEST_CASE("mesh: curtains between object and background are left out") {
 
 TEST_CASE("glb: header, chunks, accessor bounds and index range") {
   TexturedMesh mesh = build_mesh(bump());
-  std::vector<std::uint8_t> png(37, 7);
+  std::string png(37, 'x');
   ViewerFrame frame{1.0, 1 / (2 * std::tan(5 * M_PI / 180))};
-  std::vector<std::uint8_t> glb = glb_bytes(mesh, frame, png);
+  std::string glb = glb_file(mesh, frame, png);
   REQUIRE(glb.size() % 4 == 0);
   CHECK(word(glb, 0) == 0x46546C67);
   CHECK(word(glb, 4) == 2);

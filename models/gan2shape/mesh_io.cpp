@@ -4,7 +4,7 @@
 #include <array>
 #include <bit>
 #include <charconv>
-#include <cstring>
+#include <cstdint>
 #include <nlohmann/json.hpp>
 
 namespace g2s {
@@ -37,12 +37,11 @@ void append_line(std::string& out, const char* keyword, const std::array<float, 
 class Binary {
  public:
   std::size_t view(const void* data, std::size_t bytes, int target) {
-    bytes_.resize((bytes_.size() + 3) / 4 * 4, 0);
+    bytes_.resize((bytes_.size() + 3) / 4 * 4, '\0');
     nlohmann::json view = {{"buffer", 0}, {"byteOffset", bytes_.size()}, {"byteLength", bytes}};
     if (target) view["target"] = target;
     views_.push_back(view);
-    const auto* from = static_cast<const std::uint8_t*>(data);
-    bytes_.insert(bytes_.end(), from, from + bytes);
+    bytes_.append(static_cast<const char*>(data), bytes);
     return views_.size() - 1;
   }
 
@@ -71,28 +70,23 @@ class Binary {
     return accessors_.size() - 1;
   }
 
-  const std::vector<std::uint8_t>& bytes() const { return bytes_; }
+  const std::string& bytes() const { return bytes_; }
   const nlohmann::json& views() const { return views_; }
   const nlohmann::json& accessors() const { return accessors_; }
 
  private:
-  std::vector<std::uint8_t> bytes_;
+  std::string bytes_;
   nlohmann::json views_ = nlohmann::json::array(), accessors_ = nlohmann::json::array();
 };
 
-void put(std::vector<std::uint8_t>& out, std::uint32_t v) {
-  std::uint8_t bytes[4];
-  std::memcpy(bytes, &v, 4);
-  out.insert(out.end(), bytes, bytes + 4);
-}
+void put(std::string& out, std::uint32_t v) { out.append(reinterpret_cast<const char*>(&v), sizeof v); }
 
-void put_chunk(std::vector<std::uint8_t>& out, std::uint32_t type, const void* data, std::size_t size, std::uint8_t padding) {
-  std::size_t padded = (size + 3) / 4 * 4;
+void put_chunk(std::string& out, std::uint32_t type, std::string_view content, char padding) {
+  std::size_t padded = (content.size() + 3) / 4 * 4;
   put(out, static_cast<std::uint32_t>(padded));
   put(out, type);
-  const auto* from = static_cast<const std::uint8_t*>(data);
-  out.insert(out.end(), from, from + size);
-  out.insert(out.end(), padded - size, padding);
+  out.append(content);
+  out.append(padded - content.size(), padding);
 }
 
 }  // namespace
@@ -118,7 +112,7 @@ std::string mtl_text(const std::string& texture_file) {
   return "newmtl surface\nKa 1 1 1\nKd 1 1 1\nKs 0 0 0\nillum 1\nmap_Kd " + texture_file + "\n";
 }
 
-std::vector<std::uint8_t> glb_bytes(const TexturedMesh& mesh, const ViewerFrame& frame, const std::vector<std::uint8_t>& png) {
+std::string glb_file(const TexturedMesh& mesh, const ViewerFrame& frame, std::string_view png) {
   std::vector<std::array<float, 3>> positions, normals;
   for (const auto& p : mesh.positions) positions.push_back(to_viewer(p, frame));
   for (const auto& n : mesh.normals) normals.push_back({n[0], -n[1], -n[2]});
@@ -144,16 +138,13 @@ std::vector<std::uint8_t> glb_bytes(const TexturedMesh& mesh, const ViewerFrame&
       {"accessors", binary.accessors()},
       {"bufferViews", binary.views()},
       {"buffers", {{{"byteLength", binary.bytes().size()}}}}};
-  std::string text = doc.dump();
-  std::vector<std::uint8_t> out;
+  std::string content, out;
+  put_chunk(content, 0x4E4F534A, doc.dump(), ' ');
+  put_chunk(content, 0x004E4942, binary.bytes(), '\0');
   put(out, 0x46546C67);  // "glTF"
   put(out, 2);
-  put(out, 0);  // total length, below
-  put_chunk(out, 0x4E4F534A, text.data(), text.size(), ' ');
-  put_chunk(out, 0x004E4942, binary.bytes().data(), binary.bytes().size(), 0);
-  std::uint32_t total = static_cast<std::uint32_t>(out.size());
-  std::memcpy(out.data() + 8, &total, 4);
-  return out;
+  put(out, static_cast<std::uint32_t>(content.size() + 12));
+  return out + content;
 }
 
 }  // namespace g2s

@@ -1,9 +1,8 @@
 // Mesh files: Wavefront OBJ with its material, and glTF 2.0 binary (GLB).
 #pragma once
 
-#include <cstdint>
 #include <string>
-#include <vector>
+#include <string_view>
 
 #include "models/gan2shape/mesh.h"
 
@@ -20,6 +19,6 @@ struct ViewerFrame {
 std::string obj_text(const TexturedMesh& mesh, const ViewerFrame& frame, const std::string& material_file);
 std::string mtl_text(const std::string& texture_file);
 // The texture is embedded: `png` is a complete PNG file. One mesh, one unlit-looking (fully rough, non-metallic) material.
-std::vector<std::uint8_t> glb_bytes(const TexturedMesh& mesh, const ViewerFrame& frame, const std::vector<std::uint8_t>& png);
+std::string glb_file(const TexturedMesh& mesh, const ViewerFrame& frame, std::string_view png);
 
 }  // namespace g2s
