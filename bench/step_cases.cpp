@@ -22,9 +22,8 @@ struct World {
 
   World(const Config& c, const std::string& assets)
       : config(c), networks(c, 0), generator(random_generator(c.gan_size)), discriminator(random_discriminator(c.gan_size)),
-        lpips(SafetensorsFile(assets + "/lpips_vgg.safetensors")) {
+        lpips(SafetensorsFile(assets + "/lpips_vgg.safetensors")), context(config, networks, generator, discriminator, lpips) {
     networks.set_trainable();
-    context = {&config, &networks, &generator, &discriminator, &lpips};
     target.image = random_pictures(1, c.size, "input");
     target.mask = Tensor::full({1, c.size, c.size, 1}, 1);
     target.latent = Random(2, "latent").normal({1, 512});
@@ -32,10 +31,7 @@ struct World {
   }
 
   std::shared_ptr<Adam> optimiser(const std::vector<Tensor>& parameters) const {
-    AdamOptions options;
-    options.lr = config.lr;
-    options.weight_decay = config.weight_decay;
-    return std::make_shared<Adam>(parameters, options);
+    return std::make_shared<Adam>(parameters, adam_options(config));
   }
 };
 

@@ -10,7 +10,6 @@
 #include "engine/npy.h"
 #include "engine/safetensors.h"
 #include "kernels/elementwise/elementwise.h"
-#include "kernels/grid_sample/grid_sample.h"
 #include "kernels/shape/shape.h"
 #include "models/gan2shape/contact_sheet.h"
 #include "models/gan2shape/mesh_io.h"
@@ -30,53 +29,29 @@ Tensor pixels(const Tensor& shown) { return picture_to_pixels(affine(shown, 2, -
 
 Tensor grey_shape(const Tensor& normal) { return clamp(slice(normal, 3, 2, 3), 0, 1) * shape_grey; }
 
-// The fit in the input's camera and in the canonical frame.
-struct Finished {
-  Subject subject;
-  Warp seen;
-  Tensor recon;        // [1,S,S,3] in [-1,1]
-  Tensor object_mask;  // [1,S,S,1] in the input view: the object's mask where the mesh reaches
-  Tensor canon_mask;   // [1,S,S,1]
-};
+// The object's mask in the input view, where the mesh reaches.
+Tensor object_mask(const FitResult& fit, const Target& target) { return target.mask * fit.valid; }
 
-Finished finish(const ExportInput& input) {
-  const Context& context = input.context;
-  const Config& config = *context.config;
-  const Target& target = *input.target;
-  Finished f;
-  Subject& s = f.subject;
-  s.canonical = predict_canonical(context, target.image);
-  s.view = final_view(predict_view(context, target.image), config);
-  s.light = predict_light(context, target.image);
-  s.texture = texture_of(s.canonical.albedo, shade(s.canonical.normal, s.light).shading);
-  f.seen = warp(s.canonical.depth, s.view, config);
-  f.recon = clamp(grid_sample(s.texture, f.seen.grid), -1, 1);
-  f.object_mask = target.mask * f.seen.valid;
-  f.canon_mask = grid_sample(target.mask, forward_grid(s.canonical.depth, s.view, config));
-  return f;
-}
-
-void add_mesh(Finished& f, const ExportInput& input) {
-  const Config& config = *input.context.config;
-  Subject& s = f.subject;
+Subject make_subject(const FitResult& fit, const Context& context, const Target& target, const Tensor& photo) {
+  const Renderer& renderer = context.renderer;
+  Pose pose = renderer.pose(fit.view);
   TextureBake bake;
-  bake.photo = input.photo;
-  bake.photo_mask = input.target->mask;
-  bake.model = s.texture;
-  bake.depth = s.canonical.depth;
-  bake.warped_depth = f.seen.depth;
-  bake.rotation = rotation_matrix(slice(s.view, 1, 0, 3));
-  bake.translation = slice(s.view, 1, 3, 6);
-  bake.center = config.rot_center_depth;
-  bake.camera = config.camera();
-  bake.size = std::clamp(input.photo.dim(1), smallest_texture, largest_texture);
-  s.mesh_texture = bake_texture(bake);
+  bake.photo = photo;
+  bake.photo_mask = target.mask;
+  bake.model = fit.texture;
+  bake.depth = fit.canonical.depth;
+  bake.warped_depth = fit.depth;
+  bake.rotation = pose.rotation;
+  bake.translation = pose.translation;
+  bake.center = renderer.config().rot_center_depth;
+  bake.camera = renderer.camera();
+  bake.size = std::clamp(photo.dim(1), smallest_texture, largest_texture);
   MeshSource source;
-  source.depth = s.canonical.depth;
-  source.mask = f.canon_mask;
-  source.camera = config.camera();
+  source.depth = fit.canonical.depth;
+  source.mask = fit.canonical_mask;
+  source.camera = renderer.camera();
   source.texture_size = bake.size;
-  s.mesh = build_mesh(source);
+  return {fit, build_mesh(source), bake_texture(bake)};
 }
 
 // 16 bits: depth = max - value / 65535 * (max - min); 0 is background, which no pixel of the object gets.
@@ -90,9 +65,10 @@ Tensor depth_pixels(const Tensor& depth, const Tensor& mask, const Config& confi
   return Tensor::from(values, depth.shape());
 }
 
-Tensor input_depth(const Warp& seen) {
-  Tensor out = seen.depth * seen.valid;
-  return out.reshape({out.dim(1), out.dim(2)}).detach();
+// Camera depth in the input view, 0 where the mesh does not reach.
+Tensor input_depth(const FitResult& fit) {
+  Tensor out = fit.depth * fit.valid;
+  return out.reshape({out.dim(1), out.dim(2)});
 }
 
 const Tensor& named(const std::vector<NamedPicture>& pictures, const std::string& name) {
@@ -105,20 +81,17 @@ struct AllViews {
   std::vector<NamedPicture> mesh_turned, gan_turned, mesh_relit, gan_relit;
 };
 
-Tensor overview(const Finished& f, const ExportInput& input, const AllViews& views) {
-  const Subject& s = f.subject;
-  const Target& target = *input.target;
-  const Config& config = *input.context.config;
+Tensor overview(const FitResult& fit, const Target& target, const Config& config, const AllViews& views) {
   std::vector<std::vector<Tile>> rows;
   rows.push_back({{unit(target.image), "input"},
                   {target.mask, "mask"},
                   {unit(target.gan_image), "generator's projection"},
-                  {unit(f.recon), "reconstruction"},
-                  {depth_pixels(f.seen.depth, f.object_mask, config).to(DType::f32) * (1.0 / 65535), "depth, input view"},
-                  {unit(s.canonical.normal), "normals, canonical"},
-                  {unit(s.canonical.albedo), "albedo"},
-                  {unit(s.texture), "texture"},
-                  {grey_shape(s.canonical.normal), "shape"}});
+                  {unit(fit.recon), "reconstruction"},
+                  {depth_pixels(fit.depth, object_mask(fit, target), config).to(DType::f32) * (1.0 / 65535), "depth, input view"},
+                  {unit(fit.canonical.normal), "normals, canonical"},
+                  {unit(fit.canonical.albedo), "albedo"},
+                  {unit(fit.texture), "texture"},
+                  {grey_shape(fit.canonical.normal), "shape"}});
   std::vector<Tile> turned, gan, relit, gan_light;
   std::size_t yaws = 9;
   for (std::size_t i = 0; i < yaws; ++i) {
@@ -155,39 +128,33 @@ void write_mesh(const std::string& folder, const Subject& s, const Config& confi
 
 }  // namespace
 
-ExportReport export_fit(const ExportInput& input, const std::string& folder) {
+ExportReport export_fit(const FitResult& fit, const Context& context, const Target& target, const Tensor& photo, const std::string& folder) {
   NoGrad no_grad;
-  const Config& config = *input.context.config;
-  const Target& target = *input.target;
-  Finished f = finish(input);
-  add_mesh(f, input);
-  const Subject& s = f.subject;
-  AllViews views{mesh_turned(s, config, view_size), gan_turned(s, input.context, target), mesh_relit(s, config, view_size),
-                 gan_relit(s, input.context, target)};
+  const Config& config = context.config;
+  Subject subject = make_subject(fit, context, target, photo);
+  AllViews views{mesh_turned(subject, context, view_size), gan_turned(subject, context, target), mesh_relit(subject, context, view_size),
+                 gan_relit(subject, context, target)};
 
   write_png(folder + "/mask.png", pixels(target.mask));
-  write_png(folder + "/depth.png", depth_pixels(f.seen.depth, f.object_mask, config));
-  write_png(folder + "/normal.png", pixels(unit(s.canonical.normal)));
-  write_png(folder + "/albedo.png", pixels(unit(s.canonical.albedo)));
-  write_png(folder + "/shape.png", pixels(grey_shape(s.canonical.normal)));
-  write_mesh(folder, s, config);
+  write_png(folder + "/depth.png", depth_pixels(fit.depth, object_mask(fit, target), config));
+  write_png(folder + "/normal.png", pixels(unit(fit.canonical.normal)));
+  write_png(folder + "/albedo.png", pixels(unit(fit.canonical.albedo)));
+  write_png(folder + "/shape.png", pixels(grey_shape(fit.canonical.normal)));
+  write_mesh(folder, subject, config);
   make_folders(folder + "/views");
   write_views(folder + "/views", "mesh_", views.mesh_turned);
   write_views(folder + "/views", "gan_", views.gan_turned);
   make_folders(folder + "/relight");
   write_views(folder + "/relight", "mesh_", views.mesh_relit);
   write_views(folder + "/relight", "gan_", views.gan_relit);
-  write_png(folder + "/overview.png", pixels(overview(f, input, views)));
+  write_png(folder + "/overview.png", pixels(overview(fit, target, config, views)));
+  write_npy(folder + "/input_depth.npy", input_depth(fit));
+  write_safetensors(folder + "/latent.safetensors", {{"latent", fit.latent}});
 
   ExportReport report;
-  report.input_depth = input_depth(f.seen);
-  write_npy(folder + "/input_depth.npy", report.input_depth);
-  write_safetensors(folder + "/latent.safetensors", {{"latent", target.latent.detach()}});
-  report.vertices = static_cast<std::int64_t>(s.mesh.positions.size());
-  report.triangles = static_cast<std::int64_t>(s.mesh.triangles.size());
-  report.texture_size = s.mesh_texture.dim(1);
-  report.input_pitch = s.view.data<float>()[0] * 180 / M_PI;
-  report.input_yaw = s.view.data<float>()[1] * 180 / M_PI;
+  report.vertices = static_cast<std::int64_t>(subject.mesh.positions.size());
+  report.triangles = static_cast<std::int64_t>(subject.mesh.triangles.size());
+  report.texture_size = subject.mesh_texture.dim(1);
   return report;
 }
 

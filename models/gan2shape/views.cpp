@@ -30,18 +30,18 @@ double yaw_range(const std::string& category) { return category == "car" || cate
 
 Tensor to_unit(const Tensor& picture) { return clamp(affine(picture, 0.5, 0.5), 0, 1); }
 
-MeshView front_view(const Config& config, std::int64_t size) {
+MeshView front_view(const Renderer& renderer, std::int64_t size) {
   MeshView view;
-  view.center = config.rot_center_depth;
-  view.camera = config.camera();
-  view.grid = config.size;
+  view.center = renderer.config().rot_center_depth;
+  view.camera = renderer.camera();
+  view.grid = renderer.config().size;
   view.size = size;
   return view;
 }
 
-Tensor relit_shading(const Subject& subject, const Relight& light, double alpha) {
+Tensor relit_shading(const Subject& subject, const Renderer& renderer, const Relight& light) {
   Tensor random = Tensor::from(std::vector<float>{static_cast<float>(light.dx), static_cast<float>(light.dy), static_cast<float>(light.a)}, {1, 3});
-  return shade_randomly(subject.canonical.normal, subject.light, random, alpha).shading;
+  return shade_randomly(renderer, subject.fit.canonical.normal, subject.fit.light, random, relight_alpha).shading;
 }
 
 // S x S to the texels of the mesh's texture: corner centres on corner centres.
@@ -54,15 +54,14 @@ Tensor enlarge(const Tensor& x, std::int64_t size) {
   return grid_sample(x, Tensor::from(grid, {1, size, size, 2}));
 }
 
-// The canonical texture [1,S,S,3] or one per view, seen with the given final views [N,6].
-Tensor method_rendering(const Subject& subject, const Tensor& textures, const Tensor& views, const Config& config) {
-  Warp seen = warp(subject.canonical.depth, views, config);
-  return clamp(grid_sample(textures, seen.grid), -1, 1);
+// A canonical texture as the method sees it with a view [1,6].
+Tensor method_rendering(const Subject& subject, const Renderer& renderer, const Tensor& texture, const Tensor& view) {
+  return renderer.reconstruct(texture, warp(renderer, subject.fit.canonical.depth, view).grid);
 }
 
 // Encodes pictures in batches and draws them with the generator.
 std::vector<Tensor> reproject(const std::vector<Tensor>& pictures, const Context& context, const Target& target, const Subject& subject) {
-  Step2 step(context, target, Snapshot{subject.canonical, subject.light, {}});
+  Step2 step(context, target, Snapshot{subject.fit.canonical, subject.fit.light, {}});
   std::vector<Tensor> out;
   for (std::size_t begin = 0; begin < pictures.size(); begin += projection_batch) {
     std::size_t end = std::min(pictures.size(), begin + projection_batch);
@@ -96,12 +95,12 @@ std::vector<Relight> relights() {
   return out;
 }
 
-std::vector<NamedPicture> mesh_turned(const Subject& subject, const Config& config, std::int64_t size) {
+std::vector<NamedPicture> mesh_turned(const Subject& subject, const Context& context, std::int64_t size) {
   NoGrad no_grad;
   Tensor texture = to_unit(subject.mesh_texture);
   std::vector<NamedPicture> out;
-  for (const Turn& turn : turns(config.category)) {
-    MeshView view = front_view(config, size);
+  for (const Turn& turn : turns(context.config.category)) {
+    MeshView view = front_view(context.renderer, size);
     view.yaw = turn.yaw;
     view.pitch = turn.pitch;
     out.push_back({turn.name, render_mesh(subject.mesh, texture, view)});
@@ -109,19 +108,19 @@ std::vector<NamedPicture> mesh_turned(const Subject& subject, const Config& conf
   return out;
 }
 
-std::vector<NamedPicture> mesh_relit(const Subject& subject, const Config& config, std::int64_t size) {
+std::vector<NamedPicture> mesh_relit(const Subject& subject, const Context& context, std::int64_t size) {
   NoGrad no_grad;
-  MeshView view = front_view(config, size);
-  const float* v = subject.view.data<float>();
+  MeshView view = front_view(context.renderer, size);
+  const float* v = subject.fit.view.data<float>();
   view.pitch = v[0];
   view.yaw = v[1];
   view.roll = v[2];
   view.translation = {v[3], v[4], v[5]};
   Tensor texture = to_unit(subject.mesh_texture);
-  Tensor before = clamp(shade(subject.canonical.normal, subject.light).shading, darkest_shading, 10);
+  Tensor before = clamp(shade(context.renderer, subject.fit.canonical.normal, subject.fit.light).shading, darkest_shading, 10);
   std::vector<NamedPicture> out;
   for (const Relight& light : relights()) {
-    Tensor ratio = clamp(relit_shading(subject, light, relight_alpha), 0, 10) / before;
+    Tensor ratio = clamp(relit_shading(subject, context.renderer, light), 0, 10) / before;
     out.push_back({light.name, render_mesh(subject.mesh, clamp(texture * enlarge(ratio, texture.dim(1)), 0, 1), view)});
   }
   return out;
@@ -130,10 +129,10 @@ std::vector<NamedPicture> mesh_relit(const Subject& subject, const Config& confi
 std::vector<NamedPicture> gan_turned(const Subject& subject, const Context& context, const Target& target) {
   NoGrad no_grad;
   std::vector<Tensor> pictures;
-  std::vector<Turn> all = turns(context.config->category);
+  std::vector<Turn> all = turns(context.config.category);
   for (const Turn& turn : all) {
     std::vector<float> view{static_cast<float>(turn.pitch), static_cast<float>(turn.yaw), 0, 0, 0, 0};
-    pictures.push_back(method_rendering(subject, subject.texture, Tensor::from(view, {1, 6}), *context.config));
+    pictures.push_back(method_rendering(subject, context.renderer, subject.fit.texture, Tensor::from(view, {1, 6})));
   }
   pictures = reproject(pictures, context, target, subject);
   std::vector<NamedPicture> out;
@@ -146,8 +145,8 @@ std::vector<NamedPicture> gan_relit(const Subject& subject, const Context& conte
   std::vector<Tensor> pictures;
   std::vector<Relight> all = relights();
   for (const Relight& light : all) {
-    Tensor texture = texture_of(subject.canonical.albedo, relit_shading(subject, light, relight_alpha));
-    pictures.push_back(method_rendering(subject, texture, subject.view, *context.config));
+    Tensor texture = context.renderer.texture(subject.fit.canonical.albedo, relit_shading(subject, context.renderer, light));
+    pictures.push_back(method_rendering(subject, context.renderer, texture, subject.fit.view));
   }
   pictures = reproject(pictures, context, target, subject);
   std::vector<NamedPicture> out;

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "models/gan2shape/fit.h"
 #include "models/gan2shape/mesh.h"
-#include "models/gan2shape/steps.h"
 
 namespace g2s {
 
@@ -15,12 +15,9 @@ struct NamedPicture {
   Tensor picture;  // f32 [1,H,W,3] in [0,1]
 };
 
-// What is drawn: one object after its fit.
+// What is drawn: an object after its fit, with its mesh.
 struct Subject {
-  Canonical canonical;
-  Tensor view;     // [1,6], final: the input's camera
-  Tensor light;    // [1,4]: the input's light
-  Tensor texture;  // [1,S,S,3] in [-1,1]: the canonical texture under the input's light
+  const FitResult& fit;
   TexturedMesh mesh;
   Tensor mesh_texture;  // f32 [1,T,T,3] in [-1,1]
 };
@@ -38,8 +35,8 @@ std::vector<Turn> turns(const std::string& category);
 // dx in {-1.5, -.7, 0, .7, 1.5}, dy in {0, .6}, a in {.3, .6}.
 std::vector<Relight> relights();
 
-std::vector<NamedPicture> mesh_turned(const Subject& subject, const Config& config, std::int64_t size);
-std::vector<NamedPicture> mesh_relit(const Subject& subject, const Config& config, std::int64_t size);
+std::vector<NamedPicture> mesh_turned(const Subject& subject, const Context& context, std::int64_t size);
+std::vector<NamedPicture> mesh_relit(const Subject& subject, const Context& context, std::int64_t size);
 // Rendered with the method's own warp, then encoded and drawn by the generator.
 std::vector<NamedPicture> gan_turned(const Subject& subject, const Context& context, const Target& target);
 std::vector<NamedPicture> gan_relit(const Subject& subject, const Context& context, const Target& target);
