@@ -41,7 +41,7 @@ def hashed(name, shape):
 
 
 def rounded(values):
-    return torch.from_numpy(values.astype(np.float32).astype(np.float64))
+    return torch.from_numpy(np.asarray(values, dtype=np.float32).astype(np.float64))
 
 
 def make_input(family, case, k):
