@@ -1,0 +1,65 @@
+#include "kernels/modulated_conv/modulated_conv.h"
+
+#include "kernels/bias_act/bias_act.h"
+#include "kernels/conv/conv.h"
+#include "kernels/elementwise/elementwise.h"
+#include "kernels/matmul/derived.h"
+#include "kernels/matmul/matmul.h"
+#include "kernels/reduce/reduce.h"
+#include "kernels/shape/shape.h"
+#include "kernels/upfirdn/upfirdn.h"
+
+namespace g2s {
+namespace {
+
+// Something made of w alone, kept beside a constant w.
+Tensor kept(const Tensor& w, const char* key, Tensor (*make)(const Tensor&)) {
+  return kernels::derived(w, key, [&] {
+    Tensor t = make(w);
+    return w.is_constant() ? t.set_constant() : t;
+  });
+}
+
+// conv_transpose2d wants its weight by input channel: [C,k,k,O].
+Tensor by_input(const Tensor& w) { return permute(w, {3, 1, 2, 0}); }
+// [O,C]: a style is the same for all taps.
+Tensor squared_taps(const Tensor& w) { return sum(square(w), {1, 2}); }
+
+int floor_half(int n) { return n >= 0 ? n / 2 : -((1 - n) / 2); }
+
+void check_args(const char* op, const Tensor& w, const Tensor& style) {
+  check(w.rank() == 4 && w.dim(1) == w.dim(2), op, "w must be [O,k,k,C], got ", describe(w));
+  check(style.rank() == 2 && style.dim(1) == w.dim(3) && style.dtype() == w.dtype(), op, "style ", describe(style), " does not fit w ", describe(w));
+}
+
+}  // namespace
+
+Tensor modulated_conv2d(const Tensor& x, const Tensor& w, const Tensor& style, ModulatedConv options) {
+  const char* op = "modulated_conv2d";
+  check_args(op, w, style);
+  check(x.rank() == 4 && x.dim(0) == style.dim(0) && x.dim(3) == w.dim(3) && x.dtype() == w.dtype(), op, "x ", describe(x),
+        " does not fit style ", describe(style), " and w ", describe(w));
+  if (options.upsample && options.downsample) fail(Errc::invalid_argument, op, "cannot both upsample and downsample");
+  const int k = static_cast<int>(w.dim(1)), taps = static_cast<int>(fir_1331().size());
+  BiasAct modulate;  // scale alone: its derivative gives the gradients to x and to the style in one pass
+  modulate.scale = style;
+  modulate.slope = 1;
+  Tensor styled = bias_act(x, modulate);
+  if (options.upsample) {
+    const int room = (taps - 2) - (k - 1), before = floor_half(room + 1) + 1, after = floor_half(room) + 1;
+    Tensor y = conv_transpose2d(styled, kept(w, "modulated_conv.by_input", by_input), {.stride = 2});
+    return upfirdn2d(y, fir_1331(), 4, 1, 1, {before, after, before, after});
+  }
+  if (options.downsample) {
+    const int room = (taps - 2) + (k - 1), before = (room + 1) / 2, after = room / 2;
+    return conv2d(upfirdn2d(styled, fir_1331(), 1, 1, 1, {before, after, before, after}), w, {.stride = 2});
+  }
+  return conv2d(styled, w, {.pad = k / 2});
+}
+
+Tensor demodulation(const Tensor& w, const Tensor& style) {
+  check_args("demodulation", w, style);
+  return rsqrt(affine(matmul(square(style), kept(w, "modulated_conv.squared_taps", squared_taps), false, true), 1, 1e-8));
+}
+
+}  // namespace g2s

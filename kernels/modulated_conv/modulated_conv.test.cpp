@@ -1,0 +1,43 @@
+#include "kernels/modulated_conv/modulated_conv.h"
+
+#include <doctest/doctest.h>
+
+#include "engine/autograd.h"
+#include "kernels/bias_act/bias_act.h"
+#include "tests/support/cases.h"
+#include "tests/support/check.h"
+
+using namespace g2s;
+using namespace g2s::test;
+
+TEST_CASE("modulated_conv") {
+  run_cases("modulated_conv", [](const Case& c, const std::vector<Tensor>& in) {
+    if (c.op == "demodulation") return demodulation(in[0], in[1]);
+    Tensor y = modulated_conv2d(in[0], in[1], in[2], {.upsample = c.boolean("upsample", false), .downsample = c.boolean("downsample", false)});
+    if (!c.boolean("demodulate", false)) return y;
+    BiasAct scale;
+    scale.scale = demodulation(in[1], in[2]);
+    scale.slope = 1;
+    return bias_act(y, scale);
+  });
+}
+
+TEST_CASE("modulated_conv2d and demodulation give the same with a constant weight, the second time too") {
+  Tensor x = hashed_input("x", {2, 5, 6, 9}), style = hashed_input("style", {2, 9}), w = hashed_input("w", {7, 3, 3, 9});
+  Tensor constant = w.clone();
+  constant.set_constant();
+  for (int round = 0; round < 2; ++round) {
+    CHECK(rel_error(modulated_conv2d(x, constant, style, {.upsample = true}), modulated_conv2d(x, w, style, {.upsample = true})) < 1e-6);
+    CHECK(rel_error(modulated_conv2d(x, constant, style), modulated_conv2d(x, w, style)) < 1e-6);
+    CHECK(same_bits(demodulation(constant, style), demodulation(w, style)));
+  }
+}
+
+TEST_CASE("modulated_conv2d refuses what it cannot do") {
+  Tensor x = Tensor::zeros({2, 4, 4, 3}), w = Tensor::zeros({5, 3, 3, 3}), style = Tensor::zeros({2, 3});
+  CHECK_THROWS_WITH_AS(modulated_conv2d(x, w, Tensor::zeros({1, 3})),
+                       "modulated_conv2d: x f32 [2,4,4,3] does not fit style f32 [1,3] and w f32 [5,3,3,3]", Error);
+  CHECK_THROWS_WITH_AS(demodulation(w, Tensor::zeros({2, 4})), "demodulation: style f32 [2,4] does not fit w f32 [5,3,3,3]", Error);
+  CHECK_THROWS_WITH_AS(modulated_conv2d(x, w, style, {.upsample = true, .downsample = true}),
+                       "modulated_conv2d: cannot both upsample and downsample", Error);
+}
