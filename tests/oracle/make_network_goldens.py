@@ -201,6 +201,51 @@ def run_u2netp(case, out, modules):
     out.add('probability', F.adaptive_avg_pool2d(p, image.shape[:2])[0, 0])
 
 
+def varint(data, i):
+    value = shift = 0
+    while True:
+        byte = data[i]
+        value |= (byte & 127) << shift
+        i, shift = i + 1, shift + 7
+        if byte < 128:
+            return value, i
+
+
+def fields(data, begin, end):
+    """(number, first byte, last byte + 1) of a protobuf message's length-delimited fields; (number, value, None) of its integers."""
+    i = begin
+    while i < end:
+        key, i = varint(data, i)
+        if key & 7 == 0:
+            value, i = varint(data, i)
+            yield key >> 3, value, None
+        elif key & 7 == 2:
+            size, i = varint(data, i)
+            yield key >> 3, i, i + size
+            i += size
+        else:
+            i += 4 if key & 7 == 5 else 8
+
+
+def with_f16_weights(path):
+    """An ONNX model's bytes with its convolution weights rounded to f16, as the shipped file stores them."""
+    data = bytearray(pathlib.Path(path).read_bytes())
+    graph = next((b, e) for n, b, e in fields(data, 0, len(data)) if n == 7)
+    count = 0
+    for number, begin, end in list(fields(data, *graph)):
+        if number != 5:  # an initializer: dims are field 1, its data field 9
+            continue
+        tensor = list(fields(data, begin, end))
+        dims = [b for n, b, e in tensor if n == 1 and e is None] or [0 for n, b, e in tensor if n == 1 for _ in range(e - b)]
+        raw = [(b, e) for n, b, e in tensor if n == 9]
+        if len(dims) == 4 and raw:
+            b, e = raw[0]
+            data[b:e] = np.frombuffer(bytes(data[b:e]), '<f4').astype('<f2').astype('<f4').tobytes()
+            count += 1
+    assert count > 100, count
+    return bytes(data)
+
+
 def import_file(name, path):
     spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
@@ -215,7 +260,7 @@ class Modules:
         sys.path.insert(0, str(folder / 'stylegan2/stylegan2-pytorch'))
         self.stylegan2 = import_file('stylegan2_model', folder / 'stylegan2/stylegan2-pytorch/model.py')
         self.networks = import_file('networks', folder / 'networks.py')
-        self.u2netp = onnxruntime.InferenceSession(u2netp)
+        self.u2netp = onnxruntime.InferenceSession(with_f16_weights(u2netp))
 
 
 def main():
