@@ -1,0 +1,233 @@
+#include "models/gan2shape/input.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "engine/autograd.h"
+#include "kernels/resize/resize.h"
+
+namespace g2s {
+namespace {
+
+// In heads_gt the box around a head is as high as the picture and, on average, 0.8 of its width.
+constexpr double object_share_of_width = 0.8;
+// The presets with a centre crop were made for pictures of this size.
+constexpr int centre_crop_original = 256;
+// Objects are found on a copy no larger than this: the network looks at 320 x 320 pixels anyway.
+constexpr std::int64_t max_search_side = 640;
+constexpr float object_threshold = 0.5f, solid_threshold = 0.7f;
+
+constexpr double far_truth = 1.1, truth_range = 0.2;
+
+std::string size_text(std::int64_t width, std::int64_t height) { return str(width, " x ", height); }
+
+void require_size(const std::string& path, const char* what, const Tensor& x, const Image& picture, const std::string& picture_path) {
+  if (x.dim(1) == picture.height() && x.dim(2) == picture.width()) return;
+  fail(Errc::invalid_argument, path, "the ", what, " is ", size_text(x.dim(2), x.dim(1)), " pixels, but the picture ", picture_path, " is ",
+       size_text(picture.width(), picture.height()));
+}
+
+float largest(const Tensor& x) { return x.numel() ? *std::max_element(x.data<float>(), x.data<float>() + x.numel()) : 0.f; }
+
+Tensor alpha_mask(const Tensor& alpha) {
+  Tensor mask = Tensor::empty(alpha.shape());
+  const std::uint8_t* from = alpha.data<std::uint8_t>();
+  float* to = mask.mutable_data<float>();
+  for (std::int64_t i = 0; i < mask.numel(); ++i) to[i] = static_cast<float>(from[i]) / 255.f;
+  return mask;
+}
+
+bool opaque(const Tensor& alpha) {
+  const std::uint8_t* p = alpha.data<std::uint8_t>();
+  return std::all_of(p, p + alpha.numel(), [](std::uint8_t v) { return v == 255; });
+}
+
+// Transparent pixels have arbitrary colours: they are shown on middle grey.
+Tensor over_grey(const Tensor& rgb, const Tensor& alpha) {
+  Tensor out = Tensor::empty(rgb.shape(), DType::u8);
+  const std::uint8_t *colour = rgb.data<std::uint8_t>(), *a = alpha.data<std::uint8_t>();
+  std::uint8_t* to = out.mutable_data<std::uint8_t>();
+  for (std::int64_t i = 0; i < rgb.numel(); ++i) {
+    int share = a[i / 3];
+    to[i] = static_cast<std::uint8_t>((colour[i] * share + 128 * (255 - share) + 127) / 255);
+  }
+  return out;
+}
+
+// A box of the picture in the pixels of a smaller copy of it.
+PictureBox scaled_box(const PictureBox& box, std::int64_t width, std::int64_t height, std::int64_t to_width, std::int64_t to_height) {
+  auto scale = [](std::int64_t v, std::int64_t from, std::int64_t to) { return (2 * v * to + from) / (2 * from); };
+  std::int64_t left = std::min(scale(box.left, width, to_width), to_width - 1), top = std::min(scale(box.top, height, to_height), to_height - 1);
+  std::int64_t right = std::clamp(scale(box.left + box.width, width, to_width), left + 1, to_width);
+  std::int64_t bottom = std::clamp(scale(box.top + box.height, height, to_height), top + 1, to_height);
+  return {left, top, right - left, bottom - top};
+}
+
+Tensor crop(const Tensor& x, const PictureBox& box) { return crop_pixels(x, box.top, box.left, box.height, box.width); }
+
+Tensor found_mask(const LoadedInput& input, const MaskFinder& find_mask) {
+  const Tensor& rgb = input.picture.rgb;
+  std::int64_t h = rgb.dim(1), w = rgb.dim(2), longer = std::max(h, w);
+  if (longer > max_search_side) {
+    h = std::max<std::int64_t>(8, h * max_search_side / longer);
+    w = std::max<std::int64_t>(8, w * max_search_side / longer);
+  }
+  Tensor small = pixels_to_picture(resize_pixels(rgb, h, w)).reshape({h, w, 3});
+  try {
+    return find_mask(small).reshape({1, h, w, 1});
+  } catch (const Error& e) {
+    if (e.code() != Errc::invalid_argument) throw;
+    fail(Errc::invalid_argument, input.files.image, "no object was found in the picture; give its mask with --mask");
+  }
+}
+
+void note_origin(const LoadedInput& input, std::vector<std::string>& notes) {
+  const ImageInfo& info = input.picture.info;
+  if (info.orientation != 1) notes.push_back(str("turned upright from EXIF orientation ", info.orientation));
+  if (info.grey()) notes.push_back("greyscale: the three colours are alike");
+  if (info.bit_depth == 16) notes.push_back("16 bits per colour rounded to 8");
+  if (input.picture.alpha && opaque(input.picture.alpha)) notes.push_back("its alpha channel is opaque everywhere and ignored");
+  else if (input.mask_source == "alpha") notes.push_back("its alpha channel is the mask, transparent parts are shown grey");
+  else if (input.picture.alpha) notes.push_back("transparent parts are shown grey, the mask is the one given");
+}
+
+PictureBox choose_box(const LoadedInput& input, const Config& config, CropMode mode, const Tensor& mask, std::vector<std::string>& notes) {
+  const std::int64_t w = input.picture.width(), h = input.picture.height();
+  if (mode == CropMode::object || (mode == CropMode::automatic && w != h)) {
+    PictureBox small = object_box(mask);
+    PictureBox box = small;
+    if (mask.dim(1) != h || mask.dim(2) != w) {
+      box = scaled_box(small, mask.dim(2), mask.dim(1), w, h);
+      box.width = box.height = std::min({std::max(box.width, box.height), w, h});  // rounding may have made it oblong
+      box.left = std::min(box.left, w - box.width);
+      box.top = std::min(box.top, h - box.height);
+    }
+    notes.push_back(str("cut from ", size_text(w, h), " pixels to the ", size_text(box.width, box.height), " around the object at (", box.left, ", ",
+                        box.top, ")"));
+    return box;
+  }
+  if (w != h) {
+    notes.push_back(str(size_text(w, h), " pixels stretched to a square"));
+    return {0, 0, w, h};
+  }
+  if (config.crop == 0 || mode == CropMode::none) return {0, 0, w, h};
+  // The preset's centre crop, in proportion.
+  const std::int64_t side = std::max<std::int64_t>(1, (2 * w * config.crop + centre_crop_original) / (2 * centre_crop_original));
+  const std::int64_t offset = (w - side) / 2;
+  notes.push_back(str("cut from ", size_text(w, h), " pixels to the ", size_text(side, side), " in the centre, as the preset ", config.preset, " does"));
+  return {offset, offset, side, side};
+}
+
+}  // namespace
+
+CropMode crop_mode_from_name(const std::string& name) {
+  if (name == "auto") return CropMode::automatic;
+  if (name == "object") return CropMode::object;
+  if (name == "none") return CropMode::none;
+  fail(Errc::invalid_argument, "--crop", "'", name, "' is none of auto, object, none");
+}
+
+PictureBox object_box(const Tensor& mask) {
+  const std::int64_t h = mask.dim(1), w = mask.dim(2);
+  const float* p = mask.data<float>();
+  std::int64_t left = w, right = 0, top = h, bottom = 0;
+  for (std::int64_t i = 0; i < h; ++i)
+    for (std::int64_t j = 0; j < w; ++j) {
+      if (p[i * w + j] < object_threshold) continue;
+      left = std::min(left, j), right = std::max(right, j + 1);
+      top = std::min(top, i), bottom = std::max(bottom, i + 1);
+    }
+  if (right <= left) fail(Errc::invalid_argument, "mask", "is empty");
+  const double wanted = std::max(static_cast<double>(bottom - top), static_cast<double>(right - left) / object_share_of_width);
+  const std::int64_t side = std::clamp<std::int64_t>(std::llround(wanted), 1, std::min(h, w));
+  // Never beyond the picture. Of an object that is higher than the square the upper part is kept: that is where a head is.
+  const std::int64_t x = (left + right - side) / 2, y = side >= bottom - top ? (top + bottom - side) / 2 : top;
+  return {std::clamp<std::int64_t>(x, 0, w - side), std::clamp<std::int64_t>(y, 0, h - side), side, side};
+}
+
+Tensor read_true_depth(const std::string& path) {
+  ImageInfo info;
+  Tensor value = read_grey(path, &info);
+  if (info.bit_depth != 16 || info.channels != 1) fail(Errc::format, path, "a true depth is a 16-bit grey picture, this has ", info.bit_depth, " bits and ", info.channels, info.channels == 1 ? " channel" : " channels");
+  Tensor depth = Tensor::empty(value.shape());
+  const float* v = value.data<float>();
+  float* d = depth.mutable_data<float>();
+  for (std::int64_t i = 0; i < depth.numel(); ++i) d[i] = v[i] > 0 ? static_cast<float>(far_truth - truth_range * static_cast<double>(v[i])) : 0.f;
+  return depth;
+}
+
+Tensor prepare_truth(const Tensor& depth, const PictureBox& box, const Config& config) {
+  const std::int64_t s = config.size;
+  Tensor part = crop(depth, box), out = Tensor::empty({1, s, s, 1});
+  const float* p = part.data<float>();
+  float* to = out.mutable_data<float>();
+  // Each output pixel is the mean of the true depths below it, if they fill half of it; enlarging repeats pixels.
+  auto begin = [s](std::int64_t i, std::int64_t n) { return i * n / s; };
+  auto end = [s](std::int64_t i, std::int64_t n) { return n >= s ? ((i + 1) * n + s - 1) / s : i * n / s + 1; };
+  for (std::int64_t i = 0; i < s; ++i)
+    for (std::int64_t j = 0; j < s; ++j) {
+      double sum = 0;
+      std::int64_t count = 0, all = 0;
+      for (std::int64_t y = begin(i, box.height); y < end(i, box.height); ++y)
+        for (std::int64_t x = begin(j, box.width); x < end(j, box.width); ++x) {
+          const float d = p[y * box.width + x];
+          ++all;
+          if (d <= 0) continue;
+          sum += static_cast<double>(d);
+          ++count;
+        }
+      to[i * s + j] = static_cast<float>(2 * count >= all ? sum / static_cast<double>(count) : config.max_depth);
+    }
+  return out;
+}
+
+LoadedInput load_input(const InputFiles& files) {
+  LoadedInput in{files, read_image(files.image), {}, {}, {}};
+  const std::int64_t w = in.picture.width(), h = in.picture.height();
+  if (std::min(w, h) < min_picture_side) {
+    fail(Errc::invalid_argument, files.image, "the picture is ", size_text(w, h), " pixels, at least ", size_text(min_picture_side, min_picture_side), " are needed");
+  }
+  if (!files.mask.empty()) {
+    in.mask = read_grey(files.mask);
+    require_size(files.mask, "mask", in.mask, in.picture, files.image);
+    if (largest(in.mask) < solid_threshold) fail(Errc::invalid_argument, files.mask, "the mask is empty; --mask takes a picture that is white where the object is");
+    in.mask_source = "file";
+  } else if (in.picture.alpha && !opaque(in.picture.alpha)) {
+    in.mask = alpha_mask(in.picture.alpha);
+    if (largest(in.mask) < solid_threshold) fail(Errc::invalid_argument, files.image, "its alpha channel, which is the mask, is empty; give a mask with --mask");
+    in.mask_source = "alpha";
+  }
+  if (in.picture.alpha) in.picture.rgb = over_grey(in.picture.rgb, in.picture.alpha);
+  if (!files.truth.empty()) {
+    in.truth = read_true_depth(files.truth);
+    require_size(files.truth, "true depth", in.truth, in.picture, files.image);
+    if (largest(in.truth) <= 0) fail(Errc::invalid_argument, files.truth, "the true depth is empty");
+  }
+  return in;
+}
+
+PreparedInput prepare_input(const LoadedInput& input, const Config& config, CropMode mode, const MaskFinder& find_mask) {
+  NoGrad no_grad;
+  PreparedInput out;
+  note_origin(input, out.notes);
+  const std::int64_t w = input.picture.width(), h = input.picture.height(), s = config.size;
+  Tensor mask = input.mask ? input.mask : found_mask(input, find_mask);
+  out.mask_source = input.mask ? input.mask_source : "u2netp";
+  if (largest(mask) < object_threshold) {
+    fail(Errc::invalid_argument, input.files.image, "no object was found in the picture; give its mask with --mask");
+  }
+  out.box = choose_box(input, config, mode, mask, out.notes);
+  out.mask = resize(crop(mask, scaled_box(out.box, w, h, mask.dim(2), mask.dim(1))), s, s).detach();
+  if (largest(out.mask) < solid_threshold) {
+    fail(Errc::invalid_argument, input.files.image, "the mask is empty in the part of the picture that is used; give another with --mask");
+  }
+  Tensor photo = crop(input.picture.rgb, out.box);
+  out.image = pixels_to_picture(resize_pixels(photo, s, s));
+  const std::int64_t photo_side = std::min(std::max(out.box.width, out.box.height), max_photo_side);
+  out.photo = resize_pixels(photo, photo_side, photo_side);
+  if (input.truth) out.truth = prepare_truth(input.truth, out.box, config);
+  if (config.crop > 0) out.original_size = centre_crop_original;
+  return out;
+}
+
+}  // namespace g2s
