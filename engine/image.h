@@ -40,7 +40,8 @@ ImageInfo image_info(const std::string& path);
 std::string encode_png(const Tensor& pixels);
 void write_png(const std::string& path, const Tensor& pixels);
 
-// Antialiased resize of u8 pixels in fixed point, to the bit as Pillow's Image.resize does it in mode L or RGB.
+// Antialiased resize of u8 pixels in fixed point, rows first: to the bit as Pillow's Image.resize does it in mode L or RGB. (Pillow 13 takes
+// columns first for some oblong sizes; squares are the same either way.)
 enum class ResizeFilter { bilinear, box };
 Tensor resize_pixels(const Tensor& pixels, std::int64_t height, std::int64_t width, ResizeFilter filter = ResizeFilter::bilinear);
 

@@ -114,7 +114,8 @@ PictureBox choose_box(const LoadedInput& input, const Config& config, CropMode m
   // The preset's centre crop, in proportion.
   const std::int64_t side = std::max<std::int64_t>(1, (2 * w * config.crop + centre_crop_original) / (2 * centre_crop_original));
   const std::int64_t offset = (w - side) / 2;
-  notes.push_back(str("cut from ", size_text(w, h), " pixels to the ", size_text(side, side), " in the centre, as the preset ", config.preset, " does"));
+  notes.push_back(str("cut from ", size_text(w, h), " pixels to the ", size_text(side, side), " in the centre, as the preset ", config.preset,
+                      " does"));
   return {offset, offset, side, side};
 }
 
@@ -148,7 +149,10 @@ PictureBox object_box(const Tensor& mask) {
 Tensor read_true_depth(const std::string& path) {
   ImageInfo info;
   Tensor value = read_grey(path, &info);
-  if (info.bit_depth != 16 || info.channels != 1) fail(Errc::format, path, "a true depth is a 16-bit grey picture, this has ", info.bit_depth, " bits and ", info.channels, info.channels == 1 ? " channel" : " channels");
+  if (info.bit_depth != 16 || info.channels != 1) {
+    fail(Errc::format, path, "a true depth is a 16-bit grey picture, this has ", info.bit_depth, " bits and ", info.channels,
+         info.channels == 1 ? " channel" : " channels");
+  }
   Tensor depth = Tensor::empty(value.shape());
   const float* v = value.data<float>();
   float* d = depth.mutable_data<float>();
@@ -185,16 +189,21 @@ LoadedInput load_input(const InputFiles& files) {
   LoadedInput in{files, read_image(files.image), {}, {}, {}};
   const std::int64_t w = in.picture.width(), h = in.picture.height();
   if (std::min(w, h) < min_picture_side) {
-    fail(Errc::invalid_argument, files.image, "the picture is ", size_text(w, h), " pixels, at least ", size_text(min_picture_side, min_picture_side), " are needed");
+    fail(Errc::invalid_argument, files.image, "the picture is ", size_text(w, h), " pixels, at least ",
+         size_text(min_picture_side, min_picture_side), " are needed");
   }
   if (!files.mask.empty()) {
     in.mask = read_grey(files.mask);
     require_size(files.mask, "mask", in.mask, in.picture, files.image);
-    if (largest(in.mask) < solid_threshold) fail(Errc::invalid_argument, files.mask, "the mask is empty; --mask takes a picture that is white where the object is");
+    if (largest(in.mask) < solid_threshold) {
+      fail(Errc::invalid_argument, files.mask, "the mask is empty; --mask takes a picture that is white where the object is");
+    }
     in.mask_source = "file";
   } else if (in.picture.alpha && !opaque(in.picture.alpha)) {
     in.mask = alpha_mask(in.picture.alpha);
-    if (largest(in.mask) < solid_threshold) fail(Errc::invalid_argument, files.image, "its alpha channel, which is the mask, is empty; give a mask with --mask");
+    if (largest(in.mask) < solid_threshold) {
+      fail(Errc::invalid_argument, files.image, "its alpha channel, which is the mask, is empty; give a mask with --mask");
+    }
     in.mask_source = "alpha";
   }
   if (in.picture.alpha) in.picture.rgb = over_grey(in.picture.rgb, in.picture.alpha);

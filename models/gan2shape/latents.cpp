@@ -37,7 +37,8 @@ Tensor read_latents(const std::string& path, const GeneratorConfig& generator) {
   if (!fits) fail(Errc::format, path, what, " has shape ", stored.shape(), "; the generator takes [", d, "], [N,", d, "] or [N,", l, ",", d, "]");
   Tensor latents = stored.to(DType::f32).clone();
   const float* x = latents.data<float>();
-  if (!std::all_of(x, x + latents.numel(), [](float v) { return std::isfinite(v); })) fail(Errc::format, path, what, " has values that are not finite");
+  const bool finite = std::all_of(x, x + latents.numel(), [](float v) { return std::isfinite(v); });
+  if (!finite) fail(Errc::format, path, what, " has values that are not finite");
   return latents;
 }
 

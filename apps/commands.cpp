@@ -1,0 +1,22 @@
+#include "apps/commands.h"
+
+#include "engine/error.h"
+#include "engine/parallel.h"
+
+namespace g2s::app {
+
+void add_machine_options(CLI::App& app, MachineOptions& options) {
+  app.add_option("--threads", options.threads, "Threads to use; 0: all. The results do not depend on it")->type_name("N");
+  app.add_option("--device", options.device, "auto, cpu or cuda")->type_name("NAME")->capture_default_str();
+}
+
+void apply_machine_options(const MachineOptions& options) {
+  if (options.threads < 0 || options.threads > 1024) fail(Errc::invalid_argument, "--threads", options.threads, " is not between 0 and 1024");
+  if (options.device == "cuda") fail(Errc::unsupported, "--device", "this build has no CUDA backend");
+  if (options.device != "auto" && options.device != "cpu") {
+    fail(Errc::invalid_argument, "--device", "'", options.device, "' is none of auto, cpu, cuda");
+  }
+  set_num_threads(options.threads);
+}
+
+}  // namespace g2s::app

@@ -1,0 +1,30 @@
+// The sub-commands. Each declares its options and gives back what runs once they are parsed.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+
+namespace g2s::app {
+
+// Prints results to stdout and says on stderr what it does; throws Error. Returns the exit code.
+using Command = std::function<int()>;
+
+Command add_reconstruct(CLI::App& app);
+Command add_generate(CLI::App& app);
+Command add_evaluate(CLI::App& app);
+Command add_trace(CLI::App& app);
+Command add_info(CLI::App& app);
+
+// Options that several commands have.
+struct MachineOptions {
+  int threads = 0;               // 0: all
+  std::string device = "auto";
+};
+void add_machine_options(CLI::App& app, MachineOptions& options);
+// Checks and applies them; throws naming the option.
+void apply_machine_options(const MachineOptions& options);
+
+constexpr const char* program_version = G2S_VERSION;
+
+}  // namespace g2s::app

@@ -1,0 +1,124 @@
+#include <iomanip>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "apps/commands.h"
+#include "apps/output.h"
+#include "apps/weights.h"
+#include "engine/autograd.h"
+#include "engine/files.h"
+#include "engine/image.h"
+#include "engine/npy.h"
+#include "engine/progress.h"
+#include "kernels/random/random.h"
+#include "models/gan2shape/config.h"
+#include "models/gan2shape/latents.h"
+#include "models/stylegan2_generator.h"
+
+namespace g2s::app {
+namespace {
+
+constexpr std::int64_t batch = 8;  // pictures at a time: results do not depend on it
+
+struct Options {
+  std::string weights, preset = "default", latent, out;
+  std::int64_t count = 16;
+  std::uint64_t seed = 0;
+  double truncation = 1;
+  bool raw = false, json = false;
+  MachineOptions machine;
+};
+
+std::string numbered(const std::string& folder, std::int64_t i) {
+  std::ostringstream name;
+  name << folder << '/' << std::setw(4) << std::setfill('0') << i << ".png";
+  return name.str();
+}
+
+// [N,D] or [N,L,D], truncated where that is asked for.
+Tensor make_latents(const Options& o, const StyleGan2Generator& generator) {
+  Tensor w;
+  if (!o.latent.empty()) {
+    w = read_latents(o.latent, generator.config());
+    if (w.rank() == 1) w = w.reshape({1, w.dim(0)});
+  } else {
+    Random random(o.seed, "generate");
+    w = generator.mapping(random.normal({o.count, generator.config().style_dim}));
+  }
+  if (o.truncation >= 1) return w;
+  Random random(o.seed, "mean_latent");
+  Tensor mean = generator.latent_avg() ? generator.latent_avg() : generator.mean_latent(random);
+  return StyleGan2Generator::truncate(w, mean, o.truncation);
+}
+
+void check_options(const Options& o) {
+  apply_machine_options(o.machine);
+  preset(o.preset);
+  if (o.out.empty()) fail(Errc::invalid_argument, "--out", "is needed: the folder for the pictures");
+  if (o.count < 1 || o.count > 100000) fail(Errc::invalid_argument, "--count", o.count, " is not between 1 and 100000");
+  if (!(o.truncation >= 0 && o.truncation <= 1)) fail(Errc::invalid_argument, "--truncation", o.truncation, " is not between 0 and 1");
+  if (o.raw && o.truncation < 1) fail(Errc::invalid_argument, "--truncation", "--raw writes pictures without truncation");
+}
+
+int run(const Options& o) {
+  NoGrad no_grad;
+  check_options(o);
+  const WeightPaths paths = find_weights(o.weights, o.preset, {.generator = true});
+  require_output_folder(o.out);
+  const StyleGan2Generator generator = StyleGan2Generator::load(SafetensorsFile(paths.generator));
+  const Tensor w = make_latents(o, generator);
+  const std::int64_t n = w.dim(0), size = generator.config().size;
+  make_folders(o.out);
+  Tensor all = o.raw ? Tensor::empty({n, size, size, 3}) : Tensor();
+  ProgressPrinter progress(std::cerr);
+  nlohmann::json files = nlohmann::json::array();
+  for (std::int64_t begin = 0; begin < n; begin += batch) {
+    check_cancelled("generate");
+    const std::int64_t count = std::min(batch, n - begin);
+    Shape part = w.shape();
+    part[0] = count;
+    Tensor latents = Tensor::empty(part);
+    std::copy_n(w.data<float>() + begin * (w.numel() / n), latents.numel(), latents.mutable_data<float>());
+    const Tensor pictures = generator.synthesis(latents);
+    const std::int64_t one = size * size * 3;
+    if (o.raw) std::copy_n(pictures.data<float>(), pictures.numel(), all.mutable_data<float>() + begin * one);
+    for (std::int64_t i = 0; !o.raw && i < count; ++i) {
+      Tensor picture = Tensor::empty({1, size, size, 3});
+      std::copy_n(pictures.data<float>() + i * one, one, picture.mutable_data<float>());
+      files.push_back(numbered(o.out, begin + i));
+      write_png(files.back(), picture_to_pixels(picture));
+    }
+    progress.update({.stage = "generate", .step = begin + count, .steps = n});
+  }
+  progress.clear();
+  if (o.raw) {
+    files.push_back(o.out + "/images.npy");
+    write_npy(files.back(), all);
+  }
+  if (o.json) {
+    std::cout << nlohmann::json{{"files", files}, {"pictures", n}, {"size", size}, {"generator", paths.generator}}.dump(2) << '\n';
+  } else {
+    const std::string where = o.raw ? files.back().get<std::string>() : o.out;
+    std::cout << n << (n == 1 ? " picture of " : " pictures of ") << size << " x " << size << " pixels in " << where << '\n';
+  }
+  return 0;
+}
+
+}  // namespace
+
+Command add_generate(CLI::App& app) {
+  auto o = std::make_shared<Options>();
+  app.add_option("--out", o->out, "Folder for the pictures, 0000.png and so on")->type_name("DIR");
+  app.add_option("--latent", o->latent, "Latents to draw (.npy or .safetensors): [512], [N,512] or [N,L,512]; else random ones")->type_name("FILE");
+  app.add_option("--count", o->count, "How many random pictures")->type_name("N")->capture_default_str();
+  app.add_option("--seed", o->seed, "Seed of the random pictures")->type_name("N")->capture_default_str();
+  app.add_option("--truncation", o->truncation, "Below 1: draw latents towards the mean one")->type_name("PSI")->capture_default_str();
+  app.add_flag("--raw", o->raw, "Write the pictures unclipped, without truncation, as OUT/images.npy, float32 [N,H,W,3]");
+  app.add_option("--weights", o->weights, "Folder with stylegan2_g.safetensors; else the program's own, for the preset default")->type_name("DIR");
+  app.add_option("--preset", o->preset, "Whose generator it is")->type_name("NAME")->capture_default_str();
+  app.add_flag("--json", o->json, "Print the result as JSON");
+  add_machine_options(app, o->machine);
+  return [o] { return run(*o); };
+}
+
+}  // namespace g2s::app

@@ -1,0 +1,165 @@
+#include "apps/reconstruct.h"
+
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+
+#include "apps/output.h"
+#include "apps/reconstruct_result.h"
+#include "apps/table.h"
+#include "engine/allocator.h"
+#include "engine/files.h"
+#include "engine/image.h"
+#include "engine/progress.h"
+
+namespace g2s::app {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+ProgressPrinter::Style progress_style(const std::string& name) {
+  if (name == "lines") return ProgressPrinter::Style::lines;
+  return name == "none" ? ProgressPrinter::Style::quiet : ProgressPrinter::Style::automatic;
+}
+
+ProgressState state_of(const FitProgress& p) {
+  ProgressState state;
+  const bool staged = p.phase != Phase::project && p.phase != Phase::prior;
+  state.stage = staged && p.stages > 1 ? str("stage ", p.stage + 1, "/", p.stages, " ", to_string(p.phase)) : to_string(p.phase);
+  state.step = p.iteration;
+  state.steps = p.iterations;
+  state.seconds = p.seconds;
+  state.seconds_left = p.seconds_left;
+  if (p.losses && !p.losses->empty()) {
+    state.has_loss = true;
+    state.loss = p.losses->back().second;
+  }
+  return state;
+}
+
+FitResult run_fit(Fit& fit, const Job& job) {
+  try {
+    return fit.run();
+  } catch (const Error& e) {
+    if (e.code() != Errc::cancelled) throw;
+    fail(Errc::cancelled, job.stem, e.message(), "; --resume goes on from there");
+  }
+}
+
+// Fits one picture and puts its folder into place. The checkpoint goes when the result is there.
+json run_job(const ReconstructOptions& o, const Plan& plan, const Job& job, ProgressPrinter& progress) {
+  allocator(Device{}).reset_peak();
+  FitOptions options = fit_options(o, job);
+  options.progress = [&](const FitProgress& p) { progress.update(state_of(p)); };
+  Fit fit(plan.config, *plan.generator, *plan.discriminator, *plan.lpips, fit_input(job), options);
+  if (job.resumed) fit.resume(job.state_path);
+  const FitResult result = run_fit(fit, job);
+  check_cancelled(job.stem);
+  ResultFolder folder(job.folder);
+  const ExportReport exported = export_fit(result, fit.context(), fit.target(), pixels_to_picture(job.input.photo), folder.temporary());
+  json out = result_json(o, plan, job, result, exported);
+  write_file(folder.temporary() + "/result.json", out.dump(2) + "\n");
+  check_cancelled(job.stem);
+  folder.commit();
+  std::error_code ignored;
+  fs::remove(job.state_path, ignored);
+  return out;
+}
+
+void announce(const Job& job, ProgressPrinter& progress) {
+  for (const std::string& note : job.input.notes) progress.note(job.stem + ": " + note);
+  if (job.resumed) progress.note(job.stem + ": going on from the checkpoint");
+  else if (fs::exists(job.state_path)) progress.note(job.stem + ": starting anew, the checkpoint of an interrupted run is not used without --resume");
+}
+
+void summarize(const Job& job, const json& result, ProgressPrinter& progress) {
+  const json& latent = result.at("latent");
+  char fit[96];
+  std::snprintf(fit, sizeof fit, "LPIPS %.3f, squared error %.4f inside the mask", latent.at("lpips_in_mask").get<double>(),
+                latent.at("squared_error_in_mask").get<double>());
+  progress.note(job.stem + ": the generator's picture fits with " + fit);
+  progress.note(job.stem + ": finished in " + format_seconds(result.at("seconds").get<double>()) + ", " + job.folder);
+}
+
+void print_results(const ReconstructOptions& o, const std::vector<std::pair<std::string, json>>& results) {
+  if (o.json) {
+    json all = json::object();
+    for (const auto& [stem, result] : results) all[stem] = result;
+    std::cout << json{{"results", all}}.dump(2) << '\n';
+    return;
+  }
+  MetricRows rows;
+  std::vector<json> measured;
+  for (const auto& [stem, result] : results) {
+    if (!result.contains("metrics")) continue;
+    rows.emplace_back(stem, result.at("metrics"));
+    measured.push_back(result);
+  }
+  print_table(std::cout, rows);
+  print_phases(std::cout, phase_means(measured));
+}
+
+int run(const ReconstructOptions& o) {
+  const Plan plan = make_plan(o);
+  make_folders(o.out);
+  ProgressPrinter progress(std::cerr, progress_style(o.progress));
+  if (plan.quality == Quality::draft) progress.note(quality_note(plan.quality));
+  std::vector<std::pair<std::string, json>> results;
+  for (const Job& job : plan.jobs) {
+    check_cancelled(job.stem);
+    if (job.kept) {
+      progress.note(job.stem + ": finished before and kept in " + job.folder + "; --force replaces it");
+      results.emplace_back(job.stem, read_result(job.folder));
+      continue;
+    }
+    announce(job, progress);
+    progress.set_prefix(job.stem + ": ");
+    results.emplace_back(job.stem, run_job(o, plan, job, progress));
+    summarize(job, results.back().second, progress);
+  }
+  print_results(o, results);
+  return 0;
+}
+
+void add_files(CLI::App& app, ReconstructOptions& o) {
+  app.add_option("--weights", o.weights, "Folder with stylegan2_g, stylegan2_d, lpips_vgg, u2netp .safetensors; else the program's own")
+      ->type_name("DIR");
+  app.add_option("--latent", o.latent,
+                 "Latents of the pictures (.npy or .safetensors), or a folder with STEM.npy or STEM.safetensors; else they are projected")
+      ->type_name("FILE|DIR");
+  app.add_option("--mask", o.mask,
+                 "Mask of the object, white on black, as large as the picture, or a folder with STEM.png; else its alpha channel, else found")
+      ->type_name("FILE|DIR");
+  app.add_option("--truth", o.truth, "True depth (16-bit PNG) to measure against, or a folder with STEM_depth.png")->type_name("FILE|DIR");
+}
+
+}  // namespace
+
+Command add_reconstruct(CLI::App& app) {
+  auto o = std::make_shared<ReconstructOptions>();
+  app.add_option("images", o->images, "Pictures: PNG, JPEG, BMP, GIF or PNM, one object each")->type_name("IMAGE")->required();
+  app.add_option("--out", o->out, "Folder for the results: OUT/STEM for each picture")->type_name("DIR");
+  app.add_option("--preset", o->preset, "default (heads, 64 pixels), face, synface, cat, car or church")->type_name("NAME")->capture_default_str();
+  add_files(app, *o);
+  app.add_option("--crop", o->crop,
+                 "auto: pictures that are not square are cut to the square around the object; object: all are; none: the whole picture, "
+                 "stretched if need be")
+      ->type_name("MODE")
+      ->capture_default_str();
+  app.add_option("--quality", o->quality, "draft (a first look), standard or paper (the published schedule)")
+      ->type_name("NAME")
+      ->capture_default_str();
+  app.add_option("--seed", o->seed, "Seed of all random numbers: the same seed gives the same bytes")->type_name("N")->capture_default_str();
+  app.add_flag("--resume", o->resume, "Go on where an interrupted run stopped, to the same bits");
+  app.add_flag("--force", o->force, "Replace finished results");
+  app.add_option("--save-every", o->save_every, "Seconds between two checkpoints")->type_name("SECONDS")->capture_default_str();
+  app.add_option("--progress", o->progress, "auto (one line on a terminal), lines (now and then a line) or none")
+      ->type_name("STYLE")
+      ->capture_default_str();
+  app.add_flag("--json", o->json, "Print the results as JSON");
+  add_machine_options(app, o->machine);
+  return [o] { return run(*o); };
+}
+
+}  // namespace g2s::app

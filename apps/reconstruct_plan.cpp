@@ -1,0 +1,170 @@
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+#include "apps/output.h"
+#include "apps/reconstruct.h"
+#include "engine/files.h"
+#include "engine/hash.h"
+#include "engine/progress.h"
+#include "models/gan2shape/latents.h"
+#include "models/u2netp.h"
+
+namespace g2s::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int discriminator_blocks = 4;  // that step 2 compares
+
+// The file that an option names for a picture: itself, or in a folder the first STEM + ending that exists.
+std::string file_for(const char* option, const std::string& value, const std::string& stem, std::initializer_list<const char*> endings,
+                     std::size_t pictures) {
+  if (value.empty()) return {};
+  if (!fs::exists(value)) fail(Errc::io, value, "does not exist (", option, ")");
+  if (!fs::is_directory(value)) {
+    if (pictures > 1) {
+      fail(Errc::invalid_argument, option, value, " is one file for ", pictures, " pictures; give a folder with ", stem, *endings.begin(),
+           " and so on");
+    }
+    return value;
+  }
+  for (const char* ending : endings) {
+    const std::string path = (fs::path(value) / (stem + ending)).string();
+    if (fs::exists(path)) return path;
+  }
+  fail(Errc::io, (fs::path(value) / (stem + *endings.begin())).string(), "does not exist (", option, ")");
+}
+
+std::vector<Job> make_jobs(const ReconstructOptions& o) {
+  std::vector<Job> jobs;
+  std::map<std::string, std::string> stems;
+  for (const std::string& image : o.images) {
+    if (!fs::exists(image)) fail(Errc::io, image, "does not exist");
+    if (fs::is_directory(image)) fail(Errc::io, image, "is a folder, not a picture");
+    Job job;
+    job.files.image = image;
+    job.stem = fs::path(image).stem().string();
+    auto [other, fresh] = stems.emplace(job.stem, image);
+    if (!fresh) fail(Errc::invalid_argument, image, "would write to the same folder ", job.stem, " as ", other->second);
+    job.folder = (fs::path(o.out) / job.stem).string();
+    job.state_path = job.folder + ".state.safetensors";
+    job.files.mask = file_for("--mask", o.mask, job.stem, {".png"}, o.images.size());
+    job.files.truth = file_for("--truth", o.truth, job.stem, {"_depth.png"}, o.images.size());
+    jobs.push_back(std::move(job));
+  }
+  return jobs;
+}
+
+void check_options(const ReconstructOptions& o) {
+  apply_machine_options(o.machine);
+  if (o.out.empty()) fail(Errc::invalid_argument, "--out", "is needed: the folder for the results");
+  if (o.resume && o.force) fail(Errc::invalid_argument, "--resume", "and --force exclude each other");
+  if (o.progress != "auto" && o.progress != "lines" && o.progress != "none") {
+    fail(Errc::invalid_argument, "--progress", "'", o.progress, "' is none of auto, lines, none");
+  }
+  if (!(o.save_every > 0)) fail(Errc::invalid_argument, "--save-every", o.save_every, " is not a positive number of seconds");
+}
+
+void load_weights(const ReconstructOptions& o, Plan& plan) {
+  plan.weights = find_weights(o.weights, o.preset, {.generator = true, .discriminator = true, .lpips = true});
+  plan.generator = std::make_unique<StyleGan2Generator>(StyleGan2Generator::load(SafetensorsFile(plan.weights.generator)));
+  plan.discriminator = std::make_unique<StyleGan2Discriminator>(StyleGan2Discriminator::load(SafetensorsFile(plan.weights.discriminator)));
+  plan.lpips = std::make_unique<Lpips>(SafetensorsFile(plan.weights.lpips));
+  if (plan.discriminator->config().blocks() < discriminator_blocks) {
+    fail(Errc::format, plan.weights.discriminator, "has ", plan.discriminator->config().blocks(), " residual blocks, the method needs ",
+         discriminator_blocks);
+  }
+  plan.config.gan_size = plan.generator->config().size;  // the method takes any size of pictures from the generator
+}
+
+void read_job_latents(const ReconstructOptions& o, Plan& plan) {
+  if (o.latent.empty()) return;
+  const GeneratorConfig& generator = plan.generator->config();
+  if (!fs::exists(o.latent)) fail(Errc::io, o.latent, "does not exist (--latent)");
+  if (fs::is_directory(o.latent)) {
+    for (Job& job : plan.jobs) {
+      const std::string path = file_for("--latent", o.latent, job.stem, {".npy", ".safetensors"}, plan.jobs.size());
+      Tensor latents = read_latents(path, generator);
+      if (latent_count(latents) != 1) fail(Errc::invalid_argument, path, "holds ", latent_count(latents), " latents for one picture");
+      job.latent = latent_at(latents, 0);
+    }
+    return;
+  }
+  Tensor latents = read_latents(o.latent, generator);
+  if (latent_count(latents) != static_cast<std::int64_t>(plan.jobs.size())) {
+    fail(Errc::invalid_argument, o.latent, "holds ", latent_count(latents), latent_count(latents) == 1 ? " latent" : " latents", " for ",
+         plan.jobs.size(), plan.jobs.size() == 1 ? " picture" : " pictures");
+  }
+  for (std::size_t i = 0; i < plan.jobs.size(); ++i) plan.jobs[i].latent = latent_at(latents, static_cast<std::int64_t>(i));
+}
+
+// Everything that a result depends on beside settings and seed. The keys complete "it was made with another ...".
+void identify(const ReconstructOptions& o, Plan& plan) {
+  std::map<std::string, std::string> weights = {{"generator", sha256_file(plan.weights.generator)},
+                                                {"discriminator", sha256_file(plan.weights.discriminator)},
+                                                {"LPIPS weights", sha256_file(plan.weights.lpips)}};
+  const std::string u2netp = o.mask.empty() ? find_weights(o.weights, o.preset, {.u2netp = true}).u2netp : "";
+  weights["mask network"] = u2netp.empty() ? "" : sha256_file(u2netp);
+  for (Job& job : plan.jobs) {
+    job.identity = weights;
+    job.identity["picture"] = sha256_file(job.files.image);
+    job.identity["mask"] = job.files.mask.empty() ? "" : sha256_file(job.files.mask);
+    job.identity["latent"] = job.latent ? sha256(job.latent) : "";
+    job.identity["--crop"] = o.crop;
+  }
+}
+
+void prepare_jobs(const ReconstructOptions& o, Plan& plan) {
+  std::unique_ptr<U2NetP> network;
+  auto find_mask = [&](const Tensor& picture) {
+    if (!network) network = std::make_unique<U2NetP>(SafetensorsFile(find_weights(o.weights, o.preset, {.u2netp = true}).u2netp));
+    return network->mask(picture);
+  };
+  for (Job& job : plan.jobs) {
+    check_cancelled("reconstruct");
+    if (is_finished(job.folder) && !o.force) {
+      job.kept = true;
+      if (o.resume) require_same_result(plan, o, job);
+      continue;
+    }
+    if (fs::exists(job.folder) && !fs::is_directory(job.folder)) fail(Errc::io, job.folder, "is not a folder");
+    job.input = prepare_input(load_input(job.files), plan.config, plan.crop, find_mask);
+    if (!o.resume || !fs::exists(job.state_path)) continue;
+    job.resumed = true;
+    Fit probe(plan.config, *plan.generator, *plan.discriminator, *plan.lpips, fit_input(job), fit_options(o, job));
+    probe.resume(job.state_path);
+  }
+}
+
+}  // namespace
+
+FitInput fit_input(const Job& job) { return {job.input.image, job.input.mask, job.input.original_size, job.latent, job.input.truth}; }
+
+FitOptions fit_options(const ReconstructOptions& o, const Job& job) {
+  FitOptions options;
+  options.seed = o.seed;
+  options.cancelled = cancel_requested;
+  options.state_path = job.state_path;
+  options.save_interval = o.save_every;
+  options.identity = job.identity;
+  return options;
+}
+
+Plan make_plan(const ReconstructOptions& o) {
+  Plan plan;
+  check_options(o);
+  plan.config = preset(o.preset);
+  plan.quality = quality_from_name(o.quality);
+  apply_quality(plan.config, plan.quality);
+  plan.crop = crop_mode_from_name(o.crop);
+  plan.jobs = make_jobs(o);
+  require_output_folder(o.out);
+  load_weights(o, plan);
+  read_job_latents(o, plan);
+  identify(o, plan);
+  prepare_jobs(o, plan);
+  return plan;
+}
+
+}  // namespace g2s::app

@@ -1,0 +1,38 @@
+#include "models/gan2shape/trace.h"
+
+#include <iostream>
+
+#include "apps/assets.h"
+#include "apps/commands.h"
+#include "engine/files.h"
+
+namespace g2s::app {
+namespace {
+
+struct Options {
+  std::string description, out;
+  MachineOptions machine;
+};
+
+int run(const Options& o) {
+  apply_machine_options(o.machine);
+  TraceOptions options;
+  options.lpips = asset("lpips_vgg.safetensors");
+  AtomicFile probe(o.out);  // that it can be written is known before the work, not after
+  const NamedTensors tensors = run_trace(o.description, options);
+  write_safetensors(o.out, tensors);
+  std::cout << tensors.size() << " tensors in " << o.out << '\n';
+  return 0;
+}
+
+}  // namespace
+
+Command add_trace(CLI::App& app) {
+  auto o = std::make_shared<Options>();
+  app.add_option("description", o->description, "NAME.json: inputs and constants")->type_name("FILE")->required();
+  app.add_option("--out", o->out, "Where to write the tensors (.safetensors)")->type_name("FILE")->required();
+  add_machine_options(app, o->machine);
+  return [o] { return run(*o); };
+}
+
+}  // namespace g2s::app
