@@ -26,6 +26,41 @@ Tensor run(const Case& c, const std::vector<Tensor>& in) {
 
 TEST_CASE("conv: the table of cases") { run_cases("conv", run); }
 
+// Larger shapes than the table's, for which no golden values are kept: each takes another path through the f32 code (6x6 tiles of 3x3 and 5x5
+// kernels with whole and cut tiles, shared and own blocks of tiles, partial vectors, cut reductions).
+TEST_CASE("conv: the f32 paths agree with the plain loops") {
+  struct Shapes {
+    Shape x, w;
+    ConvOptions options;
+  };
+  for (const Shapes& s : {Shapes{{2, 16, 16, 32}, {64, 3, 3, 32}, {1, 1, 1}}, Shapes{{1, 31, 33, 20}, {36, 3, 3, 20}, {1, 1, 1}},
+                          Shapes{{3, 19, 17, 67}, {70, 3, 3, 67}, {1, 0, 1}}, Shapes{{2, 13, 29, 48}, {16, 3, 3, 48}, {1, 2, 1}},
+                          Shapes{{9, 33, 31, 17}, {31, 3, 3, 17}, {1, 1, 1}}, Shapes{{2, 15, 14, 40}, {24, 5, 5, 40}, {1, 2, 1}},
+                          Shapes{{1, 31, 9, 33}, {65, 5, 5, 33}, {1, 0, 1}}, Shapes{{16, 4, 4, 128}, {130, 3, 3, 128}, {1, 1, 1}},
+                          Shapes{{3, 32, 32, 64}, {96, 4, 4, 64}, {2, 1, 1}}, Shapes{{2, 64, 64, 3}, {64, 4, 4, 3}, {2, 1, 1}},
+                          Shapes{{2, 33, 31, 64}, {3, 5, 5, 64}, {1, 2, 1}}, Shapes{{3, 41, 40, 24}, {1, 1, 1, 24}, {1, 0, 1}},
+                          Shapes{{1, 96, 96, 3}, {16, 1, 1, 3}, {1, 0, 1}}}) {
+    std::vector<std::vector<Tensor>> results;
+    for (DType dtype : {DType::f64, DType::f32}) {
+      Tensor x = hashed_input("x", s.x, dtype), w = hashed_input("w", s.w, dtype, 0.3);
+      x.set_requires_grad(), w.set_requires_grad();
+      for (int threads : {1, 2, 3, 8}) {
+        if (dtype == DType::f64 && threads > 1) break;
+        Threads with(threads);
+        Tensor y = conv2d(x, w, s.options);
+        std::vector<Tensor> all = grad({y}, {x, w}, {hashed_input("dy", y.shape(), dtype)});
+        all.push_back(y);
+        results.push_back(all);
+      }
+    }
+    CAPTURE(str(s.x, " ", s.w));
+    for (std::size_t i = 0; i < 3; ++i) {
+      CHECK(rel_error(results[1][i].to(DType::f64), results[0][i]) < 5e-6);
+      for (std::size_t t = 2; t < results.size(); ++t) CHECK(same_bits(results[t][i], results[1][i]));
+    }
+  }
+}
+
 TEST_CASE("conv: the transposed convolution and the weight gradient are adjoints") {
   for (ConvOptions o : {ConvOptions{1, 1, 1}, ConvOptions{2, 1, 1}, ConvOptions{3, 0, 2}}) {
     Tensor x = hashed_input("x", {2, 13, 13, 6}, DType::f64), w = hashed_input("w", {5, 3, 3, 6}, DType::f64);

@@ -94,11 +94,15 @@ Tensor with_border(const Tensor& x, std::int64_t positions_down, std::int64_t po
   return out;
 }
 
+// Do the taps read a square of neighbouring pixels?
+bool neighbouring(const Taps& taps) {
+  if (taps.row_count == 0 || taps.column_count == 0) return false;
+  return taps.rows.back() - taps.rows.front() == taps.row_count - 1 && taps.columns.back() - taps.columns.front() == taps.column_count - 1;
+}
+
 // Do the taps of a row read neighbouring pixels?
 bool mergeable(const Taps& taps) {
-  for (std::int64_t v = 1; v < taps.column_count; ++v)
-    if (taps.columns[static_cast<std::size_t>(v)] != taps.columns[static_cast<std::size_t>(v - 1)] + 1) return false;
-  return taps.column_count > 1;
+  return taps.column_count > 1 && taps.row_count > 0 && taps.columns.back() - taps.columns.front() == taps.column_count - 1;
 }
 
 // Keeps the first tap of each row.
@@ -114,6 +118,10 @@ void merge(Taps& taps) {
 
 // Fills in the weight and, where it pays, merges the taps of a row; then runs.
 void run(IndirectGemmArgs g, const Tensor& x, const WeightView& view, Taps taps, const std::string& cache_key) {
+  if (taps.row_count == taps.column_count && neighbouring(taps) && winograd_suits(g, taps.row_count, view)) {
+    conv_winograd(g, taps.row_count, -taps.rows[0], -taps.columns[0], x, view, cache_key);
+    return;
+  }
   const PreparedWeight weight = prepare_weight(view, g.batch * g.rows * g.columns, cache_key);
   Tensor zeros, border;
   g.x = x.data<float>();

@@ -3,11 +3,17 @@
 
 #include "engine/tensor.h"
 #include "kernels/conv/conv_args.h"
+#include "kernels/matmul/weight_layout.h"
 
 namespace g2s::kernels {
 
 void conv_forward_cpu(const ConvShape& s, const Tensor& x, const Tensor& w, Tensor& y);
 void conv_input_grad_cpu(const ConvShape& s, const Tensor& dy, const Tensor& w, Tensor& dx);
 void conv_weight_grad_cpu(const ConvShape& s, const Tensor& x, const Tensor& dy, Tensor& dw);
+
+// Winograd's algorithm for a square kernel on neighbouring pixels: is it possible and faster than the direct product?
+bool winograd_suits(const IndirectGemmArgs& g, std::int64_t kernel, const WeightView& view);
+void conv_winograd(const IndirectGemmArgs& g, std::int64_t kernel, std::int64_t pad_rows, std::int64_t pad_columns, const Tensor& x,
+                   const WeightView& view, const std::string& cache_key);
 
 }  // namespace g2s::kernels

@@ -80,6 +80,9 @@ constexpr std::int64_t pixel_splits(std::int64_t pixels, std::int64_t m, std::in
   return splits < most ? splits : most > 1 ? most : 1;
 }
 
+// Memory of the calling thread, at least `floats` long and 64-byte aligned, valid until its next call. Kept from call to call.
+float* thread_scratch(std::int64_t floats);
+
 G2S_ISA_KERNEL(pack_panels, PackArgs)
 G2S_ISA_KERNEL(indirect_gemm, IndirectGemmArgs)
 G2S_ISA_KERNEL(pixel_gemm, PixelGemmArgs)

@@ -11,7 +11,19 @@ constexpr std::int64_t few_columns = 4;  // outputs for which dot products beat 
 constexpr std::int64_t few_pixels = 16;  // rows for which packing the weight costs more than it saves
 constexpr std::int64_t wide_enough = 8;  // elements that make a dot product worth its final sum
 
-Tensor pack(const WeightView& view) {
+// [n, taps, k], for few n.
+Tensor gather_rows(const WeightView& view) {
+  Tensor rows = Tensor::empty({view.n, static_cast<std::int64_t>(view.tap_offsets.size()), view.k});
+  float* to = rows.mutable_data<float>();
+  for (std::int64_t n = 0; n < view.n; ++n)
+    for (std::int64_t offset : view.tap_offsets)
+      for (std::int64_t k = 0; k < view.k; ++k) *to++ = view.data[offset + k * view.k_stride + n * view.n_stride];
+  return rows;
+}
+
+}  // namespace
+
+Tensor pack_weight(const WeightView& view) {
   const std::int64_t taps = static_cast<std::int64_t>(view.tap_offsets.size());
   Tensor packed = Tensor::empty({taps * view.k * padded_columns(view.n)});
   PackArgs p{};
@@ -26,18 +38,6 @@ Tensor pack(const WeightView& view) {
   pack_panels(p);
   return packed;
 }
-
-// [n, taps, k], for few n.
-Tensor gather_rows(const WeightView& view) {
-  Tensor rows = Tensor::empty({view.n, static_cast<std::int64_t>(view.tap_offsets.size()), view.k});
-  float* to = rows.mutable_data<float>();
-  for (std::int64_t n = 0; n < view.n; ++n)
-    for (std::int64_t offset : view.tap_offsets)
-      for (std::int64_t k = 0; k < view.k; ++k) *to++ = view.data[offset + k * view.k_stride + n * view.n_stride];
-  return rows;
-}
-
-}  // namespace
 
 PreparedWeight prepare_weight(const WeightView& view, std::int64_t pixels, const std::string& cache_key) {
   PreparedWeight p{{}, view.data, WeightLayout::panels, view.tap_offsets, 0};
@@ -55,7 +55,7 @@ PreparedWeight prepare_weight(const WeightView& view, std::int64_t pixels, const
     p.stride = k_contiguous ? view.n_stride : view.k_stride;
     return p;
   } else {
-    p.made = derived(view.owner, "panels " + cache_key, [&] { return pack(view); });
+    p.made = derived(view.owner, "panels " + cache_key, [&] { return pack_weight(view); });
   }
   p.data = p.made.data<float>();
   return p;

@@ -28,6 +28,9 @@ struct PreparedWeight {
 // For a product with `pixels` rows. `cache_key` names everything but shape and content of the owner that the view depends on.
 PreparedWeight prepare_weight(const WeightView& view, std::int64_t pixels, const std::string& cache_key);
 
+// The weight as panels (PackArgs), not cached.
+Tensor pack_weight(const WeightView& view);
+
 // Zeros for IndirectGemmArgs::zeros; `holder` keeps them.
 const float* zeros_for(std::int64_t k, Tensor& holder);
 

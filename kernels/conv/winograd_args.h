@@ -1,0 +1,42 @@
+// Arguments of Winograd's convolution: m x m outputs of an r x r kernel cost (m + r - 1)^2 products instead of m^2 r^2.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/isa.h"
+
+namespace g2s::kernels {
+
+// F(4x4, 3x3) and F(2x2, 5x5): both take tiles of 6x6.
+constexpr std::int64_t winograd_tile = 6;
+constexpr std::int64_t winograd_points = winograd_tile * winograd_tile;
+
+// The weight at the 36 points: panels [n / panel][r * r][k][panel], as pack_panels makes them, become [n / panel][36][k][panel].
+struct WinogradWeightArgs {
+  const float* panels;
+  float* points;
+  std::int64_t kernel;  // r: 3 or 5
+  std::int64_t k;
+  std::int64_t n;
+};
+
+// y[b, i, j, n] = sum_{u, v, k} x[b, i + u - pad_rows, j + v - pad_columns, k] w[u, v, k, n], x being zero outside its picture.
+struct WinogradArgs {
+  const float* x;       // [batch, x_rows, x_columns, k]
+  const float* weight;  // WinogradWeightArgs::points
+  float* y;             // [batch, y_rows, y_columns, n]
+  std::int64_t kernel;  // r: 3 or 5
+  std::int64_t batch, x_rows, x_columns, k;
+  std::int64_t y_rows, y_columns, n;
+  std::int64_t pad_rows, pad_columns;
+  const float* zeros;           // [k] zeros
+  std::int64_t tiles_in_block;  // tiles of 6x6 that are taken through all steps together
+  // Null: a thread does all of a block. Else room for the 36 points of all tiles, 36 * (tiles * k rounded up to 16 + 16) floats: for few
+  // blocks, whose output channels are then shared out too.
+  float* transformed;
+};
+
+G2S_ISA_KERNEL(winograd_weight, WinogradWeightArgs)
+G2S_ISA_KERNEL(winograd, WinogradArgs)
+
+}  // namespace g2s::kernels
