@@ -1,6 +1,7 @@
 #include "engine/autograd.h"
 
 #include <algorithm>
+#include <atomic>
 #include <queue>
 #include <unordered_map>
 
@@ -18,12 +19,43 @@ struct TensorAccess {
     t.impl_->node = std::move(node);
     return t;
   }
+  // What a released node keeps of an input: its vertex, without the data of a computed tensor.
+  static Tensor vertex_only(const Tensor& t) {
+    if (!t.defined() || !t.requires_grad()) return {};
+    if (!t.node()) return t;
+    Tensor stub;
+    stub.impl_ = std::make_shared<Tensor::Impl>();
+    stub.impl_->node = t.node();
+    return stub;
+  }
 };
 
 namespace {
 
 thread_local bool enabled = true;
-thread_local std::uint64_t next_sequence = 1;
+std::atomic<std::uint64_t> next_sequence{1};  // of all threads: a graph may be built by several, one after another
+
+// What destroyed nodes held. Freeing it may destroy their predecessors, which add to the same list instead of recursing.
+struct Remains {
+  std::vector<Tensor> inputs;
+  Derivative derivative;
+};
+thread_local std::vector<Remains>* dismantled = nullptr;
+
+void dismantle(Remains remains) {
+  if (dismantled) {
+    dismantled->push_back(std::move(remains));
+    return;
+  }
+  std::vector<Remains> list;
+  dismantled = &list;
+  list.push_back(std::move(remains));
+  while (!list.empty()) {
+    Remains last = std::move(list.back());
+    list.pop_back();
+  }
+  dismantled = nullptr;
+}
 
 using Vertex = const void*;
 
@@ -89,7 +121,7 @@ Tensor saved_output(const std::shared_ptr<Node>& node) {
 
 void release(Node& node) {
   node.released = true;
-  node.inputs.clear();
+  for (Tensor& t : node.inputs) t = TensorAccess::vertex_only(t);
   node.derivative = {};
   node.output_storage.reset();
 }
@@ -119,6 +151,8 @@ std::vector<Tensor> run_derivative(const std::shared_ptr<Node>& node, const Tens
 }
 
 }  // namespace
+
+Node::~Node() { dismantle({std::move(inputs), std::move(derivative)}); }
 
 bool grad_enabled() { return enabled; }
 

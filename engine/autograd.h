@@ -25,15 +25,19 @@ struct Derivative {
 
 // One recorded operation. Its output is known to it weakly, its inputs strongly.
 struct Node {
-  const char* op;
-  std::uint64_t sequence;  // grows as operations are recorded: a topological order
+  Node() = default;
+  Node(const Node&) = delete;
+  ~Node();  // frees what hangs on it without recursion: graphs can be deep
+
+  const char* op = "";
+  std::uint64_t sequence = 0;  // grows as operations are recorded: a topological order
   std::vector<Tensor> inputs;
   Derivative derivative;
   std::shared_ptr<Storage> output_storage;  // only if save_output
   std::size_t output_offset = 0;
   Shape output_shape;
   DType output_dtype = DType::f32;
-  bool released = false;
+  bool released = false;  // by a grad() through it: only its place in the graph is left
 };
 
 // Is anything recorded on this thread now?

@@ -65,7 +65,10 @@ Tensor Tensor::wrap(std::shared_ptr<Storage> storage, const Shape& shape, DType 
 }
 
 Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {
-  return wrap(std::make_shared<Storage>(static_cast<std::size_t>(shape.numel()) * size_of(dtype), device), shape, dtype);
+  std::size_t bytes = 0;
+  if (__builtin_mul_overflow(static_cast<std::size_t>(shape.numel()), size_of(dtype), &bytes))
+    fail(Errc::out_of_memory, "tensor", dtype, " ", shape, " overflows memory");
+  return wrap(std::make_shared<Storage>(bytes, device), shape, dtype);
 }
 
 Tensor Tensor::zeros(const Shape& shape, DType dtype, Device device) {
