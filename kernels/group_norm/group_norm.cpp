@@ -20,8 +20,8 @@ Tensor workspace(const Tensor& x, std::int64_t sums, DType dtype) {
 template <class T>
 void forward(const Tensor& x, const Tensor& weight, const Tensor& bias, int groups, double eps, double slope, Tensor& stats, Tensor& y) {
   Tensor partial = workspace(x, 3, x.dtype());
-  launch({x.data<T>(), weight.data<T>(), bias.data<T>(), y.mutable_data<T>(), stats.mutable_data<double>(), partial.mutable_data<T>(), x.dim(0),
-          x.dim(1) * x.dim(2), x.dim(3), groups, eps, static_cast<T>(slope)});
+  launch({x.data<T>(), weight.data<T>(), bias.data<T>(), y.mutable_data<T>(), stats.mutable_data<double>(), partial.mutable_data<T>(),
+          x.dim(0), x.dim(1) * x.dim(2), x.dim(3), groups, eps, static_cast<T>(slope)});
 }
 
 struct Gradients {
@@ -36,7 +36,8 @@ Gradients backward(const Tensor& dy, const Tensor& x, const Tensor& weight, cons
   Gradients g{like(needs[0], x), like(needs[1], weight), like(needs[2], bias)};
   Tensor partial = workspace(x, 2, x.dtype()), sums = Tensor::empty({x.dim(0), 2, x.dim(3)}, DType::f64, x.device());
   launch({dy.data<T>(), x.data<T>(), weight.data<T>(), bias.data<T>(), stats.data<double>(), out(g.dx), out(g.dweight), out(g.dbias),
-          partial.mutable_data<T>(), sums.mutable_data<double>(), x.dim(0), x.dim(1) * x.dim(2), x.dim(3), stats.dim(1), static_cast<T>(slope)});
+          partial.mutable_data<T>(), sums.mutable_data<double>(), x.dim(0), x.dim(1) * x.dim(2), x.dim(3), stats.dim(1),
+          static_cast<T>(slope)});
   return g;
 }
 
@@ -47,15 +48,16 @@ Tensor group_norm(const Tensor& x, int groups, const Tensor& weight, const Tenso
   if (!is_real(x.dtype())) fail(Errc::invalid_argument, op, "x must be f32 or f64, got ", describe(x));
   check(groups > 0 && x.dim(3) % groups == 0, op, x.dim(3), " channels cannot be split into ", groups, " groups (x ", describe(x), ")");
   const Shape per_channel{x.dim(3)};
-  check(weight.shape() == per_channel && bias.shape() == per_channel && weight.dtype() == x.dtype() && bias.dtype() == x.dtype(), op, "weight ",
-        describe(weight), " and bias ", describe(bias), " do not fit x ", describe(x));
+  check(weight.shape() == per_channel && bias.shape() == per_channel && weight.dtype() == x.dtype() && bias.dtype() == x.dtype(), op,
+        "weight ", describe(weight), " and bias ", describe(bias), " do not fit x ", describe(x));
   if (!(slope >= 0)) fail(Errc::invalid_argument, op, "needs slope >= 0, got ", slope);
   Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device()), stats = Tensor::empty({x.dim(0), groups, 2}, DType::f64, x.device());
   if (x.dtype() == DType::f64) forward<double>(x, weight, bias, groups, eps, slope, stats, y);
   else forward<float>(x, weight, bias, groups, eps, slope, stats, y);
   return record(y, op, {x, weight, bias}, [x, weight, bias, stats, slope](const BackwardArgs& a) -> std::vector<Tensor> {
     const bool f64 = x.dtype() == DType::f64;
-    Gradients g = f64 ? backward<double>(a.dy, x, weight, bias, stats, slope, a.needs) : backward<float>(a.dy, x, weight, bias, stats, slope, a.needs);
+    Gradients g = f64 ? backward<double>(a.dy, x, weight, bias, stats, slope, a.needs)
+                      : backward<float>(a.dy, x, weight, bias, stats, slope, a.needs);
     for (Tensor* t : {&g.dx, &g.dweight, &g.dbias})
       if (t->defined()) *t = once(*t, op, {a.dy, x, weight, bias});
     return {g.dx, g.dweight, g.dbias};

@@ -28,6 +28,7 @@ TEST_CASE("group_norm is exact when the mean is far larger than the deviation") 
 TEST_CASE("group_norm refuses what it cannot do") {
   Tensor x = Tensor::zeros({1, 2, 2, 6}), w = Tensor::zeros({6});
   CHECK_THROWS_WITH_AS(group_norm(x, 4, w, w), "group_norm: 6 channels cannot be split into 4 groups (x f32 [1,2,2,6])", Error);
-  CHECK_THROWS_WITH_AS(group_norm(x, 2, w, Tensor::zeros({5})), "group_norm: weight f32 [6] and bias f32 [5] do not fit x f32 [1,2,2,6]", Error);
+  CHECK_THROWS_WITH_AS(group_norm(x, 2, w, Tensor::zeros({5})),
+                       "group_norm: weight f32 [6] and bias f32 [5] do not fit x f32 [1,2,2,6]", Error);
   CHECK_THROWS_AS(group_norm(x, 2, w, w, 1e-5, -1), Error);
 }

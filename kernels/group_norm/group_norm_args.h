@@ -7,7 +7,9 @@
 namespace g2s::kernels {
 
 // Sums run over chunks of this many pixels of one picture; it depends on sizes alone.
-static constexpr std::int64_t group_norm_chunk(std::int64_t channels) { return channels >= 256 ? 64 : 16384 / (channels < 1 ? 1 : channels); }
+static constexpr std::int64_t group_norm_chunk(std::int64_t channels) {
+  return channels >= 256 ? 64 : 16384 / (channels < 1 ? 1 : channels);
+}
 static constexpr std::int64_t group_norm_chunks(std::int64_t pixels, std::int64_t channels) {
   return (pixels + group_norm_chunk(channels) - 1) / group_norm_chunk(channels);
 }
