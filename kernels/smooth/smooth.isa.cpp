@@ -50,7 +50,7 @@ void smooth(const SmoothArgs<T>& a) {
 
 template <class T>
 inline T sign(T v) {
-  return v > 0 ? T(1) : (v < 0 ? T(-1) : T(0));
+  return (v > 0 ? T(1) : T(0)) - (v < 0 ? T(1) : T(0));
 }
 
 // Elements [begin, end) of one row of dx: every second difference that they take part in gives its sign.
@@ -66,24 +66,28 @@ struct GradRow {
 
   void run(int64_t begin, int64_t end) const {
     const int64_t c = a.channels, r = a.row;
-    // Signs of the differences along the row that start at begin - 2c .. end, 0 where there is none; likewise the mixed ones.
     T signs[3 * size];
     const int64_t low = begin - 2 * c;
     fill(low, end, r - 2 * c, signs, [=, this](int64_t i) { return sign(along(x, i, c)); });
     const T* s = signs + 2 * c;
 #pragma omp simd
     for (int64_t i = 0; i < end - begin; ++i) dx[begin + i] = xx * (s[i] - 2 * s[i - c] + s[i - 2 * c]);
-    const bool below = h + 1 < a.height, above = h > 0;
-    fill(low, end, r - c, signs, [=, this](int64_t i) {
-      return (below ? sign(mixed(x, i, c, r)) : T(0)) - (above ? sign(mixed(x - r, i, c, r)) : T(0));
-    });
-#pragma omp simd
-    for (int64_t i = 0; i < end - begin; ++i) dx[begin + i] += xy * (s[i] - s[i - c]);
+    if (h + 1 < a.height) add_mixed(x, begin, end, signs, xy);
+    if (h > 0) add_mixed(x - r, begin, end, signs, -xy);
     if (h + 2 < a.height) add_across(x, begin, end, yy);
-    if (h >= 1 && below) add_across(x - r, begin, end, -2 * yy);
-    if (h >= 2) add_across(x - 2 * r, begin, end, yy);
+    if (h > 0 && h + 1 < a.height) add_across(x - r, begin, end, -2 * yy);
+    if (h > 1) add_across(x - 2 * r, begin, end, yy);
   }
 
+  // Mixed differences that start in row `from`.
+  void add_mixed(const T* from, int64_t begin, int64_t end, T* signs, T factor) const {
+    const int64_t c = a.channels, r = a.row;
+    fill(begin - c, end, r - c, signs, [=](int64_t i) { return sign(mixed(from, i, c, r)); });
+#pragma omp simd
+    for (int64_t i = 0; i < end - begin; ++i) dx[begin + i] += factor * (signs[i + c] - signs[i]);
+  }
+
+  // Signs of the differences that start at elements [low, end), 0 where there is none: they start in [0, count).
   template <class Value>
   static void fill(int64_t low, int64_t end, int64_t count, T* out, Value value) {
     const int64_t from = min(max(low, 0), end), to = min(end, max(count, from));

@@ -8,7 +8,9 @@ namespace g2s::kernels {
 
 // Rows of one picture in a partial sum; it depends on sizes alone.
 static constexpr std::int64_t smooth_rows(std::int64_t row) { return row >= 8192 ? 1 : 8192 / (row < 1 ? 1 : row); }
-static constexpr std::int64_t smooth_blocks(std::int64_t height, std::int64_t row) { return (height + smooth_rows(row) - 1) / smooth_rows(row); }
+static constexpr std::int64_t smooth_blocks(std::int64_t height, std::int64_t row) {
+  return (height + smooth_rows(row) - 1) / smooth_rows(row);
+}
 
 // The weights are one over the number of second differences of each kind; dxy and dyx are equal, `xy` counts both.
 template <class T>
