@@ -43,7 +43,8 @@ kernels::ResampleAxisArgs<T> axis_args(const ResampleAxis& axis, const std::vect
 
 template <class T>
 void run(const Tensor& x, const ResampleAxes& axes, Tensor& y) {
-  const std::vector<T> row_weight(axes.rows.weight.begin(), axes.rows.weight.end()), col_weight(axes.cols.weight.begin(), axes.cols.weight.end());
+  const std::vector<T> row_weight(axes.rows.weight.begin(), axes.rows.weight.end());
+  const std::vector<T> col_weight(axes.cols.weight.begin(), axes.cols.weight.end());
   FlatTable<T> flat;
   if (x.dim(3) < few_channels) flat = flatten<T>(axes.cols, x.dim(3));
   launch({x.data<T>(), y.mutable_data<T>(), x.dim(0), x.dim(3), axis_args(axes.rows, row_weight), axis_args(axes.cols, col_weight),

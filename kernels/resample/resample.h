@@ -1,4 +1,4 @@
-// Separable linear resampling from tables of weights: the common kernel of upfirdn2d, the resizes and average pooling, and of their adjoints.
+// Separable linear resampling from tables of weights: the common kernel of upfirdn2d, the resizes, average pooling and their adjoints.
 #pragma once
 
 #include <memory>

@@ -9,7 +9,7 @@ namespace {
 using std::int64_t;
 
 constexpr int64_t tile_elements = 4096;
-constexpr int64_t channel_block = 64;
+constexpr int64_t channel_block = 256;  // long runs of memory matter more than columns shared by tiles
 constexpr int64_t piece_elements = 32768;
 
 inline int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -137,8 +137,8 @@ void resample(const ResampleArgs<T>& a) {
     for (int64_t unit = begin; unit < end; ++unit) {
       const int64_t c = unit % blocks * channel_block, line = unit / blocks, b = line / a.rows.out, o = line % a.rows.out;
       const T* x = a.x + (b * a.rows.in + a.rows.start[o]) * a.cols.in * a.channels + c;
-      Row<T>{a, x, a.y + line * a.cols.out * a.channels + c, min(channel_block, a.channels - c), a.rows.weight + o * a.rows.taps, a.rows.count[o]}
-          .run();
+      T* y = a.y + line * a.cols.out * a.channels + c;
+      Row<T>{a, x, y, min(channel_block, a.channels - c), a.rows.weight + o * a.rows.taps, a.rows.count[o]}.run();
     }
   });
 }

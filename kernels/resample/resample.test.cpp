@@ -14,8 +14,10 @@ ResampleAxis axis_of(const nlohmann::json& j) {
   const auto start = j.at("start").get<std::vector<std::int64_t>>(), count = j.at("count").get<std::vector<std::int64_t>>();
   ResampleAxisBuilder builder(j.at("in").get<std::int64_t>(), static_cast<std::int64_t>(start.size()));
   for (std::size_t o = 0; o < start.size(); ++o)
-    for (std::int64_t k = 0; k < count[o]; ++k)
-      builder.add(static_cast<std::int64_t>(o), start[o] + k, static_cast<double>((7 * static_cast<std::int64_t>(o) + 3 * k) % 11 - 5) / 8 + 0.0625);
+    for (std::int64_t k = 0; k < count[o]; ++k) {
+      const auto i = static_cast<std::int64_t>(o);
+      builder.add(i, start[o] + k, static_cast<double>((7 * i + 3 * k) % 11 - 5) / 8 + 0.0625);
+    }
   return builder.finish();
 }
 

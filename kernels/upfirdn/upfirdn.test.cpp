@@ -20,8 +20,8 @@ FirPad pad_of(const Case& c) {
 
 TEST_CASE("upfirdn") {
   run_cases("upfirdn", [](const Case& c, const std::vector<Tensor>& in) {
-    return upfirdn2d(in[0], c.numbers("taps"), c.number("gain", 1), static_cast<int>(c.integer("up", 1)), static_cast<int>(c.integer("down", 1)),
-                     pad_of(c));
+    const int up = static_cast<int>(c.integer("up", 1)), down = static_cast<int>(c.integer("down", 1));
+    return upfirdn2d(in[0], c.numbers("taps"), c.number("gain", 1), up, down, pad_of(c));
   });
 }
 
