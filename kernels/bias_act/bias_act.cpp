@@ -35,7 +35,8 @@ template <class T>
 void forward(const Tensor& x, const BiasAct& args, Tensor& y) {
   const Sizes s = sizes_of(x, args);
   launch({x.data<T>(), y.mutable_data<T>(), data_or_null<T>(args.scale), data_or_null<T>(args.noise), data_or_null<T>(args.noise_weight),
-          data_or_null<T>(args.bias), s.batch, s.pixels, s.channels, s.noise_shared, static_cast<T>(args.slope), static_cast<T>(args.gain)});
+          data_or_null<T>(args.bias), s.batch, s.pixels, s.channels, s.noise_shared, static_cast<T>(args.slope),
+          static_cast<T>(args.gain)});
 }
 
 // dy where the activation passed it on, scaled: linear in dy, so it is its own derivative. y only chooses and has no gradient.

@@ -116,8 +116,8 @@ void grad_chunk(const BiasActGradArgs<T>& a, int64_t piece, int64_t b, int64_t b
   const int64_t stride = at_once > 1 ? pattern_size : channels;
   auto rows = [&](auto count, int64_t p, int64_t size) {
     const int64_t at = (b * a.pixels + p) * channels;
-    grad_rows<decltype(count)::value, Act, Scale, Wanted>(a.dy + at, Act ? a.y + at : nullptr, Wanted >= Sums::scale ? a.x + at : nullptr, scale,
-                                                         noise + (Wanted == Sums::all ? p : 0), a.slope, a.gain, a.dx + at, into, stride, size);
+    const T *y = Act ? a.y + at : nullptr, *x = Wanted >= Sums::scale ? a.x + at : nullptr, *nz = Wanted == Sums::all ? noise + p : nullptr;
+    grad_rows<decltype(count)::value, Act, Scale, Wanted>(a.dy + at, y, x, scale, nz, a.slope, a.gain, a.dx + at, into, stride, size);
   };
   int64_t p = begin;
   for (; p + 4 * at_once <= end; p += 4 * at_once) rows(Count<4>{}, p, n);

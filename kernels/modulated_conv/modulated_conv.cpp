@@ -29,7 +29,8 @@ int floor_half(int n) { return n >= 0 ? n / 2 : -((1 - n) / 2); }
 
 void check_args(const char* op, const Tensor& w, const Tensor& style) {
   check(w.rank() == 4 && w.dim(1) == w.dim(2), op, "w must be [O,k,k,C], got ", describe(w));
-  check(style.rank() == 2 && style.dim(1) == w.dim(3) && style.dtype() == w.dtype(), op, "style ", describe(style), " does not fit w ", describe(w));
+  check(style.rank() == 2 && style.dim(1) == w.dim(3) && style.dtype() == w.dtype(), op, "style ", describe(style), " does not fit w ",
+        describe(w));
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// The modulated convolution of StyleGAN2 in its shared-weight form, demod * conv(style * x, W): exactly the per-sample-weight form, with one
-// convolution for the whole batch and no weight gradient when W is frozen.
+// The modulated convolution of StyleGAN2 in its shared-weight form, demod * conv(style * x, W): exactly the per-sample-weight form, with
+// one convolution for the whole batch and no weight gradient when W is frozen.
 #pragma once
 
 #include "engine/tensor.h"

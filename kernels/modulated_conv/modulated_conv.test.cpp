@@ -13,7 +13,8 @@ using namespace g2s::test;
 TEST_CASE("modulated_conv") {
   run_cases("modulated_conv", [](const Case& c, const std::vector<Tensor>& in) {
     if (c.op == "demodulation") return demodulation(in[0], in[1]);
-    Tensor y = modulated_conv2d(in[0], in[1], in[2], {.upsample = c.boolean("upsample", false), .downsample = c.boolean("downsample", false)});
+    const bool up = c.boolean("upsample", false), down = c.boolean("downsample", false);
+    Tensor y = modulated_conv2d(in[0], in[1], in[2], {.upsample = up, .downsample = down});
     if (!c.boolean("demodulate", false)) return y;
     BiasAct scale;
     scale.scale = demodulation(in[1], in[2]);

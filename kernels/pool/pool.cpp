@@ -26,8 +26,8 @@ void forward(const Tensor& x, int k, int stride, Tensor& y, Tensor& choice) {
 
 template <class T>
 void backward(const Tensor& dy, const Tensor& choice, int k, int stride, Tensor& dx) {
-  launch({dy.data<T>(), choice.data<std::uint8_t>(), dx.mutable_data<T>(), dx.dim(0), dx.dim(1), dx.dim(2), dx.dim(3), dy.dim(1), dy.dim(2), k,
-          stride});
+  launch({dy.data<T>(), choice.data<std::uint8_t>(), dx.mutable_data<T>(), dx.dim(0), dx.dim(1), dx.dim(2), dx.dim(3), dy.dim(1), dy.dim(2),
+          k, stride});
 }
 
 }  // namespace
@@ -47,8 +47,8 @@ Tensor max_pool2d(const Tensor& x, int k, int stride, bool ceil_mode) {
         describe(x));
   if (!is_real(x.dtype())) fail(Errc::invalid_argument, op, "x must be f32 or f64, got ", describe(x));
   const bool f64 = x.dtype() == DType::f64;
-  Tensor y = Tensor::empty({x.dim(0), pool_size(x.dim(1), k, stride, ceil_mode), pool_size(x.dim(2), k, stride, ceil_mode), x.dim(3)}, x.dtype(),
-                           x.device());
+  const std::int64_t height = pool_size(x.dim(1), k, stride, ceil_mode), width = pool_size(x.dim(2), k, stride, ceil_mode);
+  Tensor y = Tensor::empty({x.dim(0), height, width, x.dim(3)}, x.dtype(), x.device());
   Tensor choice;
   if (will_record({&x})) choice = Tensor::empty(y.shape(), DType::u8, x.device());
   if (f64) forward<double>(x, k, stride, y, choice);

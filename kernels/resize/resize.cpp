@@ -35,7 +35,9 @@ ResampleAxis nearest_axis(std::int64_t in, std::int64_t out) {
   return builder.finish();
 }
 
-Tensor resize_by(const Tensor& x, const char* op, ResampleAxis (*axis)(std::int64_t, std::int64_t), std::int64_t height, std::int64_t width) {
+using MakeAxis = ResampleAxis (*)(std::int64_t, std::int64_t);
+
+Tensor resize_by(const Tensor& x, const char* op, MakeAxis axis, std::int64_t height, std::int64_t width) {
   check(x.rank() == 4 && x.dim(1) > 0 && x.dim(2) > 0, op, "x must be [B,H,W,C], got ", describe(x));
   if (height < 1 || width < 1) fail(Errc::invalid_argument, op, "cannot resize ", describe(x), " to ", height, " x ", width);
   return resample(x, op, std::make_shared<const ResampleAxes>(ResampleAxes{axis(x.dim(1), height), axis(x.dim(2), width)}));
@@ -47,7 +49,9 @@ Tensor resize_bilinear(const Tensor& x, std::int64_t height, std::int64_t width)
   return resize_by(x, "resize_bilinear", bilinear_axis, height, width);
 }
 
-Tensor resize_area(const Tensor& x, std::int64_t height, std::int64_t width) { return resize_by(x, "resize_area", area_axis, height, width); }
+Tensor resize_area(const Tensor& x, std::int64_t height, std::int64_t width) {
+  return resize_by(x, "resize_area", area_axis, height, width);
+}
 
 Tensor resize_nearest(const Tensor& x, std::int64_t height, std::int64_t width) {
   return resize_by(x, "resize_nearest", nearest_axis, height, width);
