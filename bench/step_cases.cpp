@@ -42,7 +42,8 @@ std::shared_ptr<World> world(int size, const std::string& assets) {
 template <class Step, class Forward>
 std::function<void()> iteration(std::shared_ptr<World> w, std::shared_ptr<Step> step, Forward forward) {
   auto adam = w->optimiser(step->parameters());
-  return [=] { adam->step(grad({forward(*step)}, adam->parameters())); };
+  // The step refers to the world, which must live as long.
+  return [w, step, adam, forward] { adam->step(grad({forward(*step)}, adam->parameters())); };
 }
 
 std::function<void()> step1_case(int size, const std::string& assets) {
