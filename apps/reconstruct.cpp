@@ -153,6 +153,9 @@ Command add_reconstruct(CLI::App& app) {
   app.add_option("--seed", o->seed, "Seed of all random numbers: the same seed gives the same bytes")->type_name("N")->capture_default_str();
   app.add_flag("--resume", o->resume, "Go on where an interrupted run stopped, to the same bits");
   app.add_flag("--force", o->force, "Replace finished results");
+  app.add_option("--scale", o->scale, "Multiply every iteration count; below 1 only to try the program out: the shapes are poor")
+      ->type_name("FACTOR")
+      ->capture_default_str();
   app.add_option("--save-every", o->save_every, "Seconds between two checkpoints")->type_name("SECONDS")->capture_default_str();
   app.add_option("--progress", o->progress, "auto (one line on a terminal), lines (now and then a line) or none")
       ->type_name("STYLE")

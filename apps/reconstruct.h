@@ -21,6 +21,7 @@ struct ReconstructOptions {
   std::string preset = "default", quality = "standard", weights, latent, mask, truth, out, crop = "auto", progress = "auto";
   std::uint64_t seed = 0;
   double save_every = 120;  // seconds
+  double scale = 1;         // of every iteration count
   bool resume = false, force = false, json = false;
   MachineOptions machine;
 };

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <set>
 
@@ -63,6 +64,7 @@ void check_options(const ReconstructOptions& o) {
   if (o.progress != "auto" && o.progress != "lines" && o.progress != "none") {
     fail(Errc::invalid_argument, "--progress", "'", o.progress, "' is none of auto, lines, none");
   }
+  if (!(o.scale > 0 && o.scale <= 10)) fail(Errc::invalid_argument, "--scale", o.scale, " is not between 0 and 10");
   if (!(o.save_every > 0)) fail(Errc::invalid_argument, "--save-every", o.save_every, " is not a positive number of seconds");
 }
 
@@ -137,6 +139,22 @@ void prepare_jobs(const ReconstructOptions& o, Plan& plan) {
   }
 }
 
+// For trying the program out: the schedule with every count multiplied, at least one iteration of each.
+void scale_schedule(Config& config, double factor) {
+  if (factor == 1) return;
+  auto scale = [&](int& count) { count = std::max(1, static_cast<int>(std::lround(count * factor))); };
+  for (StageLength* length : {&config.first_stage, &config.later_stages}) {
+    scale(length->step1);
+    scale(length->step2);
+    scale(length->step3);
+  }
+  scale(config.prior_iterations);
+  scale(config.projection.w_iterations);
+  scale(config.projection.w_plus_iterations);
+  scale(config.collect);
+  config.collect = std::max(2, config.collect);  // step 3 skips the first batch
+}
+
 }  // namespace
 
 FitInput fit_input(const Job& job) { return {job.input.image, job.input.mask, job.input.original_size, job.latent, job.input.truth}; }
@@ -157,6 +175,7 @@ Plan make_plan(const ReconstructOptions& o) {
   plan.config = preset(o.preset);
   plan.quality = quality_from_name(o.quality);
   apply_quality(plan.config, plan.quality);
+  scale_schedule(plan.config, o.scale);
   plan.crop = crop_mode_from_name(o.crop);
   plan.jobs = make_jobs(o);
   require_output_folder(o.out);
