@@ -97,6 +97,7 @@ ImageInfo info_of(const std::string& path, std::string_view content) {
   if (std::int64_t{w} * h > max_image_pixels) {
     fail(Errc::format, path, "is ", w, " x ", h, " pixels, more than the ", max_image_pixels / 1000000, " megapixels accepted");
   }
+  if (w < 1 || h < 1) fail(Errc::format, path, "is truncated or damaged: it has no pixels");
   Feed again{content};
   bool wide = stbi_is_16_bit_from_callbacks(&Feed::callbacks, &again) != 0;
   return {w, h, c, wide ? 16 : 8, exif_orientation(content)};
