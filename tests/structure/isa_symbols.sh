@@ -5,15 +5,10 @@
 nm=$1 variant=$2
 shift 2
 [ $# -gt 0 ] || { echo "no objects given"; exit 1; }
-bad=0
-for object in "$@"; do
-  "$nm" -C "$object" >/dev/null || exit 1
-  leaks=$("$nm" -C "$object" | grep -E '^[0-9a-f]+ [WVu] ' | grep -v "g2s::kernels::$variant::")
-  if [ -n "$leaks" ]; then
-    echo "$object:"
-    echo "$leaks"
-    bad=1
-  fi
-done
-[ $bad -eq 0 ] && echo "checked $# objects of $variant"
-exit $bad
+"$nm" -A "$@" >/dev/null || exit 1
+leaks=$("$nm" -A "$@" | grep -E ' [WVu] ' | c++filt | grep -v "g2s::kernels::$variant::")
+if [ -n "$leaks" ]; then
+  echo "$leaks"
+  exit 1
+fi
+echo "checked $# objects of $variant"
