@@ -1,0 +1,76 @@
+#include "kernels/grid_sample/grid_sample.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "engine/autograd.h"
+#include "tests/support/cases.h"
+#include "tests/support/check.h"
+
+using namespace g2s;
+using namespace g2s::test;
+
+TEST_CASE("grid_sample") {
+  run_cases("grid_sample", [](const Case& c, const std::vector<Tensor>& in) {
+    return grid_sample(in[0], in[1], c.text("mode") == "nearest" ? Sampling::nearest : Sampling::bilinear);
+  });
+}
+
+TEST_CASE("grid_sample at the pixel centres copies the picture") {
+  Tensor x = hashed_input("copy", {1, 5, 9, 3}, DType::f64);
+  std::vector<double> positions;
+  for (int y = 0; y < 5; ++y)
+    for (int i = 0; i < 9; ++i) positions.insert(positions.end(), {i / 4.0 - 1, y / 2.0 - 1});
+  Tensor grid = Tensor::from(positions, {1, 5, 9, 2});
+  CHECK(rel_error(grid_sample(x, grid), x) < 1e-14);
+  CHECK(same_bits(grid_sample(x, grid, Sampling::nearest), x));
+}
+
+TEST_CASE("grid_sample and its gradient to x are adjoint") {
+  for (Sampling mode : {Sampling::bilinear, Sampling::nearest})
+    for (std::int64_t batch : {std::int64_t{1}, std::int64_t{3}}) {
+      Tensor x = hashed_input("adjoint/x", {batch, 11, 13, 3}, DType::f64).set_requires_grad();
+      Tensor grid = hashed_input("adjoint/grid", {3, 37, 29, 2}, DType::f64, 1.2), dy = hashed_input("adjoint/dy", {3, 37, 29, 3}, DType::f64);
+      Tensor y = grid_sample(x, grid, mode);
+      Tensor dx = grad({y}, {x}, {dy})[0];
+      CHECK(dot(y, dy) == doctest::Approx(dot(x, dx)).epsilon(1e-12));
+    }
+}
+
+TEST_CASE("halves go to the even pixel") {
+  Tensor x = Tensor::from(std::vector<float>{1, 2, 3, 4, 5}, {1, 1, 5, 1});
+  Tensor grid = Tensor::from(std::vector<float>{-0.75f, -1, -0.25f, -1, 0.25f, -1, 0.75f, -1}, {1, 1, 4, 2});  // 0.5, 1.5, 2.5, 3.5
+  CHECK(grid_sample(x, grid, Sampling::nearest).to_vector<float>() == std::vector<float>{1, 3, 3, 5});
+}
+
+TEST_CASE("positions that are no number give NaN, far ones zero") {
+  const float nan = std::numeric_limits<float>::quiet_NaN(), inf = std::numeric_limits<float>::infinity();
+  Tensor x = Tensor::full({1, 3, 3, 2}, 1).set_requires_grad();
+  Tensor grid = Tensor::from(std::vector<float>{nan, 0, 0, inf, -inf, nan, 1e30f, 0, -3e9f, 0.5f, 0, 0}, {1, 1, 6, 2}).set_requires_grad();
+  Tensor y = grid_sample(x, grid), nearest = grid_sample(x, grid, Sampling::nearest);
+  for (int i = 0; i < 6; ++i) CHECK(std::isnan(y.data<float>()[2 * i]) == (i < 3));
+  for (int i = 3; i < 5; ++i) CHECK(y.data<float>()[2 * i] == 0);
+  CHECK(y.data<float>()[10] == 1);
+  CHECK(nearest.to_vector<float>() == std::vector<float>{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1});
+  std::vector<Tensor> g = grad({y}, {x, grid}, {Tensor::full(y.shape(), 1)});
+  CHECK(std::isfinite(norm(g[0])));
+  for (int i = 0; i < 6; ++i) CHECK(std::isnan(g[1].data<float>()[2 * i]) == (i < 3));
+}
+
+TEST_CASE("a pixel outside never mixes in, whatever the picture holds") {
+  Tensor x = Tensor::full({1, 3, 3, 1}, 2);
+  x.mutable_data<float>()[0] = std::numeric_limits<float>::quiet_NaN();
+  Tensor grid = Tensor::from(std::vector<float>{1.25f, 1.25f}, {1, 1, 1, 2}).set_requires_grad();
+  Tensor y = grid_sample(x, grid);
+  CHECK(y.item() == doctest::Approx(2 * 0.75 * 0.75));
+  CHECK(std::isfinite(norm(grad({y}, {grid}, {Tensor::full(y.shape(), 1)})[0])));
+}
+
+TEST_CASE("grid_sample names what does not fit") {
+  CHECK_THROWS_WITH_AS(grid_sample(Tensor::zeros({2, 4, 4, 3}), Tensor::zeros({3, 4, 4, 2})),
+                       "grid_sample: needs x [B or 1,H,W,C] and grid [B,h,w,2], both f32 or both f64, got x f32 [2,4,4,3], grid f32 [3,4,4,2]", Error);
+  CHECK_THROWS_AS(grid_sample(Tensor::zeros({1, 4, 4, 3}), Tensor::zeros({1, 4, 4, 2}, DType::f64)), Error);
+  CHECK_THROWS_AS(grid_sample(Tensor::zeros({1, 0, 4, 3}), Tensor::zeros({1, 4, 4, 2})), Error);
+}
