@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <limits>
+
 #include "engine/autograd.h"
 #include "tests/support/cases.h"
 #include "tests/support/check.h"

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "engine/autograd.h"
@@ -61,7 +62,7 @@ class Runner {
     check_threads(DType::f32, f32);
     check_threads(DType::f64, f64);
     if (case_.gradcheck) check_gradient();
-    for (const auto& [key, value] : case_.attrs.items())
+    for (const auto& [key, value] : case_.attrs->items())
       expect(case_.read.count(key) == 1, label("attrs"), ": the test never reads \"", key, "\"");
   }
 
@@ -150,7 +151,7 @@ class Runner {
 std::string fingerprint(const Case& c) {
   json parts;
   for (const char* key : {"name", "op", "inputs", "attrs", "grad", "second"})
-    if (c.source.contains(key)) parts[key] = c.source[key];
+    if (c.source->contains(key)) parts[key] = c.source->at(key);
   return str(std::hex, fnv1a64(parts.dump()));
 }
 
@@ -180,7 +181,7 @@ CaseInput parse_input(const json& j, const std::string& where) {
 
 Case parse_case(const json& j, const std::string& family) {
   Case c;
-  c.source = j;
+  c.source = std::make_shared<const json>(j);
   c.name = j.at("name").get<std::string>();
   const std::string where = family + "/" + c.name;
   require_known_keys(j,
@@ -189,7 +190,7 @@ Case parse_case(const json& j, const std::string& family) {
                      where);
   c.op = j.at("op").get<std::string>();
   for (const json& input : j.at("inputs")) c.inputs.push_back(parse_input(input, where));
-  c.attrs = j.value("attrs", json::object());
+  c.attrs = std::make_shared<const json>(j.value("attrs", json::object()));
   c.grad = j.value("grad", std::vector<int>{});
   c.second = j.value("second", false);
   c.gradcheck = j.value("gradcheck", false);
@@ -218,13 +219,20 @@ std::string family_path(const std::string& family, const std::string& file) {
 
 bool Case::has(const std::string& key) const {
   read.insert(key);
-  return attrs.contains(key);
+  return attrs->contains(key);
 }
 
 const json& Case::at(const std::string& key) const {
   if (!has(key)) fail(Errc::format, name, "the attribute \"", key, "\" is missing");
-  return attrs[key];
+  return attrs->at(key);
 }
+
+std::int64_t Case::integer(const std::string& key) const { return at(key).get<std::int64_t>(); }
+double Case::number(const std::string& key) const { return at(key).get<double>(); }
+std::string Case::text(const std::string& key) const { return at(key).get<std::string>(); }
+bool Case::boolean(const std::string& key) const { return at(key).get<bool>(); }
+std::vector<std::int64_t> Case::integers(const std::string& key) const { return at(key).get<std::vector<std::int64_t>>(); }
+std::vector<double> Case::numbers(const std::string& key) const { return at(key).get<std::vector<double>>(); }
 
 std::vector<Case> read_cases(const std::string& family) {
   const std::string path = family_path(family, "cases.json");

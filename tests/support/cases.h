@@ -4,7 +4,8 @@
 
 #include <cstdint>
 #include <functional>
-#include <nlohmann/json.hpp>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <set>
 #include <string>
 #include <vector>
@@ -29,22 +30,22 @@ struct Case {
   bool gradcheck = false;
   double step = 1e-5;  // of the gradient check
   double tol_forward = 1e-5, tol_grad = 1e-4, tol_f64 = 1e-10, tol_gradcheck = 1e-6;
-  nlohmann::json attrs, source;
+  std::shared_ptr<const nlohmann::json> attrs, source;
 
   // Attributes. Without a fallback they must be there; each attribute of the table must be read by the test.
   bool has(const std::string& key) const;
-  std::int64_t integer(const std::string& key) const { return at(key).get<std::int64_t>(); }
+  std::int64_t integer(const std::string& key) const;
   std::int64_t integer(const std::string& key, std::int64_t fallback) const { return has(key) ? integer(key) : fallback; }
-  double number(const std::string& key) const { return at(key).get<double>(); }
+  double number(const std::string& key) const;
   double number(const std::string& key, double fallback) const { return has(key) ? number(key) : fallback; }
-  std::string text(const std::string& key) const { return at(key).get<std::string>(); }
+  std::string text(const std::string& key) const;
   std::string text(const std::string& key, const std::string& fallback) const { return has(key) ? text(key) : fallback; }
-  bool boolean(const std::string& key) const { return at(key).get<bool>(); }
+  bool boolean(const std::string& key) const;
   bool boolean(const std::string& key, bool fallback) const { return has(key) ? boolean(key) : fallback; }
-  std::vector<std::int64_t> integers(const std::string& key) const { return at(key).get<std::vector<std::int64_t>>(); }
-  std::vector<double> numbers(const std::string& key) const { return at(key).get<std::vector<double>>(); }
+  std::vector<std::int64_t> integers(const std::string& key) const;
+  std::vector<double> numbers(const std::string& key) const;
 
-  const nlohmann::json& at(const std::string& key) const;
+  const nlohmann::json& at(const std::string& key) const;  // anything else; include <nlohmann/json.hpp> to look into it
   mutable std::set<std::string> read;
 };
 
