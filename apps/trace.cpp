@@ -10,7 +10,7 @@ namespace g2s::app {
 namespace {
 
 struct Options {
-  std::string description, out;
+  std::string description, out, dtype = "f64";
   MachineOptions machine;
 };
 
@@ -18,6 +18,7 @@ int run(const Options& o) {
   apply_machine_options(o.machine);
   TraceOptions options;
   options.lpips = asset("lpips_vgg.safetensors");
+  options.dtype = o.dtype == "f32" ? DType::f32 : DType::f64;
   AtomicFile probe(o.out);  // that it can be written is known before the work, not after
   const NamedTensors tensors = run_trace(o.description, options);
   write_safetensors(o.out, tensors);
@@ -31,6 +32,7 @@ Command add_trace(CLI::App& app) {
   auto o = std::make_shared<Options>();
   app.add_option("description", o->description, "NAME.json: inputs and constants")->type_name("FILE")->required();
   app.add_option("--out", o->out, "Where to write the tensors (.safetensors)")->type_name("FILE")->required();
+  app.add_option("--dtype", o->dtype, "f64, as the golden runs, or f32, as a fit computes")->check(CLI::IsMember({"f64", "f32"}))->capture_default_str();
   add_machine_options(app, o->machine);
   return [o] { return run(*o); };
 }
