@@ -139,7 +139,7 @@ void add_files(CLI::App& app, ReconstructOptions& o) {
 Command add_reconstruct(CLI::App& app) {
   auto o = std::make_shared<ReconstructOptions>();
   app.add_option("images", o->images, "Pictures: PNG, JPEG, BMP, GIF or PNM, one object each")->type_name("IMAGE")->required();
-  app.add_option("--out", o->out, "Folder for the results: OUT/STEM for each picture")->type_name("DIR");
+  app.add_option("--out", o->out, "Folder for the results: OUT/STEM for each picture")->type_name("DIR")->capture_default_str();
   app.add_option("--preset", o->preset, "default (heads, 64 pixels), face, synface, cat, car or church")->type_name("NAME")->capture_default_str();
   add_files(app, *o);
   app.add_option("--crop", o->crop,

@@ -59,7 +59,6 @@ std::vector<Job> make_jobs(const ReconstructOptions& o) {
 
 void check_options(const ReconstructOptions& o) {
   apply_machine_options(o.machine);
-  if (o.out.empty()) fail(Errc::invalid_argument, "--out", "is needed: the folder for the results");
   if (o.resume && o.force) fail(Errc::invalid_argument, "--resume", "and --force exclude each other");
   if (o.progress != "auto" && o.progress != "lines" && o.progress != "none") {
     fail(Errc::invalid_argument, "--progress", "'", o.progress, "' is none of auto, lines, none");
