@@ -3,6 +3,9 @@
 // samples a triangle covers and how deep it is there never depends on the band, so neither does the picture.
 #include <cmath>
 #include <cstring>
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
 
 #include "engine/parallel.h"
 #include "kernels/depth_mesh/depth_mesh_args.h"
@@ -54,11 +57,43 @@ inline IntVec<T> lane_numbers() {
   return v;
 }
 
+// Bit l tells whether comparison m holds in lane l.
+template <class I>
+inline unsigned lane_bits(const I& m) {
+  constexpr bool wide = sizeof(m[0]) == 8;
+#if defined(__AVX512DQ__) && defined(__AVX512VL__)
+  __m512i v;
+  std::memcpy(&v, &m, sizeof v);
+  return wide ? static_cast<unsigned>(_mm512_movepi64_mask(v)) : static_cast<unsigned>(_mm512_movepi32_mask(v));
+#elif defined(__AVX__) && !defined(__AVX512F__)
+  __m256i v;
+  std::memcpy(&v, &m, sizeof v);
+  return static_cast<unsigned>(wide ? _mm256_movemask_pd(_mm256_castsi256_pd(v)) : _mm256_movemask_ps(_mm256_castsi256_ps(v)));
+#elif defined(__SSE2__) && !defined(__AVX__)
+  __m128i v;
+  std::memcpy(&v, &m, sizeof v);
+  return static_cast<unsigned>(wide ? _mm_movemask_pd(_mm_castsi128_pd(v)) : _mm_movemask_ps(_mm_castsi128_ps(v)));
+#else
+  unsigned bits = 0;
+  for (unsigned l = 0; l < sizeof m / sizeof m[0]; ++l) bits |= m[l] ? 1u << l : 0u;
+  return bits;
+#endif
+}
+
+template <class T>
+inline int largest_lane(const IntVec<T>& v) {
+  alignas(64) Int<T> values[lanes<T>];
+  std::memcpy(values, &v, sizeof values);
+  Int<T> out = values[0];
+  for (int l = 1; l < lanes<T>; ++l) out = values[l] > out ? values[l] : out;
+  return static_cast<int>(out);
+}
+
 // Beyond this the conversion to integers and the precision of float end; nothing so far away is drawn.
 constexpr double screen_limit = 1 << 20;
 
 // Largest box (samples along an axis) that is drawn one cell a lane.
-constexpr int small_box = 4;
+constexpr int small_box = 8;
 
 // Projects one row of vertices and notes its extent.
 template <class T>
@@ -199,27 +234,28 @@ inline void draw_small_cells(const DepthMeshArgs<T>& a, const Band<T>& band, con
   using V = Vec<T>;
   using I = IntVec<T>;
   const V far_away = all<T>(static_cast<T>(INFINITY)), x0 = __builtin_convertvector(x_first, V), y0 = __builtin_convertvector(y_first, V);
-  // Idle lanes write back what they read, each at a place of its own.
-  I base = ((x_count > 0) & (y_count > 0)) ? (y_first - static_cast<Int<T>>(band.begin)) * static_cast<Int<T>>(a.sample_stride) + x_first : lane_numbers<T>();
+  const I base = (y_first - static_cast<Int<T>>(band.begin)) * static_cast<Int<T>>(a.sample_stride) + x_first;
+  alignas(64) Int<T> at[lanes<T>];
+  std::memcpy(at, &base, sizeof at);
   for (int oy = 0; oy < height; ++oy)
     for (int ox = 0; ox < width; ++ox) {
       V depth;
       I triangle;
       front<T>(c, x0 + static_cast<T>(ox), y0 + static_cast<T>(oy), a.near, depth, triangle);
-      I active = (x_count > ox) & (y_count > oy);
-      depth = active ? depth : far_away;
-      I at = base + (active & static_cast<Int<T>>(oy * a.sample_stride + ox));
+      unsigned covered = lane_bits((x_count > ox) & (y_count > oy) & (depth < far_away));
       alignas(64) T z[lanes<T>];
-      alignas(64) Int<T> t[lanes<T>], where[lanes<T>];
+      alignas(64) Int<T> t[lanes<T>];
       std::memcpy(z, &depth, sizeof z);
       std::memcpy(t, &triangle, sizeof t);
-      std::memcpy(where, &at, sizeof where);
-      for (int l = 0; l < lanes<T>; ++l) {
-        T old = band.depth[where[l]];
-        std::int32_t before = band.samples[where[l]], now = static_cast<std::int32_t>(t[l]);
+      T* depth_at = band.depth + oy * a.sample_stride + ox;
+      std::int32_t* samples_at = band.samples + oy * a.sample_stride + ox;
+      for (; covered; covered &= covered - 1) {
+        int l = __builtin_ctz(covered);
+        T old = depth_at[at[l]];
+        std::int32_t before = samples_at[at[l]], now = static_cast<std::int32_t>(t[l]);
         bool better = (z[l] < old) | ((z[l] == old) & (now < before));
-        band.depth[where[l]] = better ? z[l] : old;
-        band.samples[where[l]] = better ? now : before;
+        depth_at[at[l]] = better ? z[l] : old;
+        samples_at[at[l]] = better ? now : before;
       }
     }
 }
@@ -239,20 +275,15 @@ void draw_row_of_cells(const DepthMeshArgs<T>& a, const Band<T>& band, std::int6
     span<T>(c.ay, c.by, c.cy, c.dy, begin, end, y_first, y_count);
     I visible = (x_count > 0) & (y_count > 0);
     I small = visible & (x_count <= small_box) & (y_whole <= small_box);
-    I zero = {};
-    int box_width = 0, box_height = 0;
-    bool large = false;
-    for (int l = 0; l < lanes<T>; ++l) {
-      int w = small[l] ? static_cast<int>(x_count[l]) : 0, h = small[l] ? static_cast<int>(y_count[l]) : 0;
-      box_width = w > box_width ? w : box_width;
-      box_height = h > box_height ? h : box_height;
-      large |= visible[l] && !small[l];
+    unsigned large = lane_bits(visible & ~small);
+    if (lane_bits(small)) {
+      const I zero = {}, w = small ? x_count : zero, h = small ? y_count : zero;
+      draw_small_cells(a, band, c, x_first, w, y_first, h, largest_lane<T>(w), largest_lane<T>(h));
     }
-    if (box_width > 0)
-      draw_small_cells(a, band, c, x_first, small ? x_count : zero, y_first, small ? y_count : zero, box_width, box_height);
-    if (!large) continue;
-    for (int l = 0; l < lanes<T>; ++l)
-      if (visible[l] && !small[l]) draw_large_cell(a, band, number + l, x_first[l], x_count[l], y_first[l], y_count[l]);
+    for (; large; large &= large - 1) {
+      int l = __builtin_ctz(large);
+      draw_large_cell(a, band, number + l, x_first[l], x_count[l], y_first[l], y_count[l]);
+    }
   }
 }
 
@@ -330,25 +361,26 @@ inline void shares_of(const Vec<T> (&p)[9], const Vec<T>& x, const Vec<T>& y, co
 }
 
 // One row of samples: adds to the vertices in the order of the samples.
-template <class T>
+template <int S, class T>
 void gather_row(const DepthMeshArgs<T>& a, const T* screen, const std::int32_t* samples, const T* ddepth, std::int64_t y, T* gather) {
   using V4 = typename Simd<T>::V4;
   constexpr std::int32_t number_mask = (std::int32_t{1} << mesh_kind_shift) - 1;
-  const std::int64_t s = a.supersample, plane = a.height * a.vertex_stride;
+  const std::int64_t s = S ? S : a.supersample, plane = a.height * a.vertex_stride;
+  const std::int32_t stride = static_cast<std::int32_t>(a.vertex_stride);
   const T scale = T(1) / static_cast<T>(s * s);
   for (std::int64_t x = 0; x < a.width * s; x += lanes<T>) {
-    std::int64_t corner[3][lanes<T>];
+    std::int32_t corner[3][lanes<T>];
     alignas(64) T values[9][lanes<T>], gradient[lanes<T>];
     bool any = false;
     for (int l = 0; l < lanes<T>; ++l) {
       std::int32_t t = samples[x + l];
       bool seen = t >= 0 && x + l < a.width * s;
       any |= seen;
-      std::int64_t number = seen ? t & number_mask : 0, lower = seen ? t >> mesh_kind_shift & 1 : 0;
-      corner[0][l] = number + lower * (a.vertex_stride + 1);
-      corner[1][l] = number + a.vertex_stride;
+      std::int32_t number = seen ? t & number_mask : 0;
+      corner[0][l] = number + (seen && (t >> mesh_kind_shift & 1) ? stride + 1 : 0);
+      corner[1][l] = number + stride;
       corner[2][l] = number + 1;
-      gradient[l] = seen ? ddepth[(x + l) / s] * scale : T(0);
+      gradient[l] = seen ? ddepth[static_cast<std::uint64_t>(x + l) / static_cast<std::uint64_t>(s)] * scale : T(0);
     }
     if (!any) continue;
     for (int k = 0; k < 9; ++k)
@@ -363,7 +395,7 @@ void gather_row(const DepthMeshArgs<T>& a, const T* screen, const std::int32_t* 
       V4 share = {shares.x[l], shares.y[l], shares.i[l], T(0)};
       for (int k = 0; k < 3; ++k) {
         V4 sum;
-        T* at = gather + 4 * corner[k][l];
+        T* at = gather + 4 * static_cast<std::int64_t>(corner[k][l]);
         std::memcpy(&sum, at, sizeof sum);
         sum += shares.weight[k][l] * share;
         std::memcpy(at, &sum, sizeof sum);
@@ -391,8 +423,12 @@ void gather_band(const DepthMeshArgs<T>& a, std::int64_t b, std::int64_t index) 
   T* gather = a.gather + (b * a.bands + index) * a.height * a.vertex_stride * 4;
   std::int64_t row = a.vertex_stride * 4;
   if (range[1] > range[0]) std::memset(gather + range[0] * row, 0, static_cast<std::size_t>((range[1] - range[0]) * row) * sizeof(T));
-  for (std::int64_t y = first * s; y < last * s; ++y)
-    gather_row(a, a.screen + b * 3 * a.height * a.vertex_stride, samples + y * a.sample_stride, a.ddepth + (b * a.height + y / s) * a.width, y, gather);
+  const T* screen = a.screen + b * 3 * a.height * a.vertex_stride;
+  for (std::int64_t y = first * s; y < last * s; ++y) {
+    const T* ddepth = a.ddepth + (b * a.height + y / s) * a.width;
+    if (s == 2) gather_row<2>(a, screen, samples + y * a.sample_stride, ddepth, y, gather);
+    else gather_row<0>(a, screen, samples + y * a.sample_stride, ddepth, y, gather);
+  }
 }
 
 // Sums the bands and goes back through the projection, one row of vertices.

@@ -63,7 +63,7 @@ Tensor grid_sample(const Tensor& x, const Tensor& grid, Sampling mode) {
   bool fits = x.rank() == 4 && grid.rank() == 4 && grid.dim(3) == 2 && (x.dim(0) == 1 || x.dim(0) == grid.dim(0)) && x.dtype() == grid.dtype() &&
               is_real(x.dtype());
   check(fits, "grid_sample", "needs x [B or 1,H,W,C] and grid [B,h,w,2], both f32 or both f64, got x ", describe(x), ", grid ", describe(grid));
-  check(x.numel() > 0, "grid_sample", "x ", describe(x), " has no pixels");
+  check(x.numel() > 0 && x.dim(1) * x.dim(2) < std::int64_t{1} << 31, "grid_sample", "x ", describe(x), " has no pixels, or too many");
   Tensor y = Tensor::empty({grid.dim(0), grid.dim(1), grid.dim(2), x.dim(3)}, x.dtype(), x.device());
   dispatch(x, [&](auto zero) {
     using T = decltype(zero);

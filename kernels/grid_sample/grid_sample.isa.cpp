@@ -7,37 +7,70 @@
 namespace g2s::kernels::G2S_ISA {
 namespace {
 
-// The four pixels around a position, row by row. One outside has weight 0 and stands at its nearest pixel inside, which is another of the four.
+constexpr std::int64_t block = 64;  // positions that are worked out together
+
+// Where positions lie between pixels. Weights are products of a row's and a column's, 0 for one outside; such a row or column stands at the
+// nearest one inside, which is the other of the two wherever `state` is touching.
 template <class T>
-struct Corners {
-  std::int64_t offset[4];  // of the pixel's first channel
-  T weight[4];
-  T inside[4];             // 1 or 0
-  T fx, fy;                // position within the cell
-  bool finite, touches;    // touches: at least one pixel is inside
+struct Positions {
+  std::int32_t pixel[4][block];                     // upper left, upper right, lower left, lower right
+  T column[2][block], row[2][block];                // weights
+  T column_inside[2][block], row_inside[2][block];  // 1 or 0
+  std::int32_t state[block];
+};
+enum State : std::int32_t { outside, touching, not_finite };
+
+template <class T>
+struct Axis {
+  std::int32_t near, far;
+  T near_inside, far_inside, near_weight, far_weight;
 };
 
 template <class T>
-inline Corners<T> corners_at(const GridSampleArgs<T>& a, T gx, T gy) {
-  Corners<T> c;
-  T px = (gx + T(1)) * (static_cast<T>(a.width - 1) * T(0.5)), py = (gy + T(1)) * (static_cast<T>(a.height - 1) * T(0.5));
-  c.finite = px - px == T(0) && py - py == T(0);
-  // Also false for NaN, so that the conversions below are in range.
-  c.touches = px > T(-1) && px < static_cast<T>(a.width) && py > T(-1) && py < static_cast<T>(a.height);
-  if (!c.touches) return c;
-  T x0 = std::floor(px), y0 = std::floor(py);
-  c.fx = px - x0;
-  c.fy = py - y0;
-  std::int64_t ix = static_cast<std::int64_t>(x0), iy = static_cast<std::int64_t>(y0);
-  for (int k = 0; k < 4; ++k) {
-    std::int64_t x = ix + (k & 1), y = iy + (k >> 1);
-    c.inside[k] = x >= 0 && x < a.width && y >= 0 && y < a.height ? T(1) : T(0);
-    x = x < 0 ? 0 : x < a.width ? x : a.width - 1;
-    y = y < 0 ? 0 : y < a.height ? y : a.height - 1;
-    c.offset[k] = (y * a.width + x) * a.channels;
-    c.weight[k] = c.inside[k] * ((k & 1) ? c.fx : T(1) - c.fx) * ((k >> 1) ? c.fy : T(1) - c.fy);
+inline Axis<T> between(T position, std::int32_t size) {
+  T limited = position > T(-2) ? position : T(-2);  // also a NaN
+  limited = limited < static_cast<T>(size) + T(1) ? limited : static_cast<T>(size) + T(1);
+  std::int32_t near = static_cast<std::int32_t>(limited);
+  near -= static_cast<T>(near) > limited ? 1 : 0;  // towards zero so far: down
+  std::int32_t far = near + 1;
+  T fraction = limited - static_cast<T>(near);
+  Axis<T> a;
+  a.near_inside = (near >= 0) & (near < size) ? T(1) : T(0);
+  a.far_inside = (far >= 0) & (far < size) ? T(1) : T(0);
+  a.near_weight = a.near_inside * (T(1) - fraction);
+  a.far_weight = a.far_inside * fraction;
+  std::int32_t last = size - 1;
+  near = near < 0 ? 0 : near;
+  far = far < 0 ? 0 : far;
+  a.near = near < last ? near : last;
+  a.far = far < last ? far : last;
+  return a;
+}
+
+template <class T>
+void locate(const GridSampleArgs<T>& a, const T* grid, std::int64_t count, Positions<T>& p) {
+  const T scale_x = static_cast<T>(a.width - 1) * T(0.5), scale_y = static_cast<T>(a.height - 1) * T(0.5);
+  const std::int32_t width = static_cast<std::int32_t>(a.width), height = static_cast<std::int32_t>(a.height);
+  const T end_x = static_cast<T>(a.width), end_y = static_cast<T>(a.height);
+#pragma omp simd
+  for (std::int64_t i = 0; i < count; ++i) {
+    T px = (grid[2 * i] + T(1)) * scale_x, py = (grid[2 * i + 1] + T(1)) * scale_y;
+    Axis<T> x = between(px, width), y = between(py, height);
+    p.pixel[0][i] = y.near * width + x.near;
+    p.pixel[1][i] = y.near * width + x.far;
+    p.pixel[2][i] = y.far * width + x.near;
+    p.pixel[3][i] = y.far * width + x.far;
+    p.column[0][i] = x.near_weight;
+    p.column[1][i] = x.far_weight;
+    p.row[0][i] = y.near_weight;
+    p.row[1][i] = y.far_weight;
+    p.column_inside[0][i] = x.near_inside;
+    p.column_inside[1][i] = x.far_inside;
+    p.row_inside[0][i] = y.near_inside;
+    p.row_inside[1][i] = y.far_inside;
+    bool finite = (px - px == T(0)) & (py - py == T(0)), touches = (px > T(-1)) & (px < end_x) & (py > T(-1)) & (py < end_y);
+    p.state[i] = finite ? (touches ? touching : outside) : not_finite;
   }
-  return c;
 }
 
 // Offset of the nearest pixel (halves to even), or -1 outside.
@@ -54,62 +87,98 @@ inline void fill(T* y, std::int64_t channels, T value) {
   for (std::int64_t k = 0; k < channels; ++k) y[k] = value;
 }
 
-// C: the number of channels when it is known to the compiler, else 0.
+// C: the number of channels when it is known to the compiler, else 0. Few channels are unrolled: as vectors they would be mostly empty.
+template <int C, class Body>
+inline void each_channel(std::int64_t channels, Body&& body) {
+  if constexpr (C != 0) {
+#pragma GCC unroll 4
+    for (int k = 0; k < C; ++k) body(k);
+  } else {
+#pragma omp simd
+    for (std::int64_t k = 0; k < channels; ++k) body(k);
+  }
+}
+
 template <int C, class T>
-void sample_row(const GridSampleArgs<T>& a, const T* x, const T* grid, T* y) {
+void nearest_row(const GridSampleArgs<T>& a, const T* x, const T* grid, T* y) {
   const std::int64_t channels = C ? C : a.channels;
   for (std::int64_t i = 0; i < a.columns; ++i, y += channels) {
-    if (a.nearest) {
-      std::int64_t offset = nearest_at(a, grid[2 * i], grid[2 * i + 1]);
-      if (offset < 0) fill(y, channels, T(0));
-      else std::memcpy(y, x + offset, static_cast<std::size_t>(channels) * sizeof(T));
-      continue;
+    std::int64_t offset = nearest_at(a, grid[2 * i], grid[2 * i + 1]);
+    if (offset < 0) fill(y, channels, T(0));
+    else each_channel<C>(channels, [&](std::int64_t k) { y[k] = x[offset + k]; });
+  }
+}
+
+template <int C, class T>
+void bilinear_row(const GridSampleArgs<T>& a, const T* x, const T* grid, T* y) {
+  const std::int64_t channels = C ? C : a.channels;
+  Positions<T> p;
+  for (std::int64_t begin = 0; begin < a.columns; begin += block) {
+    std::int64_t count = a.columns - begin < block ? a.columns - begin : block;
+    locate(a, grid + 2 * begin, count, p);
+    for (std::int64_t i = 0; i < count; ++i, y += channels) {
+      if (p.state[i] != touching) {
+        fill(y, channels, p.state[i] == outside ? T(0) : static_cast<T>(NAN));
+        continue;
+      }
+      const T *x0 = x + p.pixel[0][i] * channels, *x1 = x + p.pixel[1][i] * channels, *x2 = x + p.pixel[2][i] * channels,
+              *x3 = x + p.pixel[3][i] * channels;
+      T w0 = p.row[0][i] * p.column[0][i], w1 = p.row[0][i] * p.column[1][i], w2 = p.row[1][i] * p.column[0][i], w3 = p.row[1][i] * p.column[1][i];
+      each_channel<C>(channels, [&](std::int64_t k) { y[k] = w0 * x0[k] + w1 * x1[k] + w2 * x2[k] + w3 * x3[k]; });
     }
-    Corners<T> c = corners_at(a, grid[2 * i], grid[2 * i + 1]);
-    if (!c.touches) {
-      fill(y, channels, c.finite ? T(0) : static_cast<T>(NAN));
-      continue;
-    }
-    const T *p0 = x + c.offset[0], *p1 = x + c.offset[1], *p2 = x + c.offset[2], *p3 = x + c.offset[3];
-#pragma omp simd
-    for (std::int64_t k = 0; k < channels; ++k) y[k] = c.weight[0] * p0[k] + c.weight[1] * p1[k] + c.weight[2] * p2[k] + c.weight[3] * p3[k];
+  }
+}
+
+template <int C, class T>
+inline T product(const T* p, const T* q, std::int64_t channels) {
+  T total = 0;
+  if constexpr (C != 0) {
+#pragma GCC unroll 4
+    for (int k = 0; k < C; ++k) total += p[k] * q[k];
+  } else {
+#pragma omp simd reduction(+ : total)
+    for (std::int64_t k = 0; k < channels; ++k) total += p[k] * q[k];
+  }
+  return total;
+}
+
+template <int C, class T>
+void nearest_backward_row(const GridSampleArgs<T>& a, const T* grid, const T* dy, T* dx) {
+  const std::int64_t channels = C ? C : a.channels;
+  for (std::int64_t i = 0; i < a.columns; ++i, dy += channels) {
+    std::int64_t offset = nearest_at(a, grid[2 * i], grid[2 * i + 1]);
+    if (offset >= 0) each_channel<C>(channels, [&](std::int64_t k) { dx[offset + k] += dy[k]; });
   }
 }
 
 // dx may be null, dgrid may be null.
 template <int C, class T>
-void backward_row(const GridSampleArgs<T>& a, const T* x, const T* grid, const T* dy, T* dx, T* dgrid) {
+void bilinear_backward_row(const GridSampleArgs<T>& a, const T* x, const T* grid, const T* dy, T* dx, T* dgrid) {
   const std::int64_t channels = C ? C : a.channels;
   const T scale_x = static_cast<T>(a.width - 1) * T(0.5), scale_y = static_cast<T>(a.height - 1) * T(0.5);
-  for (std::int64_t i = 0; i < a.columns; ++i, dy += channels) {
-    if (a.nearest) {
-      std::int64_t offset = nearest_at(a, grid[2 * i], grid[2 * i + 1]);
-      if (dx && offset >= 0)
-        for (std::int64_t k = 0; k < channels; ++k) dx[offset + k] += dy[k];
-      continue;
-    }
-    Corners<T> c = corners_at(a, grid[2 * i], grid[2 * i + 1]);
-    if (!c.touches) {
-      if (dgrid) dgrid[2 * i] = dgrid[2 * i + 1] = c.finite ? T(0) : static_cast<T>(NAN);
-      continue;
-    }
-    if (dx)
-      for (int corner = 0; corner < 4; ++corner) {
-        T* p = dx + c.offset[corner];
-        T w = c.weight[corner];
-        for (std::int64_t k = 0; k < channels; ++k) p[k] += w * dy[k];
+  Positions<T> p;
+  for (std::int64_t begin = 0; begin < a.columns; begin += block) {
+    std::int64_t count = a.columns - begin < block ? a.columns - begin : block;
+    locate(a, grid + 2 * begin, count, p);
+    T* out = dgrid ? dgrid + 2 * begin : nullptr;
+    for (std::int64_t i = 0; i < count; ++i, dy += channels) {
+      if (p.state[i] != touching) {
+        if (out) out[2 * i] = out[2 * i + 1] = p.state[i] == outside ? T(0) : static_cast<T>(NAN);
+        continue;
       }
-    if (!dgrid) continue;
-    T dot[4];
-    for (int corner = 0; corner < 4; ++corner) {
-      const T* p = x + c.offset[corner];
-      T total = 0;
-#pragma omp simd reduction(+ : total)
-      for (std::int64_t k = 0; k < channels; ++k) total += p[k] * dy[k];
-      dot[corner] = c.inside[corner] * total;
+      T dot[4] = {};
+#pragma GCC unroll 4
+      for (int corner = 0; corner < 4; ++corner) {
+        std::int64_t offset = p.pixel[corner][i] * channels;
+        T w = p.row[corner >> 1][i] * p.column[corner & 1][i];
+        if (dx) each_channel<C>(channels, [&](std::int64_t k) { dx[offset + k] += w * dy[k]; });
+        if (out) dot[corner] = product<C>(x + offset, dy, channels);
+      }
+      if (!out) continue;
+      T left = p.column_inside[0][i], right = p.column_inside[1][i], up = p.row_inside[0][i], down = p.row_inside[1][i];
+      out[2 * i] = scale_x * (p.row[0][i] * (right * dot[1] - left * dot[0]) + p.row[1][i] * (right * dot[3] - left * dot[2]));
+      out[2 * i + 1] = scale_y * (p.column[0][i] * (down * dot[2] - up * dot[0]) + p.column[1][i] * (down * dot[3] - up * dot[1]));
     }
-    dgrid[2 * i] = scale_x * ((T(1) - c.fy) * (dot[1] - dot[0]) + c.fy * (dot[3] - dot[2]));
-    dgrid[2 * i + 1] = scale_y * ((T(1) - c.fx) * (dot[2] - dot[0]) + c.fx * (dot[3] - dot[1]));
   }
 }
 
@@ -117,8 +186,12 @@ template <int C, class T>
 void sample(const GridSampleArgs<T>& a) {
   std::int64_t image = a.height * a.width * a.channels, rows_per_piece = 8192 / a.columns;
   parallel_blocks(a.batch * a.rows, rows_per_piece > 0 ? rows_per_piece : 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t row = begin; row < end; ++row)
-      sample_row<C>(a, a.x + (a.x_batch == 1 ? 0 : row / a.rows * image), a.grid + row * a.columns * 2, a.y + row * a.columns * a.channels);
+    for (std::int64_t row = begin; row < end; ++row) {
+      const T *x = a.x + (a.x_batch == 1 ? 0 : row / a.rows * image), *grid = a.grid + row * a.columns * 2;
+      T* y = a.y + row * a.columns * a.channels;
+      if (a.nearest) nearest_row<C>(a, x, grid, y);
+      else bilinear_row<C>(a, x, grid, y);
+    }
   });
 }
 
@@ -144,8 +217,10 @@ void sample_backward(const GridSampleArgs<T>& a) {
     if (dx) std::memset(dx, 0, static_cast<std::size_t>(image) * sizeof(T));
     for (std::int64_t r = rows * chunk / a.chunks; r < rows * (chunk + 1) / a.chunks; ++r) {
       std::int64_t row = picture * rows + r;
-      backward_row<C>(a, a.x + picture * image, a.grid + row * a.columns * 2, a.dy + row * a.columns * a.channels, dx,
-                      a.dgrid ? a.dgrid + row * a.columns * 2 : nullptr);
+      const T *grid = a.grid + row * a.columns * 2, *dy = a.dy + row * a.columns * a.channels;
+      T* dgrid = a.dgrid ? a.dgrid + row * a.columns * 2 : nullptr;
+      if (!a.nearest) bilinear_backward_row<C>(a, a.x + picture * image, grid, dy, dx, dgrid);
+      else if (dx) nearest_backward_row<C>(a, grid, dy, dx);
     }
   });
   if (a.dx && a.chunks > 1) merge_chunks(a);
