@@ -1,4 +1,4 @@
-// Vectors of f32 and elementary functions on them, within about two units in the last place, for kernels that are compiled once per
+// Vectors of f32 and elementary functions on them, within two or three units in the last place, for kernels that are compiled once per
 // instruction set: include it from X.isa.cpp only. A result depends on its argument alone, not on its place in a vector or on libm.
 #pragma once
 
@@ -84,8 +84,8 @@ inline vf log1p_unit(vf t) {
 }
 
 inline vf sigmoid(vf x) {
-  vf t = exp(-abs(x)), s = 1.0f / (1.0f + t);
-  return x >= 0.0f ? s : t * s;
+  vf t = exp(-abs(x));
+  return (x >= 0.0f ? splat(1.0f) : t) / (1.0f + t);
 }
 
 inline vf softplus(vf x) {
@@ -103,8 +103,8 @@ inline vf tanh(vf x) {
   vf small = x + x * (z * q);
   vf magnitude = abs(x);
   vf large = 1.0f - 2.0f / (exp(magnitude + magnitude) + 1.0f);
-  large = as_float(as_int(large) | (as_int(x) & static_cast<std::int32_t>(0x80000000)));
-  return magnitude < 0.625f ? small : large;
+  vf y = magnitude < 0.625f ? small : large;
+  return as_float(as_int(y) | (as_int(x) & static_cast<std::int32_t>(0x80000000)));
 }
 
 // Beyond this sin and cos would lose digits to the reduction by pi / 2 below.
@@ -116,8 +116,8 @@ inline vf sin_shifted(vf x, int shift) {
   // pi / 2 in four parts, the first three so short that their products with n are exact.
   vf r = x - n * 0x1.92p+0f;
   r = r - n * 0x1.fbp-12f;
-  r = r - n * 0x1.51p-22f;
-  r = r - n * 0x1.0b4612p-34f;
+  vf third = n * 0x1.51p-22f, rounded = r - third;
+  r = rounded + (((r - rounded) - third) - n * 0x1.0b4612p-34f);
   vi quadrant = __builtin_convertvector(n, vi) + shift;
   vf z = r * r;
   vf s = ((2.71804606e-06f * z - 0.000198393042f) * z + 0.00833332911f) * z - 0.166666672f;

@@ -81,9 +81,9 @@ void row(const BinaryArgs& g, const T* a, bool av, const T* b, bool bv, T* y, st
     case BinaryOp::div:
       if (p == 1) return loop(a, av, b, bv, y, n, [](T u, T v) { return u / v; });
       return loop(a, av, b, bv, y, n, [p](T u, T v) { return p * u / v; });
-    case BinaryOp::mul_sign: return loop(a, av, b, bv, y, n, [](T u, T v) { return v > 0 ? u : v < 0 ? -u : u * v; });
+    case BinaryOp::mul_sign: return loop(a, av, b, bv, y, n, [](T u, T v) { return u * (v > 0 ? T(1) : v < 0 ? T(-1) : v); });
     case BinaryOp::relu_grad: return loop(a, av, b, bv, y, n, [](T u, T v) { return v > 0 ? u : T(0); });
-    case BinaryOp::leaky_grad: return loop(a, av, b, bv, y, n, [p](T u, T v) { return v > 0 ? u : p * u; });
+    case BinaryOp::leaky_grad: return loop(a, av, b, bv, y, n, [p](T u, T v) { return u * (v > 0 ? T(1) : p); });
     case BinaryOp::clamp_grad: return loop(a, av, b, bv, y, n, [p, q](T u, T v) { return (v >= p) & (v <= q) ? u : T(0); });
     case BinaryOp::rsqrt_grad: return loop(a, av, b, bv, y, n, [](T u, T v) { return T(-0.5) * u * v * (v * v); });
     case BinaryOp::tanh_grad: return loop(a, av, b, bv, y, n, [](T u, T v) { return u * (1 - v * v); });

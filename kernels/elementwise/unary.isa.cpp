@@ -59,7 +59,7 @@ void simple(const UnaryArgs& args) {
     case UnaryOp::sqrt: return each<T>(args, [](T x) { return root(x); });
     case UnaryOp::rsqrt: return each<T>(args, [](T x) { return 1 / root(x); });
     case UnaryOp::relu: return each<T>(args, [](T x) { return x < 0 ? T(0) : x; });
-    case UnaryOp::leaky_relu: return each<T>(args, [p](T x) { return x > 0 ? x : p * x; });
+    case UnaryOp::leaky_relu: return each<T>(args, [p](T x) { return (x > 0 ? x : T(0)) + p * (x > 0 ? T(0) : x); });
     case UnaryOp::clamp: return each<T>(args, [p, q](T x) { T v = x < p ? p : x; return v > q ? q : v; });
     case UnaryOp::less: return each<T>(args, [p](T x) { return x < p ? T(1) : T(0); });
     case UnaryOp::greater_equal: return each<T>(args, [p](T x) { return x >= p ? T(1) : T(0); });

@@ -16,46 +16,81 @@ void runs(const T* from, std::int64_t from_step, T* to, std::int64_t to_step, st
     std::memcpy(to + r * to_step, from + r * from_step, static_cast<std::size_t>(length ? length : n) * sizeof(T));
 }
 
-// A side x side square, transposed by way of a buffer in registers or first-level cache.
+// Transposes a square of whole cache lines between buffers.
+template <class T>
+void transpose_square(const T (&x)[side][side], T (&y)[side][side]) {
+  for (std::int64_t j = 0; j < side; ++j)
+    for (std::int64_t i = 0; i < side; ++i) y[j][i] = x[i][j];
+}
+
+using Four = std::uint32_t __attribute__((vector_size(16)));
+
+inline void transpose_square(const std::uint32_t (&x)[side][side], std::uint32_t (&y)[side][side]) {
+  for (std::int64_t i = 0; i < side; i += 4) {
+    for (std::int64_t j = 0; j < side; j += 4) {
+      Four a, b, c, d;
+      std::memcpy(&a, &x[i][j], 16);
+      std::memcpy(&b, &x[i + 1][j], 16);
+      std::memcpy(&c, &x[i + 2][j], 16);
+      std::memcpy(&d, &x[i + 3][j], 16);
+      const Four low = {0, 4, 1, 5}, high = {2, 6, 3, 7}, first = {0, 1, 4, 5}, second = {2, 3, 6, 7};
+      Four ab0 = __builtin_shuffle(a, b, low), ab1 = __builtin_shuffle(a, b, high);
+      Four cd0 = __builtin_shuffle(c, d, low), cd1 = __builtin_shuffle(c, d, high);
+      a = __builtin_shuffle(ab0, cd0, first);
+      b = __builtin_shuffle(ab0, cd0, second);
+      c = __builtin_shuffle(ab1, cd1, first);
+      d = __builtin_shuffle(ab1, cd1, second);
+      std::memcpy(&y[j][i], &a, 16);
+      std::memcpy(&y[j + 1][i], &b, 16);
+      std::memcpy(&y[j + 2][i], &c, 16);
+      std::memcpy(&y[j + 3][i], &d, 16);
+    }
+  }
+}
+
+// Lines are read and written whole: with strides of a power of two they evict each other from the first-level cache.
 template <class T>
 void square(const T* from, std::int64_t from_row, T* to, std::int64_t to_row) {
-  T buffer[side][side];
-  for (std::int64_t i = 0; i < side; ++i) std::memcpy(buffer[i], from + i * from_row, sizeof buffer[i]);
-  for (std::int64_t j = 0; j < side; ++j) {
-    T line[side];
-#pragma omp simd
-    for (std::int64_t i = 0; i < side; ++i) line[i] = buffer[i][j];
-    std::memcpy(to + j * to_row, line, sizeof line);
-  }
+  T x[side][side], y[side][side];
+  for (std::int64_t i = 0; i < side; ++i) std::memcpy(x[i], from + i * from_row, sizeof x[i]);
+  transpose_square(x, y);
+  for (std::int64_t j = 0; j < side; ++j) std::memcpy(to + j * to_row, y[j], sizeof y[j]);
 }
 
 // to[j * to_row + i] = from[i * from_row + j] for i < rows, j < columns.
 template <class T>
+void transpose_part(const T* from, std::int64_t from_row, T* to, std::int64_t to_row, std::int64_t rows, std::int64_t columns) {
+  if (rows == side && columns == side) return square(from, from_row, to, to_row);
+  for (std::int64_t j = 0; j < columns; ++j)
+    for (std::int64_t i = 0; i < rows; ++i) to[j * to_row + i] = from[i * from_row + j];
+}
+
+template <class T>
 void transpose(const T* from, std::int64_t from_row, T* to, std::int64_t to_row, std::int64_t rows, std::int64_t columns) {
-  for (std::int64_t i = 0; i < rows; i += side) {
-    std::int64_t m = rows - i < side ? rows - i : side;
-    for (std::int64_t j = 0; j < columns; j += side) {
-      std::int64_t n = columns - j < side ? columns - j : side;
-      const T* f = from + i * from_row + j;
-      T* t = to + j * to_row + i;
-      if (m == side && n == side) {
-        square(f, from_row, t, to_row);
-        continue;
-      }
-      for (std::int64_t b = 0; b < n; ++b)
-        for (std::int64_t a = 0; a < m; ++a) t[b * to_row + a] = f[a * from_row + b];
-    }
+  auto part = [=](std::int64_t i, std::int64_t j) {
+    transpose_part(from + i * from_row + j, from_row, to + j * to_row + i, to_row, rows - i < side ? rows - i : side,
+                   columns - j < side ? columns - j : side);
+  };
+  // The side whose rows are further apart is walked along its rows.
+  if (to_row > from_row) {
+    for (std::int64_t j = 0; j < columns; j += side)
+      for (std::int64_t i = 0; i < rows; i += side) part(i, j);
+  } else {
+    for (std::int64_t i = 0; i < rows; i += side)
+      for (std::int64_t j = 0; j < columns; j += side) part(i, j);
   }
 }
 
 // The same with few columns, or few rows: channels of pictures.
 template <class T, int few>
 void take_apart(const T* from, T* to, std::int64_t to_row, std::int64_t rows) {
+#pragma omp simd
   for (std::int64_t i = 0; i < rows; ++i)
     for (int j = 0; j < few; ++j) to[j * to_row + i] = from[i * few + j];
 }
 template <class T, int few>
 void put_together(const T* from, std::int64_t from_row, T* to, std::int64_t columns) {
+#pragma omp simd
   for (std::int64_t j = 0; j < columns; ++j)
     for (int i = 0; i < few; ++i) to[j * few + i] = from[i * from_row + j];
 }
@@ -85,9 +120,13 @@ class Copy {
       return;
     }
     // A large slab is cut along its rows, and a long row along itself.
-    std::int64_t width = length < piece ? length : piece;
-    std::int64_t height = piece / width / side * side;
-    if (height < 1) height = 1;
+    std::int64_t height = turned ? 4 * side : 1;
+    if (height > rows) height = rows;
+    std::int64_t width = piece / height / side * side;
+    if (width > length) {
+      width = length;
+      height = piece / width < side ? side : piece / width / side * side;
+    }
     std::int64_t across = (length + width - 1) / width, down = (rows + height - 1) / height;
     parallel_for(slabs * across * down, [&, this](std::int64_t i) {
       std::int64_t x = i % across * width, y = i / across % down * height;

@@ -2,7 +2,10 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "tests/support/cases.h"
+#include "tests/support/check.h"
 
 using namespace g2s;
 using g2s::test::Case;
@@ -21,4 +24,87 @@ TEST_CASE("shape: the table of cases") {
     if (c.op == "flip") return flip(in[0], axis);
     fail(Errc::invalid_argument, c.name, "no such operator");
   });
+}
+
+namespace {
+
+// Element [i] of x permuted, by the definition.
+std::vector<double> permuted(const Tensor& x, const std::vector<int>& order) {
+  const int rank = x.rank();
+  std::vector<std::int64_t> stride(static_cast<std::size_t>(rank), 1), size, step, index(static_cast<std::size_t>(rank), 0);
+  for (int d = rank - 2; d >= 0; --d) stride[static_cast<std::size_t>(d)] = stride[static_cast<std::size_t>(d + 1)] * x.dim(d + 1);
+  for (int d : order) size.push_back(x.dim(d)), step.push_back(stride[static_cast<std::size_t>(d)]);
+  Tensor wide = x.to(DType::f64);
+  std::vector<double> out;
+  for (std::int64_t n = 0; n < x.numel(); ++n) {
+    std::int64_t rest = n, from = 0;
+    for (std::size_t d = order.size(); d-- > 0; rest /= size[d]) from += rest % size[d] * step[d];
+    out.push_back(wide.data<double>()[from]);
+  }
+  return out;
+}
+
+Tensor numbered(const Shape& shape, DType dtype) {
+  Tensor t = Tensor::empty(shape, DType::i32);
+  for (std::int64_t i = 0; i < t.numel(); ++i) t.mutable_data<std::int32_t>()[i] = static_cast<std::int32_t>(i % 251);
+  return t.to(dtype);
+}
+
+}  // namespace
+
+TEST_CASE("shape: every permutation of four axes, of every dtype") {
+  for (const Shape& shape : {Shape{2, 3, 5, 7}, Shape{3, 17, 33, 2}, Shape{16, 1, 48, 32}, Shape{2, 70, 65, 4}}) {
+    std::vector<int> order = {0, 1, 2, 3};
+    do {
+      for (DType dtype : {DType::f32, DType::f64, DType::bf16, DType::u8})
+        CHECK(permute(numbered(shape, dtype), order).to(DType::f64).to_vector<double>() == permuted(numbered(shape, dtype), order));
+    } while (std::next_permutation(order.begin(), order.end()));
+  }
+}
+
+TEST_CASE("shape: slice, concat, pad and flip of every dtype, along every axis") {
+  for (DType dtype : {DType::f32, DType::f64, DType::bf16, DType::f16, DType::i32, DType::u8}) {
+    Tensor x = numbered({4, 5, 6}, dtype);
+    for (int axis = 0; axis < 3; ++axis) {
+      std::int64_t size = x.dim(axis);
+      Tensor front = slice(x, axis, 0, 2), middle = slice(x, axis, 2, 3), back = slice(x, axis, 3, size);
+      CHECK(test::same_bits(concat({front, middle, back}, axis), x));
+      Tensor padded = pad(middle, axis, 2, size - 3, 7);
+      CHECK(padded.shape() == x.shape());
+      CHECK(test::same_bits(slice(padded, axis, 2, 3), middle));
+      for (double v : slice(padded, axis, 0, 2).to(DType::f64).to_vector<double>()) CHECK(v == 7);
+      for (double v : slice(padded, axis, 3, size).to(DType::f64).to_vector<double>()) CHECK(v == 7);
+      Tensor turned = flip(x, axis);
+      CHECK(test::same_bits(flip(turned, axis), x));
+      for (std::int64_t i = 0; i < size; ++i) CHECK(test::same_bits(slice(turned, axis, i, i + 1), slice(x, axis, size - 1 - i, size - i)));
+    }
+  }
+}
+
+TEST_CASE("shape: results are new tensors") {
+  Tensor x = Tensor::from<float>({1, 2});
+  for (const Tensor& y : {permute(x, {0}), slice(x, 0, 0, 2), concat({x}, 0), pad(x, 0, 0, 0)}) CHECK(y.raw() != x.raw());
+}
+
+TEST_CASE("shape: empty tensors") {
+  CHECK(slice(Tensor::zeros({3, 4}), 1, 2, 2).shape() == Shape{3, 0});
+  CHECK(concat({Tensor::zeros({2, 0}), Tensor::zeros({2, 3})}, 1).shape() == Shape{2, 3});
+  CHECK(pad(Tensor::zeros({2, 0}), 1, 1, 2, 5).to_vector<float>() == std::vector<float>(6, 5));
+  CHECK(permute(Tensor::zeros({0, 3}), {1, 0}).shape() == Shape{3, 0});
+  CHECK(flip(Tensor::zeros({0}), 0).numel() == 0);
+}
+
+TEST_CASE("shape: errors name the operator and the shapes") {
+  Tensor x = Tensor::zeros({2, 3});
+  CHECK_THROWS_WITH(permute(x, {0}), "permute: the order is no permutation of the axes of f32 [2,3]");
+  CHECK_THROWS_AS(permute(x, {0, 0}), Error);
+  CHECK_THROWS_AS(permute(x, {0, 2}), Error);
+  CHECK_THROWS_WITH(slice(x, 1, 2, 4), "slice: elements 2 to 4 of axis 1 of f32 [2,3]");
+  CHECK_THROWS_AS(slice(x, 1, 2, 1), Error);
+  CHECK_THROWS_WITH(slice(x, 2, 0, 1), "slice: axis 2 of f32 [2,3]");
+  CHECK_THROWS_WITH(concat({}, 0), "concat: there is nothing to join");
+  CHECK_THROWS_WITH(concat({x, Tensor::zeros({2, 4})}, 0), "concat: f32 [2,4] with f32 [2,3] along axis 0");
+  CHECK_THROWS_AS(concat({x, Tensor::zeros({2, 3}, DType::f64)}, 0), Error);
+  CHECK_THROWS_WITH(pad(x, 0, -1, 0), "pad: by -1 and 0 (x f32 [2,3])");
+  CHECK_THROWS_AS(flip(x, -3), Error);
 }
