@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <cstring>
+
 #include "engine/autograd.h"
 #include "tests/support/cases.h"
 #include "tests/support/check.h"
@@ -58,6 +60,35 @@ TEST_CASE("conv: the f32 paths agree with the plain loops") {
       CHECK(rel_error(results[1][i].to(DType::f64), results[0][i]) < 5e-6);
       for (std::size_t t = 2; t < results.size(); ++t) CHECK(same_bits(results[t][i], results[1][i]));
     }
+  }
+}
+
+TEST_CASE("conv: neighbours in a plain background stay equal to the bit") {
+  for (std::int64_t kernel : {3, 5}) {
+    const std::int64_t side = 33, pad = kernel / 2;
+    Tensor x = hashed_input("x", {2, side, side, 20}), w = hashed_input("w", {32, kernel, kernel, 20});
+    auto plain = [&](std::int64_t r, std::int64_t c) { return c > 20 || r > 26 || (r > 6 && r < 13 && c > 10) || (r < 9 && c < 14); };
+    float* v = x.mutable_data<float>();
+    for (std::int64_t i = 0; i < x.numel(); ++i)
+      if (plain(i / 20 / side % side, i / 20 % side)) v[i] = 0.1f * static_cast<float>(i % 20);
+    Tensor y = conv2d(x, w, {1, static_cast<int>(pad), 1});
+    auto whole = [&](std::int64_t r, std::int64_t c) {
+      for (std::int64_t i = r - pad; i <= r + pad; ++i)
+        for (std::int64_t j = c - pad; j <= c + pad; ++j)
+          if (i < 0 || i >= side || j < 0 || j >= side || !plain(i, j)) return false;
+      return true;
+    };
+    const float* at = y.data<float>();
+    int compared = 0, different = 0;
+    for (std::int64_t r = 0; r < side; ++r) {
+      for (std::int64_t c = 0; c < side; ++c) {
+        const float* here = at + (r * side + c) * 32;
+        if (c > 0 && whole(r, c) && whole(r, c - 1)) ++compared, different += std::memcmp(here, here - 32, 128) != 0;
+        if (r > 0 && whole(r, c) && whole(r - 1, c)) ++compared, different += std::memcmp(here, here - 32 * side, 128) != 0;
+      }
+    }
+    CHECK(compared > 200);
+    CHECK(different == 0);
   }
 }
 

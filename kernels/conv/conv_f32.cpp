@@ -116,21 +116,22 @@ void merge(Taps& taps) {
   taps.columns.resize(rows);
 }
 
-// Fills in the weight and, where it pays, merges the taps of a row; then runs.
-void run(IndirectGemmArgs g, const Tensor& x, const WeightView& view, Taps taps, const std::string& cache_key) {
+// Fills in the weight and, where it pays, merges the taps of a row; then runs. `ties`: equal neighbourhoods must give equal bits.
+void run(IndirectGemmArgs g, const Tensor& x, const WeightView& view, Taps taps, const std::string& cache_key, bool ties) {
+  g.x = x.data<float>();
+  g.k = view.k;
+  g.n = view.n;
   if (taps.row_count == taps.column_count && neighbouring(taps) && winograd_suits(g, taps.row_count, view)) {
     conv_winograd(g, taps.row_count, -taps.rows[0], -taps.columns[0], x, view, cache_key);
+    if (ties) keep_ties(g, taps.row_count, -taps.rows[0], -taps.columns[0]);
     return;
   }
   const PreparedWeight weight = prepare_weight(view, g.batch * g.rows * g.columns, cache_key);
   Tensor zeros, border;
-  g.x = x.data<float>();
   g.w = weight.data;
   g.layout = weight.layout;
   g.w_stride = weight.stride;
   g.tap_offsets = weight.tap_offsets.data();
-  g.k = view.k;
-  g.n = view.n;
   g.tap_width = 1;
   g.zeros = zeros_for(view.k, zeros);
   if (g.layout == WeightLayout::panels && view.k <= few_channels && mergeable(taps)) {
@@ -161,7 +162,7 @@ void conv_forward_cpu(const ConvShape& s, const Tensor& x, const Tensor& w, Tens
   Taps taps = combine(forward_axis(s.kernel_rows, s.dilation, s.pad), forward_axis(s.kernel_columns, s.dilation, s.pad), s.kernel_columns,
                       s.x_channels);
   const WeightView view{w.data<float>(), w, s.x_channels, s.y_channels, 1, s.kernel_rows * s.kernel_columns * s.x_channels, taps.offsets};
-  run(g, x, view, std::move(taps), "forward");
+  run(g, x, view, std::move(taps), "forward", true);
 }
 
 void conv_input_grad_cpu(const ConvShape& s, const Tensor& dy, const Tensor& w, Tensor& dx) {
@@ -182,7 +183,7 @@ void conv_input_grad_cpu(const ConvShape& s, const Tensor& dy, const Tensor& w, 
       Taps taps = combine(input_grad_axis(s.kernel_rows, s.dilation, s.pad, s.stride, row),
                           input_grad_axis(s.kernel_columns, s.dilation, s.pad, s.stride, column), s.kernel_columns, s.x_channels);
       const WeightView view{w.data<float>(), w, s.y_channels, s.x_channels, s.kernel_rows * s.kernel_columns * s.x_channels, 1, taps.offsets};
-      run(g, dy, view, std::move(taps), key("input_grad", s, row * s.stride + column));
+      run(g, dy, view, std::move(taps), key("input_grad", s, row * s.stride + column), false);
     }
   }
 }

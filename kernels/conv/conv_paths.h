@@ -15,5 +15,8 @@ void conv_weight_grad_cpu(const ConvShape& s, const Tensor& x, const Tensor& dy,
 bool winograd_suits(const IndirectGemmArgs& g, std::int64_t kernel, const WeightView& view);
 void conv_winograd(const IndirectGemmArgs& g, std::int64_t kernel, std::int64_t pad_rows, std::int64_t pad_columns, const Tensor& x,
                    const WeightView& view, const std::string& cache_key);
+// Winograd's outputs round differently from place to place, so that neighbours that should be equal (in a plain background) are not quite, and
+// a later maximum pooling would send its gradient to another pixel than exact arithmetic does. This makes them equal again.
+void keep_ties(const IndirectGemmArgs& g, std::int64_t kernel, std::int64_t pad_rows, std::int64_t pad_columns);
 
 }  // namespace g2s::kernels
