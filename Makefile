@@ -9,7 +9,7 @@ CTEST = ctest -j $(JOBS) --output-on-failure
 help:
 	@echo "make setup     install the packages that are missing (Debian 12, Ubuntu 22.04 or later)"
 	@echo "make build     build/bin/gan2shape"
-	@echo "make demo      one picture of a head to a mesh, a first look, into out/demo"
+	@echo "make demo      one picture of a head to a mesh, into out/demo"
 	@echo "make test      the test suite"
 	@echo "make test-all  also the long tests, the sanitizers, older instruction sets and poisoned memory"
 	@echo "make bench     the benchmarks"
