@@ -4,6 +4,7 @@
 #include "engine/error.h"
 #include "weights_converter/network_plans.h"
 #include "weights_converter/scope.h"
+#include "weights_converter/text.h"
 
 namespace g2s::convert {
 namespace {
@@ -95,7 +96,7 @@ void add_heads(const FoundHeads& found, PlanBuilder& builder) {
   for (std::size_t i = 0; i < head_widths.size(); ++i) {
     const SourceTensor weight = oihw(found.scope.get(found.names->name(i), 4), found.names->hwio);
     if (weight.numel() != head_widths[i])
-      fail(Errc::unsupported, found.scope.path(), weight.name, " is ", describe(weight.type, weight.shape), ", but the heads of LPIPS on VGG16 are ",
+      fail(Errc::unsupported, found.scope.path(), printable(weight.name), " is ", describe(weight.type, weight.shape), ", but the heads of LPIPS on VGG16 are ",
            "64, 128, 256, 512 and 512 wide: these belong to another network");
     builder.add(found.scope.path(), str("lin", i, ".weight"), weight, {1, head_widths[i], 1, 1}, 1, 0, true);
   }

@@ -1,6 +1,3 @@
-#include <algorithm>
-#include <set>
-
 #include "engine/error.h"
 #include "weights_converter/network_plans.h"
 #include "weights_converter/scope.h"
@@ -98,31 +95,14 @@ Plan plan_gan2shape_nets(const Checkpoint& checkpoint, const Request& request) {
     else plan.notes.push_back(str("there is no ", net));
   }
   // A network for pictures of S pixels begins with 4096/S channels.
-  const std::int64_t first = plan.tensors.front().shape.at(0), size = 4096 / std::max<std::int64_t>(first, 1);
+  const Dims& shape = plan.tensors.front().shape;
+  const std::int64_t size = shape.size() == 4 && shape[0] > 0 ? 4096 / shape[0] : 0;
   plan.kind = "gan2shape-nets";
-  plan.description = str("GAN2Shape networks ", present, ", ", size, "x", size);
-  plan.metadata["size"] = str(size);
+  plan.description = str("GAN2Shape networks ", present, size > 0 ? str(", ", size, "x", size) : "");
+  if (size > 0) plan.metadata["size"] = str(size);
   plan.metadata["networks"] = present;
   const std::size_t left = checkpoint.tensors.size() - plan.tensors.size();
   if (left > 0) plan.notes.push_back(str(left, " other tensors, such as optimisers', are left out"));
-  return plan;
-}
-
-Plan plan_tensors(const Inputs& inputs, const Request& request) {
-  Plan plan;
-  std::set<std::string> names;
-  std::int64_t numbers = 0;
-  for (const auto& input : inputs) {
-    for (const SourceTensor& t : input->tensors) {
-      if (!names.insert(t.name).second) fail(Errc::invalid_argument, input->path, t.name, " is in more than one input, or twice in this");
-      if (!safetensors_name(t.type)) fail(Errc::unsupported, input->path, t.name, " is ", describe(t.type, t.shape), ", which safetensors cannot hold");
-      add_as_it_is(plan, t.name, t, request);
-      numbers += t.numel();
-    }
-  }
-  plan.kind = "tensors";
-  plan.description = str(plan.tensors.size(), " tensors, ", numbers, " numbers");
-  plan.metadata["tensors"] = str(plan.tensors.size());
   return plan;
 }
 

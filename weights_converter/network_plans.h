@@ -26,7 +26,4 @@ Plan plan_pspnet(const Checkpoint& checkpoint, const Request& request);
 bool is_gan2shape_nets(const Checkpoint& checkpoint);
 Plan plan_gan2shape_nets(const Checkpoint& checkpoint, const Request& request);
 
-// Every tensor of all inputs under its own name.
-Plan plan_tensors(const Inputs& inputs, const Request& request);
-
 }  // namespace g2s::convert

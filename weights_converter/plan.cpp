@@ -5,6 +5,7 @@
 
 #include "engine/error.h"
 #include "weights_converter/network_plans.h"
+#include "weights_converter/plan_tensors.h"
 #include "weights_converter/stylegan2_layout.h"
 
 namespace g2s::convert {

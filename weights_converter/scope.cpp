@@ -1,6 +1,7 @@
 #include "weights_converter/scope.h"
 
 #include "engine/error.h"
+#include "weights_converter/text.h"
 
 namespace g2s::convert {
 namespace {
@@ -16,11 +17,13 @@ Dims without_ones(const Dims& dims) {
 
 const SourceTensor& Scope::get(const std::string& name, std::size_t rank) const {
   const SourceTensor* tensor = find(name);
-  if (!tensor) fail(Errc::format, path(), prefix_, name, " is missing");
+  if (!tensor) fail(Errc::format, path(), shown(name), " is missing");
   if (tensor->shape.size() != rank || !is_real(tensor->type))
-    fail(Errc::format, path(), prefix_, name, " is ", describe(tensor->type, tensor->shape), ", expected real numbers in ", rank, " dimensions");
+    fail(Errc::format, path(), shown(name), " is ", describe(tensor->type, tensor->shape), ", expected real numbers in ", rank, " dimensions");
   return *tensor;
 }
+
+std::string Scope::shown(const std::string& name) const { return printable(prefix_ + name); }
 
 std::vector<std::string> Scope::names() const {
   std::vector<std::string> out;
@@ -46,7 +49,7 @@ std::vector<std::string> prefixes_of(const Checkpoint& checkpoint, const std::st
 void PlanBuilder::add(const std::string& path, const std::string& name, const SourceTensor& view, const Dims& shape, double scale, double offset,
                       bool keep_f32) {
   if (!is_real(view.type) || without_ones(view.shape) != without_ones(shape)) {
-    fail(Errc::shape_mismatch, path, view.name, " is ", describe(view.type, view.shape), ", which does not make ", name, " ",
+    fail(Errc::shape_mismatch, path, printable(view.name), " is ", describe(view.type, view.shape), ", which does not make ", name, " ",
          describe(NumberType::f32, shape));
   }
   NumberType type = view.type;

@@ -21,6 +21,10 @@ class Scope {
   bool has(const std::string& name) const { return find(name) != nullptr; }
   // Throws naming the file and the tensor if there is none of that name, or if it is of another rank or holds no real numbers.
   const SourceTensor& get(const std::string& name, std::size_t rank) const;
+  // The prefix without its dot: g_ema.
+  std::string title() const { return prefix_.substr(0, prefix_.empty() ? 0 : prefix_.size() - 1); }
+  // A full name, for a message.
+  std::string shown(const std::string& name) const;
   // The names of the network's tensors, without the prefix, in file order.
   std::vector<std::string> names() const;
 

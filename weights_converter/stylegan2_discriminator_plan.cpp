@@ -3,11 +3,12 @@
 
 #include "engine/error.h"
 #include "weights_converter/stylegan2_layout.h"
+#include "weights_converter/text.h"
 
 namespace g2s::convert {
 namespace {
 
-constexpr int largest_size = 4096;
+constexpr int largest_size = 4 << (max_levels - 1);
 
 class DiscriminatorPlan {
  public:
@@ -16,7 +17,7 @@ class DiscriminatorPlan {
 
   void run() {
     for (const char* name : layout_.conditional)
-      if (scope_.has(name)) fail(Errc::unsupported, scope_.path(), scope_.prefix(), name, ": class-conditional discriminators are not supported");
+      if (scope_.has(name)) fail(Errc::unsupported, scope_.path(), scope_.shown(name), ": class-conditional discriminators are not supported");
     read_shape();
     check_blur_kernels(network_);
     note_groups();
@@ -39,18 +40,19 @@ class DiscriminatorPlan {
   void read_shape() {
     int blocks = 0;
     if (&layout_ == &rosinality_layout()) {
-      while (scope_.has(layout_.block(blocks + 1, 0) + layout_.conv1)) ++blocks;
+      while (blocks < max_levels && scope_.has(layout_.block(blocks + 1, 0) + layout_.conv1)) ++blocks;
+      if (blocks == max_levels) fail(Errc::unsupported, scope_.path(), "the discriminator has more than ", max_levels - 1, " blocks");
       size_ = 4 << blocks;
     } else {
       for (int side = 8; side <= largest_size; side *= 2)
         if (scope_.has(layout_.block(1, side) + layout_.conv1)) size_ = side, ++blocks;
     }
-    if (blocks == 0) fail(Errc::format, scope_.path(), scope_.prefix(), " has no residual blocks");
-    if (4 << blocks != size_) fail(Errc::format, scope_.path(), scope_.prefix(), " lacks a block between 8 and ", size_, " pixels");
+    if (blocks == 0) fail(Errc::format, scope_.path(), "the discriminator has no residual blocks");
+    if (4 << blocks != size_) fail(Errc::format, scope_.path(), "the discriminator lacks a block between 8 and ", size_, " pixels");
     widths_ = {conv_view(layout_.from_rgb(size_) + layout_.rgb_conv).shape[0]};
     for (int i = 1; i <= blocks; ++i) {
       if (!scope_.has(layout_.block(i, size_) + layout_.skip))
-        fail(Errc::unsupported, scope_.path(), scope_.prefix(), layout_.block(i, size_), layout_.skip,
+        fail(Errc::unsupported, scope_.path(), scope_.shown(layout_.block(i, size_) + layout_.skip),
              " is missing: only residual discriminators are supported");
       widths_.push_back(conv_view(layout_.block(i, size_) + layout_.conv1).shape[0]);
     }

@@ -2,6 +2,7 @@
 
 #include "engine/error.h"
 #include "weights_converter/stylegan2_layout.h"
+#include "weights_converter/text.h"
 
 namespace g2s::convert {
 namespace {
@@ -39,10 +40,10 @@ class GeneratorPlan {
  private:
   void refuse_other_kinds() {
     for (const char* name : layout_.conditional)
-      if (scope_.has(name)) fail(Errc::unsupported, scope_.path(), scope_.prefix(), name, ": class-conditional generators are not supported");
-    for (int level = 0; scope_.has(layout_.conv(2 * level) + layout_.conv_weight); ++level) {
+      if (scope_.has(name)) fail(Errc::unsupported, scope_.path(), scope_.shown(name), ": class-conditional generators are not supported");
+    for (int level = 0; level < max_levels && scope_.has(layout_.conv(2 * level) + layout_.conv_weight); ++level) {
       if (scope_.has(layout_.rgb(level) + layout_.conv_weight)) continue;
-      fail(Errc::unsupported, scope_.path(), scope_.prefix(), layout_.rgb(level), layout_.conv_weight, " is missing: only generators with a picture at ",
+      fail(Errc::unsupported, scope_.path(), scope_.shown(layout_.rgb(level) + layout_.conv_weight), " is missing: only generators with a picture at ",
            "every size (the 'skip' architecture, configurations E and F) are supported");
     }
     for (const char* name : {"nonlinearity", "mapping_nonlinearity"}) refuse_activation(network_setting(network_, name));
@@ -52,16 +53,18 @@ class GeneratorPlan {
 
   void refuse_activation(const Value* value) {
     const std::string* name = value ? value->string() : nullptr;
-    if (name && *name != "lrelu") fail(Errc::unsupported, scope_.path(), scope_.prefix(), " has the activation ", *name, ", only lrelu is supported");
+    if (name && *name != "lrelu") fail(Errc::unsupported, scope_.path(), "the activation ", printable(*name), " is not supported, only lrelu");
   }
 
   void read_shape() {
-    for (int i = 0; scope_.has(layout_.conv(i) + layout_.conv_weight); i += 2)
+    for (int i = 0; scope_.has(layout_.conv(i) + layout_.conv_weight); i += 2) {
+      if (level_of_conv(i) == max_levels) fail(Errc::unsupported, scope_.path(), "the generator has more than ", max_levels, " sizes");
       shape_.channels.push_back(layout_.modulated_view(scope_.get(layout_.conv(i) + layout_.conv_weight, layout_.modulated_rank)).shape[0]);
-    if (shape_.channels.empty()) fail(Errc::format, scope_.path(), scope_.prefix(), layout_.conv(0), layout_.conv_weight, " is missing");
+    }
+    if (shape_.channels.empty()) fail(Errc::format, scope_.path(), scope_.shown(layout_.conv(0) + layout_.conv_weight), " is missing");
     shape_.style = layout_.dense_view(scope_.get(layout_.conv(0) + layout_.style_weight, 2)).shape[1];
     while (scope_.has(layout_.dense(shape_.mapping_layers) + layout_.weight)) ++shape_.mapping_layers;
-    if (shape_.mapping_layers == 0) fail(Errc::format, scope_.path(), scope_.prefix(), layout_.dense(0), layout_.weight, " is missing");
+    if (shape_.mapping_layers == 0) fail(Errc::format, scope_.path(), scope_.shown(layout_.dense(0) + layout_.weight), " is missing");
   }
 
   void add(const std::string& ours, const SourceTensor& view, const Dims& shape, double scale = 1, double offset = 0) {
@@ -70,7 +73,7 @@ class GeneratorPlan {
 
   SourceTensor input_view() {
     const SourceTensor* t = scope_.find(layout_.input);
-    if (!t) fail(Errc::format, scope_.path(), scope_.prefix(), layout_.input, " is missing");
+    if (!t) fail(Errc::format, scope_.path(), scope_.shown(layout_.input), " is missing");
     return *t;
   }
 
@@ -79,6 +82,7 @@ class GeneratorPlan {
     std::optional<double> lr;
     if (const Value* layer = ada_module(network_, {"mapping", "fc0"})) lr = number_of(layer->get("bias_gain"));
     if (const Value* setting = network_setting(network_, "mapping_lrmul")) lr = number_of(setting);
+    if (lr && !(*lr > 0 && *lr < 1e6)) fail(Errc::format, scope_.path(), "the mapping's learning rate is multiplied by ", *lr);
     return lr ? *lr / mapping_lr : 1;
   }
 
@@ -89,7 +93,7 @@ class GeneratorPlan {
       const std::string base = layout_.dense(i), ours = rosinality_layout().dense(i);
       const SourceTensor weight = layout_.dense_view(scope_.get(base + layout_.weight, 2));
       if (weight.shape[0] != weight.shape[1] || weight.shape[0] != shape_.style)
-        fail(Errc::unsupported, scope_.path(), weight.name, " is ", describe(weight.type, weight.shape), ": the mapping's layers must all be as wide as the ",
+        fail(Errc::unsupported, scope_.path(), printable(weight.name), " is ", describe(weight.type, weight.shape), ": the mapping's layers must all be as wide as the ",
              "style, ", shape_.style);
       add(ours + ".weight", weight, {shape_.style, shape_.style}, scale);
       add(ours + ".bias", scope_.get(base + layout_.bias, 1), {shape_.style}, scale);
@@ -114,7 +118,7 @@ class GeneratorPlan {
     const std::string strength = base + layout_.strength;
     if (scope_.has(strength)) add(ours + ".noise.weight", *scope_.find(strength), {1});
     else if (layout_.modulated_rank == 4) add(ours + ".noise.weight", make_tensor(strength, {1}, {0}), {1});  // built without noise
-    else fail(Errc::format, scope_.path(), scope_.prefix(), strength, " is missing");
+    else fail(Errc::format, scope_.path(), scope_.shown(strength), " is missing");
     add(ours + ".activate.bias", scope_.get(base + layout_.conv_bias, 1), {out});
   }
 
@@ -122,7 +126,7 @@ class GeneratorPlan {
     const std::string base = layout_.rgb(level), ours = rosinality_layout().rgb(level);
     modulated(base, ours, {1, 3, shape_.channels[static_cast<std::size_t>(level)], 1, 1}, false);
     const SourceTensor* bias = scope_.find(base + layout_.rgb_bias);
-    if (!bias) fail(Errc::format, scope_.path(), scope_.prefix(), base, layout_.rgb_bias, " is missing");
+    if (!bias) fail(Errc::format, scope_.path(), scope_.shown(base + layout_.rgb_bias), " is missing");
     add(ours + ".bias", *bias, {1, 3, 1, 1});
   }
 
@@ -134,7 +138,7 @@ class GeneratorPlan {
       return;
     }
     if (i == 0) plan_.notes.push_back("the file has no noise maps: zeros are written, so pictures have no noise");
-    if (i > 0 && scope_.has(layout_.noise(0))) fail(Errc::format, scope_.path(), scope_.prefix(), name, " is missing");
+    if (i > 0 && scope_.has(layout_.noise(0))) fail(Errc::format, scope_.path(), scope_.shown(name), " is missing");
     const std::vector<float> zeros(static_cast<std::size_t>(side * side));
     add(ours, make_tensor(name, {1, 1, side, side}, zeros), {1, 1, side, side});
   }
@@ -178,7 +182,7 @@ Plan plan_generator(const Checkpoint& checkpoint, const Request& request) {
   const StyleGan2Network& network = choose_network(found, request, "generator");
   Plan plan;
   GeneratorPlan(network, request, plan).run();
-  if (found.size() > 1) plan.notes.push_back(str("of ", found.size(), " generators, ", network.scope.prefix().substr(0, network.scope.prefix().size() - 1)));
+  if (found.size() > 1) plan.notes.push_back(str("the file has ", found.size(), " generators: this is ", printable(network.scope.title())));
   return plan;
 }
 

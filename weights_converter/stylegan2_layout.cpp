@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "engine/error.h"
+#include "weights_converter/text.h"
 
 namespace g2s::convert {
 namespace {
@@ -136,20 +137,20 @@ std::vector<StyleGan2Network> find_discriminators(const Checkpoint& checkpoint) 
 
 const StyleGan2Network& choose_network(const std::vector<StyleGan2Network>& found, const Request& request, const char* what) {
   std::string names;
-  for (const StyleGan2Network& n : found) names += str(names.empty() ? "" : ", ", n.scope.prefix().empty() ? "(top)" : last_part(n.scope.prefix()));
+  for (const StyleGan2Network& n : found) names += str(names.empty() ? "" : ", ", n.scope.prefix().empty() ? "(top)" : printable(last_part(n.scope.prefix())));
   const std::string& path = found.at(0).scope.path();
   auto only = [&](const std::string& part) -> const StyleGan2Network* {
     const StyleGan2Network* match = nullptr;
     for (const StyleGan2Network& n : found) {
       if (!has_part(n.scope.prefix(), part)) continue;
-      if (match) fail(Errc::format, path, "has several ", what, "s called ", part);
+      if (match) fail(Errc::format, path, "has several ", what, "s called ", printable(part));
       match = &n;
     }
     return match;
   };
   if (!request.network.empty()) {
     if (const StyleGan2Network* wanted = only(request.network)) return *wanted;
-    fail(Errc::invalid_argument, path, "has no ", what, " called ", request.network, ", but: ", names);
+    fail(Errc::invalid_argument, path, "has no ", what, " called ", printable(request.network), ", but: ", names);
   }
   for (const char* usual : {"g_ema", "G_ema", "Gs"})
     if (const StyleGan2Network* n = only(usual)) return *n;
@@ -163,7 +164,7 @@ void check_blur_kernels(const StyleGan2Network& network) {
     if (!kernel || !kernel->items()) return;
     bool same = kernel->items()->size() == blur.size();
     for (std::size_t i = 0; same && i < blur.size(); ++i) same = number_of(kernel->at(i)) == blur[i];
-    if (!same) fail(Errc::unsupported, network.scope.path(), network.scope.prefix(), " resamples by another kernel than 1 3 3 1");
+    if (!same) fail(Errc::unsupported, network.scope.path(), "the network resamples by another kernel than 1 3 3 1");
     return;
   }
   for (const std::string& name : network.scope.names()) {
@@ -171,7 +172,7 @@ void check_blur_kernels(const StyleGan2Network& network) {
     const SourceTensor& kernel = *network.scope.find(name);
     // One of NVIDIA's blocks has a kernel of its own only where it resamples; others say [1].
     if (kernel.numel() == 1 || is_blur(kernel)) continue;
-    fail(Errc::unsupported, network.scope.path(), kernel.name, " is another blur than 1 3 3 1");
+    fail(Errc::unsupported, network.scope.path(), printable(kernel.name), " is another blur than 1 3 3 1");
   }
 }
 
@@ -223,7 +224,7 @@ void note_unused(const StyleGan2Network& network, Plan& plan) {
     if (used || (network.layout->kernel_end && ends_with(name, network.layout->kernel_end)) || name == "lod") continue;
     if (unused++ == 0) first = full;
   }
-  if (unused > 0) plan.notes.push_back(str(unused, " tensors are not used, the first being ", first));
+  if (unused > 0) plan.notes.push_back(str(unused, " tensors are not used, the first being ", printable(first)));
 }
 
 }  // namespace g2s::convert

@@ -12,6 +12,8 @@ namespace g2s::convert {
 // Convolution i: 0 at 4x4, then two at every further size, 2k - 1 (which upsamples) and 2k at level k (4 << k pixels).
 inline int level_of_conv(int i) { return (i + 1) / 2; }
 
+constexpr int max_levels = 10;  // 4 .. 2048 pixels
+
 // How numbers lie; our own files are of the first kind.
 struct StyleGan2Layout {
   const char* title;

@@ -4,6 +4,7 @@
 #include "engine/error.h"
 #include "weights_converter/network_plans.h"
 #include "weights_converter/scope.h"
+#include "weights_converter/text.h"
 
 namespace g2s::convert {
 namespace {
@@ -48,7 +49,7 @@ void plan_onnx(const Checkpoint& checkpoint, PlanBuilder& builder) {
   for (std::size_t i = 0; i < convs.size(); ++i) {
     const OnnxConv& node = checkpoint.convolutions[i];
     if (!fits(node, convs[i]))
-      fail(Errc::format, checkpoint.path, "convolution ", i, " (", node.name, ") is not ", convs[i].name, " of U-2-Net-p with ",
+      fail(Errc::format, checkpoint.path, "convolution ", i, " (", printable(node.name), ") is not ", convs[i].name, " of U-2-Net-p with ",
            describe(NumberType::f32, convs[i].shape), " and a bias");
     builder.add(checkpoint.path, our_name(convs[i]) + ".weight", *node.weight, convs[i].shape);
     builder.add(checkpoint.path, our_name(convs[i]) + ".bias", *node.bias, {convs[i].shape[0]}, 1, 0, true);
@@ -62,7 +63,7 @@ void add_folded(const Scope& scope, const Conv& conv, PlanBuilder& builder) {
   auto values = [&](const std::string& name, std::size_t rank) { return read_values(scope.get(name, rank)); };
   const SourceTensor& source = scope.get(conv.name + ".conv_s1.weight", 4);
   if (source.shape != conv.shape)
-    fail(Errc::format, scope.path(), source.name, " is ", describe(source.type, source.shape), ", in U-2-Net-p it is ", describe(NumberType::f32, conv.shape));
+    fail(Errc::format, scope.path(), printable(source.name), " is ", describe(source.type, source.shape), ", in U-2-Net-p it is ", describe(NumberType::f32, conv.shape));
   const std::vector<double> weight = read_values(source), bias = values(conv.name + ".conv_s1.bias", 1), gamma = values(norm + ".weight", 1),
                             beta = values(norm + ".bias", 1), mean = values(norm + ".running_mean", 1), variance = values(norm + ".running_var", 1);
   for (const std::vector<double>* v : {&bias, &gamma, &beta, &mean, &variance})
