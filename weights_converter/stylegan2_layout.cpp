@@ -221,7 +221,8 @@ void note_unused(const StyleGan2Network& network, Plan& plan) {
   for (const std::string& name : network.scope.names()) {
     const std::string full = network.scope.prefix() + name;
     const bool used = std::any_of(plan.tensors.begin(), plan.tensors.end(), [&](const OutputTensor& t) { return t.parts[0].name == full; });
-    if (used || (network.layout->kernel_end && ends_with(name, network.layout->kernel_end)) || name == "lod") continue;
+    // Kernels are known, and single numbers are settings of modules: gains, the level of detail.
+    if (used || (network.layout->kernel_end && ends_with(name, network.layout->kernel_end)) || network.scope.find(name)->shape.empty()) continue;
     if (unused++ == 0) first = full;
   }
   if (unused > 0) plan.notes.push_back(str(unused, " tensors are not used, the first being ", printable(first)));
