@@ -74,7 +74,8 @@ void print_weights(const json& info, bool with_list) {
   std::cout << info.at("file").get<std::string>() << ": " << (info.contains("description") ? shown(info["description"]) : "tensors") << "; "
             << info.at("format").get<std::string>() << ", " << info.at("tensors") << " tensors, " << info.at("numbers") << " numbers\n";
   for (const json& note : info.value("notes", json::array())) std::cout << "  " << shown(note) << '\n';
-  for (const auto& [key, value] : info.value("metadata", json::object()).items()) {
+  const json metadata = info.value("metadata", json::object());
+  for (const auto& [key, value] : metadata.items()) {
     if (key != "kind" && key != "what") std::cout << "  " << convert::printable(key) << ": " << shown(value) << '\n';
   }
   if (!with_list) return;

@@ -42,7 +42,7 @@ const Value* PickleBuilder::construct(const Value* callable, const Value* argume
     case GlobalKind::tuple:
     case GlobalKind::set: return container(global, a);
     case GlobalKind::text_encode: return encoded(a);
-    case GlobalKind::byte_array:
+    case GlobalKind::bytes:
       if (a.size() == 2) return encoded(a);
       return make(Kind::bytes, a.empty() ? Bytes{} : bytes_of(a[0]));
     case GlobalKind::numpy_reconstruct: return make(Kind::object, Object{"numpy", "ndarray", arguments});

@@ -17,7 +17,7 @@ enum class GlobalKind : std::uint8_t {
   number_type,        // torch.float32 and the like, inert
   dict, list, tuple, set,  // containers, OrderedDict and EasyDict among them
   text_encode,        // _codecs.encode(text, 'latin1'): how Python 3 writes bytes below protocol 3
-  byte_array,
+  bytes,              // also bytearray: () or (bytes)
   numpy_reconstruct,  // then BUILD with shape, dtype and bytes
   numpy_scalar,       // (dtype, bytes)
   numpy_from_buffer,  // (bytes, dtype, shape, order): protocol 5

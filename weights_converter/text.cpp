@@ -57,6 +57,16 @@ bool is_utf8(std::string_view text) {
   return true;
 }
 
+std::string latin1_to_utf8(std::string_view bytes) {
+  std::string out;
+  for (char c : bytes) {
+    const auto code = static_cast<unsigned char>(c);
+    if (code < 0x80) out += c;
+    else out += {static_cast<char>(0xc0 | code >> 6), static_cast<char>(0x80 | (code & 63))};
+  }
+  return out;
+}
+
 Bytes decode_latin1(const std::string& path, const Bytes& text) {
   const Memory memory = text.load();
   std::uint64_t size = 0;

@@ -14,6 +14,9 @@ std::string printable(std::string_view text, std::size_t longest = 100);
 // Whether it is UTF-8 (as Python checks it: no overlong forms, no surrogates).
 bool is_utf8(std::string_view text);
 
+// Each byte as the character of its number.
+std::string latin1_to_utf8(std::string_view bytes);
+
 // The bytes that a text of characters below U+0100 stands for; decoded when they are loaded. Throws naming the file if it has others.
 Bytes decode_latin1(const std::string& path, const Bytes& text);
 
