@@ -28,6 +28,7 @@ struct OnnxConv {
 // G, D, Gs, then component and variable: Gs.synthesis.4x4/Const/const. A tensor that is the whole file has the name "data".
 struct Checkpoint {
   std::string path;
+  Bytes file;                                   // all of it
   Format format = Format::pickle;
   std::vector<SourceTensor> tensors;            // in file order
   const Value* root = nullptr;                  // pickles of all kinds; null for npy, npz, ONNX and safetensors

@@ -30,7 +30,7 @@ struct Value {
   std::variant<std::monostate, bool, std::int64_t, double, std::string, Bytes, List, Dict, Object, SourceTensor*> data;
 
   // Null unless it is of that kind.
-  const std::string* string() const;          // also Python 2's short byte strings
+  const std::string* string() const;          // also Python 2's short byte strings; not those beyond 64 KiB, which stay in the file as Bytes
   const std::int64_t* integer() const;
   const bool* boolean() const;
   const List* items() const;                  // of a list, a tuple or a set

@@ -1,0 +1,20 @@
+// Text out of files that nobody vouches for.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "weights_converter/bytes.h"
+
+namespace g2s::convert {
+
+// For an error message: control and non-ASCII characters replaced, cut to a length that fits a sentence.
+std::string printable(std::string_view text);
+
+// Whether it is UTF-8 (as Python checks it: no overlong forms, no surrogates).
+bool is_utf8(std::string_view text);
+
+// The bytes that a text of characters below U+0100 stands for; decoded when they are loaded. Throws naming the file if it has others.
+Bytes decode_latin1(const std::string& path, const Bytes& text);
+
+}  // namespace g2s::convert
