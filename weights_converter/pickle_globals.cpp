@@ -28,6 +28,7 @@ constexpr KnownGlobal globals[] = {
     {"builtins", "set", set},
     {"builtins", "frozenset", set},
     {"builtins", "bytearray", byte_array},
+    {"builtins", "bytes", byte_array},  // the empty one, up to protocol 2
     {"builtins", "object", class_name},
     {"_codecs", "encode", text_encode},
     {"numpy.core.multiarray", "_reconstruct", numpy_reconstruct},

@@ -48,8 +48,20 @@ class Lister {
   static bool is_network(const Value* v) { return v->object() && v->object()->module == "dnnlib.tflib.network"; }
   static std::string join(const std::string& path, const std::string& key) { return path.empty() ? key : path + "." + key; }
 
+  // Python 2's byte strings may be anything; they are taken as Latin-1 when they are not UTF-8.
+  static std::string text_name(const std::string& text) {
+    if (is_utf8(text)) return text;
+    std::string out;
+    for (char c : text) {
+      const auto byte = static_cast<unsigned char>(c);
+      if (byte >= 0x80) out += {static_cast<char>(0xC0 | byte >> 6), static_cast<char>(0x80 | (byte & 0x3F))};
+      else out += c;
+    }
+    return out;
+  }
+
   static std::string key_text(const Value* key) {
-    if (const std::string* text = key->string()) return *text;
+    if (const std::string* text = key->string()) return text_name(*text);
     if (const std::int64_t* number = key->integer()) return std::to_string(*number);
     if (const bool* flag = key->boolean()) return *flag ? "True" : "False";
     return "?";
