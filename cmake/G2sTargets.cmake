@@ -13,6 +13,10 @@ if(G2S_SANITIZE)
   target_link_options(g2s_options INTERFACE -fsanitize=${G2S_SANITIZE})
 endif()
 
+if(G2S_LIBFUZZER)  # tells the fuzzer which branches its inputs take
+  target_compile_options(g2s_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
 function(g2s_library name)
   add_library(${name} STATIC ${ARGN})
   target_link_libraries(${name} PUBLIC g2s_options)
@@ -71,7 +75,6 @@ endfunction()
 # Reads and writes checkpoints; needs no operator.
 function(g2s_add_weights_converter)
   g2s_sources(sources weights_converter)
-  list(FILTER sources EXCLUDE REGEX "\\.fuzz\\.cpp$")
   g2s_library(g2s_weights_converter ${sources})
   target_link_libraries(g2s_weights_converter PUBLIC g2s_engine PRIVATE ZLIB::ZLIB)
   # Loops over numbers: O3 for the vectoriser.
@@ -109,6 +112,23 @@ function(g2s_add_tests)
   include(G2sTests)
   g2s_register_tests(${files})
   g2s_register_symbol_test()
+endfunction()
+
+# One program per reader of checkpoints: fuzz_pickle and so on, run by libFuzzer (preset fuzz) or else by tests/fuzz/driver.cc.
+function(g2s_add_fuzzers)
+  file(GLOB targets CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/fuzz/*.fuzz.cc)
+  foreach(path ${targets})
+    get_filename_component(name ${path} NAME)
+    string(REPLACE ".fuzz.cc" "" name ${name})
+    add_executable(fuzz_${name} ${path} ${CMAKE_SOURCE_DIR}/tests/fuzz/fuzz.cc)
+    target_link_libraries(fuzz_${name} PRIVATE g2s_weights_converter)
+    if(G2S_LIBFUZZER)
+      target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+    else()
+      target_sources(fuzz_${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests/fuzz/driver.cc)
+    endif()
+    g2s_add_fuzz_test(${name})
+  endforeach()
 endfunction()
 
 function(g2s_add_bench)

@@ -142,17 +142,28 @@ Tensor widen_to_i32(const std::string& path, const SafetensorsFile::Entry& e, co
 }  // namespace
 
 SafetensorsFile::SafetensorsFile(const std::string& path) : path_(path) {
-  std::shared_ptr<const MappedFile> mapping = MappedFile::open(path);
-  if (mapping->size() < length_bytes) fail(Errc::format, path, "is not a safetensors file: only ", mapping->size(), " bytes long");
-  const char* file = mapping->data();
+  const auto file = MappedFile::open(path);
+  parse({file->data(), file->size()});
+  mapping_ = file;
+}
+
+SafetensorsFile::SafetensorsFile(const std::string& path, std::string_view content, std::shared_ptr<const void> owner)
+    : path_(path), mapping_(std::move(owner)) {
+  parse(content);
+}
+
+void SafetensorsFile::parse(std::string_view content) {
+  const std::string& path = path_;
+  if (content.size() < length_bytes) fail(Errc::format, path, "is not a safetensors file: only ", content.size(), " bytes long");
+  const char* file = content.data();
   std::uint64_t header_bytes;
   std::memcpy(&header_bytes, file, length_bytes);
   if (header_bytes > max_header) fail(Errc::format, path, "is not a safetensors file: its header would be ", header_bytes, " bytes long");
-  if (header_bytes > mapping->size() - length_bytes) {
-    fail(Errc::format, path, "is truncated: the header takes ", header_bytes, " bytes, the file has ", mapping->size() - length_bytes);
+  if (header_bytes > content.size() - length_bytes) {
+    fail(Errc::format, path, "is truncated: the header takes ", header_bytes, " bytes, the file has ", content.size() - length_bytes);
   }
   json header = parse_header(path, file + length_bytes, static_cast<std::size_t>(header_bytes));
-  std::size_t data_bytes = mapping->size() - length_bytes - static_cast<std::size_t>(header_bytes);
+  std::size_t data_bytes = content.size() - length_bytes - static_cast<std::size_t>(header_bytes);
   for (const auto& [name, fields] : header.items()) {
     if (name != "__metadata__") {
       entries_.push_back(parse_entry(path, name, fields, data_bytes));
@@ -169,7 +180,6 @@ SafetensorsFile::SafetensorsFile(const std::string& path) : path_(path) {
   check_layout(path, entries_, data_bytes);
   for (std::size_t i = 0; i < entries_.size(); ++i) index_[entries_[i].name] = i;
   data_ = file + length_bytes + header_bytes;
-  mapping_ = mapping;
 }
 
 bool SafetensorsFile::contains(const std::string& name) const { return index_.count(name) > 0; }

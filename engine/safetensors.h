@@ -29,6 +29,8 @@ class SafetensorsFile {
 
   // Throws Error(io) if it cannot be read, Error(format) naming the file and the tensor if it is truncated, overlaps or lies.
   explicit SafetensorsFile(const std::string& path);
+  // A file's content that is in memory already, kept there by `owner`; `path` is for messages.
+  SafetensorsFile(const std::string& path, std::string_view content, std::shared_ptr<const void> owner);
 
   const std::string& path() const { return path_; }
   const std::vector<Entry>& entries() const { return entries_; }  // in file order
@@ -41,6 +43,7 @@ class SafetensorsFile {
   std::string_view bytes(const std::string& name) const;  // the tensor's bytes as they lie in the file, valid while this object or a copy lives
 
  private:
+  void parse(std::string_view content);
   std::string path_;
   std::shared_ptr<const void> mapping_;
   const char* data_ = nullptr;

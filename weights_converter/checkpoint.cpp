@@ -40,45 +40,37 @@ std::string guess(std::string_view file) {
   return "is no checkpoint of a known format (PyTorch, pickle, numpy, ONNX, safetensors), or is truncated";
 }
 
-void read_zip_file(Checkpoint& c, ReadContext& context, const Bytes& file) {
-  const std::vector<ZipMember> members = read_zip(c.path, file);
-  if (is_pytorch_zip(members)) {
-    c.format = Format::pytorch_zip;
-    c.root = read_pytorch_zip(context, members);
-    return;
-  }
-  c.format = Format::npz;
-  bool arrays = false;
-  for (const ZipMember& m : members) arrays |= m.name.size() > 4 && m.name.substr(m.name.size() - 4) == ".npy";
-  if (!arrays) fail(Errc::format, c.path, "is a ZIP archive without a PyTorch checkpoint or numpy arrays");
-  read_npz(c, context, members);
-}
-
-void read_content(Checkpoint& c, ReadContext& context, const Bytes& file) {
+// Throws naming what the file seems to be if that is none of the formats.
+Format format_of(const std::string& path, const Bytes& file) {
   const Memory memory = file.load();
   const std::string_view text = memory.view();
   if (looks_like_zip(text)) {
-    read_zip_file(c, context, file);
-  } else if (starts_with(text, "\x93NUMPY")) {
-    c.format = Format::npy;
-    read_npy(c, context, file, "data");
-  } else if (is_pytorch_legacy(text)) {
-    c.format = Format::pytorch_legacy;
-    c.root = read_pytorch_legacy(context, file);
-  } else if (is_tar(text)) {
-    fail(Errc::unsupported, c.path, "is a tar archive, as PyTorch before 0.1.10 wrote them: load it with an old PyTorch and save it again");
-  } else if (is_safetensors(text)) {
-    c.format = Format::safetensors;
-    read_safetensors(c);
-  } else if (is_pickle(text)) {
-    c.format = Format::pickle;
-    c.root = read_plain_pickle(context, file);
-  } else if (looks_like_onnx(text)) {
-    c.format = Format::onnx;
-    read_onnx(c, context, file);
-  } else {
-    fail(Errc::format, c.path, guess(text));
+    const std::vector<ZipMember> members = read_zip(path, file);
+    if (is_pytorch_zip(members)) return Format::pytorch_zip;
+    for (const ZipMember& m : members)
+      if (m.name.size() > 4 && m.name.substr(m.name.size() - 4) == ".npy") return Format::npz;
+    fail(Errc::format, path, "is a ZIP archive without a PyTorch checkpoint or numpy arrays");
   }
+  if (starts_with(text, "\x93NUMPY")) return Format::npy;
+  if (is_pytorch_legacy(text)) return Format::pytorch_legacy;
+  if (is_tar(text)) fail(Errc::unsupported, path, "is a tar archive, as PyTorch before 0.1.10 wrote them: load it with an old PyTorch and save it again");
+  if (is_safetensors(text)) return Format::safetensors;
+  if (is_pickle(text)) return Format::pickle;
+  if (looks_like_onnx(text)) return Format::onnx;
+  fail(Errc::format, path, guess(text));
+}
+
+void read_content(Checkpoint& c, ReadContext& context, const Bytes& file) {
+  switch (c.format) {
+    case Format::pytorch_zip: c.root = read_pytorch_zip(context, read_zip(c.path, file)); break;
+    case Format::pytorch_legacy: c.root = read_pytorch_legacy(context, file); break;
+    case Format::pickle: c.root = read_plain_pickle(context, file); break;
+    case Format::npy: read_npy(c, context, file, "data"); break;
+    case Format::npz: read_npz(c, context, read_zip(c.path, file)); break;
+    case Format::onnx: read_onnx(c, context, file); break;
+    case Format::safetensors: read_safetensors(c, context, file); break;
+  }
+  if (c.root) list_tensors(c, context);
 }
 
 // Views may repeat numbers (strides of 0), which costs no bytes in the file.
@@ -111,22 +103,27 @@ const SourceTensor* Checkpoint::find(const std::string& name) const {
   return found == index.end() ? nullptr : &tensors[found->second];
 }
 
-std::shared_ptr<const Checkpoint> open_checkpoint(const std::string& path) {
+std::shared_ptr<const Checkpoint> read_checkpoint(const std::string& path, const Bytes& file, Format format) {
   auto c = std::make_shared<Checkpoint>();
   c->path = path;
-  c->file = map_file(path);
-  ReadContext context(path, c->file.size);
+  c->file = file;
+  c->format = format;
+  ReadContext context(path, file.size);
   c->arena = context.arena;
   try {
-    read_content(*c, context, c->file);
-    if (c->root) list_tensors(*c, context);
-    check_sizes(*c, c->file.size);
+    read_content(*c, context, file);
+    check_sizes(*c, file.size);
   } catch (const Error& e) {
     if (e.op() == path) throw;
     throw Error(e.code(), path, e.what());
   }
   for (std::size_t i = 0; i < c->tensors.size(); ++i) c->index.emplace(c->tensors[i].name, i);
   return c;
+}
+
+std::shared_ptr<const Checkpoint> open_checkpoint(const std::string& path) {
+  const Bytes file = map_file(path);
+  return read_checkpoint(path, file, format_of(path, file));
 }
 
 }  // namespace g2s::convert

@@ -46,5 +46,7 @@ struct Checkpoint {
 // Told by its content, whatever its name. Throws Error(io) or Error(format) naming the file and what is wrong; unknown globals of a pickle are
 // refused by their name. Nothing in a file is ever executed.
 std::shared_ptr<const Checkpoint> open_checkpoint(const std::string& path);
+// The same of bytes that are at hand, in the given format; `path` is for messages.
+std::shared_ptr<const Checkpoint> read_checkpoint(const std::string& path, const Bytes& file, Format format);
 
 }  // namespace g2s::convert

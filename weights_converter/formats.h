@@ -19,7 +19,7 @@ void read_npy(Checkpoint& checkpoint, ReadContext& context, const Bytes& file, c
 void read_npz(Checkpoint& checkpoint, ReadContext& context, const std::vector<ZipMember>& members);
 void read_onnx(Checkpoint& checkpoint, ReadContext& context, const Bytes& file);
 bool looks_like_onnx(std::string_view file);
-void read_safetensors(Checkpoint& checkpoint);
+void read_safetensors(Checkpoint& checkpoint, ReadContext& context, const Bytes& file);
 
 // All tensors of a tree under their paths (tree.cpp).
 void list_tensors(Checkpoint& checkpoint, ReadContext& context);

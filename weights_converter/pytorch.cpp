@@ -74,6 +74,7 @@ bool is_pytorch_legacy(std::string_view start) { return start.substr(0, legacy_s
 
 const Value* read_pytorch_zip(ReadContext& context, const std::vector<ZipMember>& members) {
   const std::string root = root_of(members);
+  if (root.empty()) fail(Errc::format, context.path, "is a ZIP archive without the data.pkl of a PyTorch checkpoint");
   if (const ZipMember* order = find_member(members, root + "byteorder")) {
     const Memory text = order->content.load();
     if (text.view() == "big") fail(Errc::unsupported, context.path, "was written on a big-endian machine: load and save it on a little-endian one");

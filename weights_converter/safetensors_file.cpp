@@ -1,27 +1,11 @@
 #include "engine/safetensors.h"
 
-#include <memory>
-
 #include "engine/error.h"
 #include "weights_converter/formats.h"
 #include "weights_converter/numbers.h"
 
 namespace g2s::convert {
 namespace {
-
-class EntrySource final : public ByteSource {
- public:
-  EntrySource(std::shared_ptr<const SafetensorsFile> file, std::string name) : file_(std::move(file)), name_(std::move(name)) {}
-  std::uint64_t size() const override { return file_->bytes(name_).size(); }
-  Memory load() const override {
-    const std::string_view bytes = file_->bytes(name_);
-    return {bytes.data(), bytes.size(), file_};
-  }
-
- private:
-  std::shared_ptr<const SafetensorsFile> file_;
-  std::string name_;
-};
 
 NumberType type_named(const std::string& path, const SafetensorsFile::Entry& entry) {
   for (int i = 0; i <= static_cast<int>(NumberType::complex128); ++i) {
@@ -33,18 +17,21 @@ NumberType type_named(const std::string& path, const SafetensorsFile::Entry& ent
 
 }  // namespace
 
-void read_safetensors(Checkpoint& checkpoint) {
-  const auto file = std::make_shared<const SafetensorsFile>(checkpoint.path);
-  for (const SafetensorsFile::Entry& entry : file->entries()) {
+void read_safetensors(Checkpoint& checkpoint, ReadContext& context, const Bytes& file) {
+  const Memory memory = file.load();
+  const SafetensorsFile parsed(checkpoint.path, memory.view(), memory.owner);
+  for (const SafetensorsFile::Entry& entry : parsed.entries()) {
     SourceTensor t;
     t.name = entry.name;
     t.type = type_named(checkpoint.path, entry);
     t.shape.assign(entry.shape.begin(), entry.shape.end());
     t.strides = row_major(t.shape);
-    t.storage = {std::make_shared<const EntrySource>(file, entry.name), 0, entry.end - entry.begin};
+    const std::string_view bytes = parsed.bytes(entry.name);
+    t.storage = file.slice(static_cast<std::uint64_t>(bytes.data() - memory.data), bytes.size());
+    context.arena->charge(2 * sizeof t + 4 * entry.name.size());
     checkpoint.tensors.push_back(std::move(t));
   }
-  checkpoint.metadata = file->metadata();
+  checkpoint.metadata = parsed.metadata();
 }
 
 }  // namespace g2s::convert

@@ -35,8 +35,7 @@ class Latin1Source final : public ByteSource {
 
 }  // namespace
 
-std::string printable(std::string_view text) {
-  constexpr std::size_t longest = 100;
+std::string printable(std::string_view text, std::size_t longest) {
   std::string out;
   for (char c : text.substr(0, longest)) out += c >= ' ' && c <= '~' ? c : '?';
   return text.size() > longest ? out + "..." : out;

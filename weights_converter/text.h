@@ -9,7 +9,7 @@
 namespace g2s::convert {
 
 // For an error message: control and non-ASCII characters replaced, cut to a length that fits a sentence.
-std::string printable(std::string_view text);
+std::string printable(std::string_view text, std::size_t longest = 100);
 
 // Whether it is UTF-8 (as Python checks it: no overlong forms, no surrogates).
 bool is_utf8(std::string_view text);
