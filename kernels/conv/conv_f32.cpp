@@ -2,6 +2,7 @@
 #include <string>
 
 #include "engine/parallel.h"
+#include "engine/precision.h"
 #include "kernels/conv/conv_paths.h"
 #include "kernels/matmul/matmul_args.h"
 #include "kernels/matmul/weight_layout.h"
@@ -121,6 +122,12 @@ void run(IndirectGemmArgs g, const Tensor& x, const WeightView& view, Taps taps,
   g.x = x.data<float>();
   g.k = view.k;
   g.n = view.n;
+  if (precision() == Precision::bf16 && !taps.rows.empty()) {
+    g.taps = static_cast<std::int64_t>(taps.rows.size());
+    g.tap_rows = taps.rows.data();
+    g.tap_columns = taps.columns.data();
+    return conv_bf16(g, view, cache_key);
+  }
   if (taps.row_count == taps.column_count && neighbouring(taps) && winograd_suits(g, taps.row_count, view)) {
     conv_winograd(g, taps.row_count, -taps.rows[0], -taps.columns[0], x, view, cache_key);
     if (ties) keep_ties(g, taps.row_count, -taps.rows[0], -taps.columns[0]);

@@ -19,4 +19,7 @@ void conv_winograd(const IndirectGemmArgs& g, std::int64_t kernel, std::int64_t 
 // a later maximum pooling would send its gradient to another pixel than exact arithmetic does. This makes them equal again.
 void keep_ties(const IndirectGemmArgs& g, std::int64_t kernel, std::int64_t pad_rows, std::int64_t pad_columns);
 
+// Precision::bf16: g with its taps given, everything but its weight; needs a bf16_unit().
+void conv_bf16(const IndirectGemmArgs& g, const WeightView& view, const std::string& cache_key);
+
 }  // namespace g2s::kernels
