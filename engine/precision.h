@@ -13,6 +13,18 @@ enum class Precision {
 Precision precision();  // f32 unless set
 void set_precision(Precision precision);
 
+// Another precision for the life of this object.
+class WithPrecision {
+ public:
+  explicit WithPrecision(Precision p) : before_(precision()) { set_precision(p); }
+  ~WithPrecision() { set_precision(before_); }
+  WithPrecision(const WithPrecision&) = delete;
+  WithPrecision& operator=(const WithPrecision&) = delete;
+
+ private:
+  Precision before_;
+};
+
 const char* to_string(Precision precision);
 // Throws Error(invalid_argument) naming the choices.
 Precision precision_from_name(const std::string& name);

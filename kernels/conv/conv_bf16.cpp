@@ -11,9 +11,12 @@ namespace g2s::kernels {
 namespace {
 
 constexpr std::int64_t few_channels = 16;         // of the input: up to here all taps of an output are gathered
+constexpr std::int64_t channels_at_once = 256;    // see for_each_chunk
+constexpr std::int64_t most_chunks = 72;          // of a sum without a break
+constexpr std::int64_t most_panels = 8;           // that are computed from one reading of the input
 constexpr std::int64_t block_bytes = 256 * 1024;  // of converted input: a part of the second-level cache
 constexpr std::int64_t most_tiles = 64;           // in a block
-constexpr std::int64_t fewest_tiles = 16;         // that share the reading of a weight
+constexpr std::int64_t fewest_tiles = 32;         // that share the reading of a weight
 constexpr std::int64_t enough_pieces = 16;
 
 std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
@@ -24,6 +27,14 @@ struct Tables {
   std::vector<std::int32_t> plane_rows, plane_columns, chunk_planes;
   std::vector<std::int64_t> chunk_offsets, starts;
 };
+
+// The order of the sum: all taps of some channels, which the cache still holds from one tap to the next, then the next channels.
+template <class Body>
+void for_each_chunk(std::int64_t taps, std::int64_t channels, Body body) {
+  for (std::int64_t first = 0; first < channels; first += channels_at_once)
+    for (std::int64_t tap = 0; tap < taps; ++tap)
+      for (std::int64_t k = first; k < std::min(channels, first + channels_at_once); k += bf16_chunk) body(tap, k);
+}
 
 struct TapPlace {
   std::int32_t plane;
@@ -73,11 +84,12 @@ void use_planes(const IndirectGemmArgs& g, Bf16GemmArgs& a, Tables& t) {
     const std::int64_t shift = p.row * a.pitch + p.column;
     a.lowest = std::min(a.lowest, shift);
     a.highest = std::max(a.highest, shift);
-    for (std::int64_t k = 0; k < a.width; k += bf16_chunk) {
-      t.chunk_planes.push_back(p.plane);
-      t.chunk_offsets.push_back(shift * a.width + k);
-    }
   }
+  for_each_chunk(g.taps, g.k, [&](std::int64_t tap, std::int64_t k) {
+    const TapPlace& p = places[static_cast<std::size_t>(tap)];
+    t.chunk_planes.push_back(p.plane);
+    t.chunk_offsets.push_back((p.row * a.pitch + p.column) * a.width + k);
+  });
 }
 
 void use_gathered(const IndirectGemmArgs& g, Bf16GemmArgs& a, Tables& t) {
@@ -113,19 +125,30 @@ std::vector<std::int64_t> place_tiles(const Bf16GemmArgs& a) {
 // By sizes alone: blocks whose input stays in the cache, and where these are few also groups of output channels.
 void cut(Bf16GemmArgs& a) {
   const std::int64_t tile_bytes = bf16_tile_side * a.width * a.planes * 2, panels = divide_up(a.n, bf16_panel);
-  a.tiles_in_block = std::clamp(block_bytes / std::max<std::int64_t>(1, tile_bytes), fewest_tiles, most_tiles);
+  const std::int64_t parts = std::max<std::int64_t>(1, divide_up(a.chunks, most_chunks));
+  a.chunks_at_once = std::max<std::int64_t>(1, divide_up(a.chunks, parts));
+  a.panels_at_once = most_panels;
+  a.tiles_in_block = std::clamp(block_bytes / tile_bytes, fewest_tiles, parts > 1 ? most_tiles / 2 : most_tiles);
   const std::int64_t blocks = divide_up(a.tiles, a.tiles_in_block);
   a.tiles_in_block = divide_up(a.tiles, blocks);
   a.groups = std::min(panels, divide_up(enough_pieces, blocks));
 }
 
 Tensor pack(const WeightView& view, bool gathered) {
-  const std::int64_t taps = static_cast<std::int64_t>(view.tap_offsets.size()), unit = gathered ? 1 : bf16_chunk;
+  const std::int64_t taps = static_cast<std::int64_t>(view.tap_offsets.size());
   std::vector<std::int64_t> k_offsets;
-  for (std::int64_t t = 0; t < taps; ++t)
-    for (std::int64_t k = 0; k < divide_up(view.k, unit) * unit; ++k)
-      k_offsets.push_back(k < view.k ? view.tap_offsets[static_cast<std::size_t>(t)] + k * view.k_stride : -1);
-  while (k_offsets.size() % bf16_chunk != 0) k_offsets.push_back(-1);
+  auto add = [&](std::int64_t tap, std::int64_t k) {
+    k_offsets.push_back(k < view.k ? view.tap_offsets[static_cast<std::size_t>(tap)] + k * view.k_stride : -1);
+  };
+  if (gathered) {
+    for (std::int64_t tap = 0; tap < taps; ++tap)
+      for (std::int64_t k = 0; k < view.k; ++k) add(tap, k);
+    while (k_offsets.size() % bf16_chunk != 0) k_offsets.push_back(-1);
+  } else {
+    for_each_chunk(taps, view.k, [&](std::int64_t tap, std::int64_t first) {
+      for (std::int64_t k = first; k < first + bf16_chunk; ++k) add(tap, k);
+    });
+  }
   const std::int64_t chunks = static_cast<std::int64_t>(k_offsets.size()) / bf16_chunk;
   Tensor packed = Tensor::empty({divide_up(view.n, bf16_panel) * chunks * 2 * bf16_tile * 2}, DType::u8);
   bf16_pack({view.data, reinterpret_cast<std::uint16_t*>(packed.mutable_data<std::uint8_t>()), chunks, k_offsets.data(), view.n, view.n_stride});

@@ -52,6 +52,8 @@ struct Bf16GemmArgs {
   const std::int64_t* starts;         // [tiles] the first of 16 consecutive outputs, counted in pixels of a plane
   std::int64_t tiles;
   std::int64_t tiles_in_block, groups;  // how the work is cut: blocks of outputs, groups of panels of columns
+  std::int64_t chunks_at_once;          // of the sum
+  std::int64_t panels_at_once;          // that share the reading of the input
   std::uint16_t* converted;             // null: each block converts what it reads. Else room for all planes, for few blocks:
                                         // planes * (span of all outputs and taps) * width, see bf16_span
 };

@@ -13,7 +13,6 @@ using Half = std::uint16_t;
 
 constexpr int side = bf16_tile_side;
 constexpr std::int64_t chunk = bf16_chunk;
-constexpr std::int64_t chunks_at_once = 16;  // of the sum, whose weights stay in the first-level cache
 constexpr std::int64_t square = side * side;
 
 constexpr std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
@@ -67,6 +66,14 @@ class Unit {
   ~Unit() { _tile_release(); }
 };
 
+// Begins to fetch the lines of the results, one row of each tile at every step of the sum: y is rarely in the cache.
+template <int rows, int columns>
+inline void fetch_results(const Product& p, std::int64_t row) {
+  if (row >= side) return;
+  for (int m = 0; m < rows; ++m)
+    for (int n = 0; n < columns; ++n) __builtin_prefetch(p.to[m][n] + row * p.to_pitch[m][n], 1);
+}
+
 template <int rows, int columns>
 void multiply(const Product& p) {
   __asm__ volatile("" ::: "memory");
@@ -84,6 +91,7 @@ void multiply(const Product& p) {
   const std::int64_t pitch = p.a_pitch * 2;
   const Half* b = p.b;
   for (std::int64_t c = 0; c < p.chunks; ++c, b += 2 * bf16_tile) {
+    fetch_results<rows, columns>(p, c);
     _tile_loadd(4, p.a[0] + p.offsets[c], pitch);
     _tile_loadd(6, b, 64);
     _tile_dpbf16ps(0, 4, 6);
@@ -212,46 +220,75 @@ void scatter(const Bf16GemmArgs& a, std::int64_t start, std::int64_t column, con
   }
 }
 
-// Where the whole tile can be stored at once, or null.
-float* direct(const Bf16GemmArgs& a, std::int64_t start, std::int64_t column) {
+// The pixel of y that a tile begins with, if its 16 rows are neighbours in a row of y; else null.
+float* direct(const Bf16GemmArgs& a, std::int64_t start) {
   const std::int64_t line = start / a.pitch, j = start % a.pitch, b = line / a.pitch_rows, i = line % a.pitch_rows;
-  if (j + side > a.columns || column + side > a.n) return nullptr;
-  return a.y + ((b * a.y_rows + a.y_first_row + i * a.y_step) * a.y_columns + a.y_first_column + j * a.y_step) * a.n + column;
+  if (j + side > a.columns) return nullptr;
+  return a.y + ((b * a.y_rows + a.y_first_row + i * a.y_step) * a.y_columns + a.y_first_column + j * a.y_step) * a.n;
 }
 
-// All sums of tiles [begin, end) for one panel of columns. partial: [tiles][2][16][16], for sums in several parts.
-void multiply_panel(const Bf16GemmArgs& a, const Strip& strip, const std::int64_t* offsets, std::int64_t begin, std::int64_t end,
-                    std::int64_t panel, float* partial) {
-  const std::int64_t column = panel * bf16_panel;
+// One or two tiles of rows, from `tile` on, and a panel of columns. Writes y if `last`, else to `sums`.
+void multiply_pair(const Bf16GemmArgs& a, Product& p, std::int64_t tile, int rows, float* const* direct_to, std::int64_t column, float* sums, bool last) {
   const int columns = a.n - column > side ? 2 : 1;
-  const Half* weight = a.weight + panel * a.chunks * 2 * bf16_tile;
-  for (std::int64_t c = 0; c == 0 || c < a.chunks; c += chunks_at_once) {
-    const bool last = c + chunks_at_once >= a.chunks;
-    for (std::int64_t tile = begin; tile < end; tile += 2) {
-      const int rows = tile + 1 < end ? 2 : 1;
-      float* sums = partial + (tile - begin) * 2 * square;
-      Product p{};
-      p.a_pitch = a.width;
-      p.b = weight + c * 2 * bf16_tile;
-      p.offsets = offsets + c;
-      p.chunks = smaller(chunks_at_once, a.chunks - c);
-      p.sums = c > 0 ? sums : nullptr;
-      bool scattered[2][2] = {};
-      for (int m = 0; m < rows; ++m) {
-        p.a[m] = strip.data + (a.starts[tile + m] - strip.origin) * a.width;
-        for (int n = 0; n < columns; ++n) {
-          float* to = last ? direct(a, a.starts[tile + m], column + n * side) : nullptr;
-          scattered[m][n] = last && !to;
-          p.to[m][n] = to ? to : sums + (2 * m + n) * square;
-          p.to_pitch[m][n] = to ? a.y_step * a.n : side;
-        }
-      }
-      multiply(p, rows, columns);
-      for (int m = 0; m < rows; ++m)
-        for (int n = 0; n < columns; ++n)
-          if (scattered[m][n]) scatter(a, a.starts[tile + m], column + n * side, p.to[m][n]);
+  bool scattered = false;
+  for (int m = 0; m < rows; ++m) {
+    for (int n = 0; n < columns; ++n) {
+      const bool at_once = last && direct_to[m] && column + (n + 1) * side <= a.n;
+      p.to[m][n] = at_once ? direct_to[m] + column + n * side : sums + (2 * m + n) * square;
+      p.to_pitch[m][n] = at_once ? a.y_step * a.n : side;
+      scattered = scattered || (last && !at_once);
     }
   }
+  multiply(p, rows, columns);
+  if (!scattered) return;
+  for (int m = 0; m < rows; ++m)
+    for (int n = 0; n < columns; ++n)
+      if (p.to_pitch[m][n] == side && p.to[m][n] == sums + (2 * m + n) * square) scatter(a, a.starts[tile + m], column + n * side, p.to[m][n]);
+}
+
+// All sums of tiles [begin, end) for panels [first, last). The input of two tiles stays in the first-level cache while the weights of all
+// panels, or of a part of the sum, stream from the second. partial: [tiles][last - first][2][16][16], for sums in several parts.
+void multiply_block(const Bf16GemmArgs& a, const Strip& strip, const std::int64_t* offsets, std::int64_t begin, std::int64_t end,
+                    std::int64_t first, std::int64_t last, float* partial) {
+  for (std::int64_t c = 0; c == 0 || c < a.chunks; c += a.chunks_at_once) {
+    const bool at_end = c + a.chunks_at_once >= a.chunks;
+    for (std::int64_t tile = begin; tile < end; tile += 2) {
+      const int rows = tile + 1 < end ? 2 : 1;
+      Product p{};
+      p.a_pitch = a.width;
+      p.offsets = offsets + c;
+      p.chunks = smaller(a.chunks_at_once, a.chunks - c);
+      float* direct_to[2] = {};
+      for (int m = 0; m < rows; ++m) {
+        p.a[m] = strip.data + (a.starts[tile + m] - strip.origin) * a.width;
+        if (at_end) direct_to[m] = direct(a, a.starts[tile + m]);
+      }
+      for (std::int64_t panel = first; panel < last; ++panel) {
+        float* sums = partial + ((at_end && c == 0 ? 0 : (tile - begin) / 2 * (last - first)) + panel - first) * 4 * square;
+        p.b = a.weight + (panel * a.chunks + c) * 2 * bf16_tile;
+        p.sums = c > 0 ? sums : nullptr;
+        multiply_pair(a, p, tile, rows, direct_to, panel * bf16_panel, sums, at_end);
+      }
+    }
+  }
+}
+
+// 16 columns of one chunk whose 32 elements of k lie together in the source: pairs of them are turned.
+void turn_tile(const Bf16PackArgs& a, const float* source, int count, Half* to) {
+  Vec pairs[lanes];
+  for (int n = 0; n < lanes; ++n) {
+    const __m512i row = n < count ? round_chunk(source + n * a.n_stride, chunk) : _mm512_setzero_si512();
+    pairs[n] = reinterpret_cast<Vec>(row);
+  }
+  transpose(pairs);
+  for (int p = 0; p < lanes; ++p) put(to + p * chunk, reinterpret_cast<__m512i>(pairs[p]));
+}
+
+// 16 columns of two elements of k, side by side.
+inline __m512i round_pair(__m512 even, __m512 odd) {
+  typedef short Words __attribute__((vector_size(64)));
+  const Words order = {0,  16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23, 8, 24, 9,  25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  return _mm512_permutexvar_epi16(reinterpret_cast<__m512i>(order), reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(odd, even)));
 }
 
 // 16 columns of one chunk.
@@ -260,23 +297,22 @@ void pack_tile(const Bf16PackArgs& a, const std::int64_t* k, std::int64_t column
   const float* source = a.source + column * a.n_stride;
   bool run = true;
   for (std::int64_t i = 0; i < chunk; ++i) run = run && k[i] >= 0 && k[i] == k[0] + i;
-  if (run && a.n_stride != 1) {  // 32 elements of k lie together: pairs of them are turned
-    Vec pairs[lanes];
-    for (int n = 0; n < lanes; ++n) {
-      const __m512i row = n < count ? round_chunk(source + n * a.n_stride + k[0], chunk) : _mm512_setzero_si512();
-      pairs[n] = reinterpret_cast<Vec>(row);
-    }
-    transpose(pairs);
-    for (int p = 0; p < lanes; ++p) put(to + p * chunk, reinterpret_cast<__m512i>(pairs[p]));
-    return;
-  }
+  if (run && a.n_stride != 1) return turn_tile(a, source + k[0], count, to);
   for (std::int64_t i = 0; i < chunk; i += 2) {
-    alignas(64) float both[2 * lanes] = {};
+    __m512 both[2];
     for (int odd = 0; odd < 2; ++odd) {
-      if (k[i + odd] < 0) continue;
-      for (int n = 0; n < count; ++n) both[2 * n + odd] = source[k[i + odd] + n * a.n_stride];
+      const std::int64_t at = k[i + odd];
+      if (at < 0) {
+        both[odd] = _mm512_setzero_ps();
+      } else if (a.n_stride == 1) {
+        both[odd] = reinterpret_cast<__m512>(load_first(source + at, count));
+      } else {
+        float picked[lanes] = {};
+        for (int n = 0; n < count; ++n) picked[n] = source[at + n * a.n_stride];
+        both[odd] = _mm512_loadu_ps(picked);
+      }
     }
-    put(to + i * side, round_chunk(both, chunk));
+    put(to + i * side, round_pair(both[0], both[1]));
   }
 }
 
@@ -301,7 +337,8 @@ void bf16_gemm(const Bf16GemmArgs& a) {
       fill(a, strip, strip.origin + begin, strip.origin + end);
     });
   }
-  const std::int64_t sums_size = a.tiles_in_block * 2 * square;
+  const std::int64_t panels_at_once = smaller(divide_up(panels, a.groups), a.panels_at_once);
+  const std::int64_t sums_size = (a.chunks > a.chunks_at_once ? divide_up(a.tiles_in_block, 2) * panels_at_once : panels_at_once) * 4 * square;
   parallel_for(blocks * a.groups, [&](std::int64_t piece) {
     const std::int64_t block = piece / a.groups, group = piece % a.groups;
     const std::int64_t begin = block * a.tiles / blocks, end = (block + 1) * a.tiles / blocks;
@@ -317,8 +354,9 @@ void bf16_gemm(const Bf16GemmArgs& a) {
     }
     for (std::int64_t c = 0; c < a.chunks; ++c) offsets[c] = a.chunk_planes[c] * strip.length * a.width + a.chunk_offsets[c];
     const Unit unit;
-    for (std::int64_t p = group * panels / a.groups; p < (group + 1) * panels / a.groups; ++p)
-      multiply_panel(a, strip, offsets, begin, end, p, scratch);
+    const std::int64_t panels_end = (group + 1) * panels / a.groups;
+    for (std::int64_t p = group * panels / a.groups; p < panels_end; p += panels_at_once)
+      multiply_block(a, strip, offsets, begin, end, p, smaller(p + panels_at_once, panels_end), scratch);
   });
 }
 
