@@ -118,8 +118,8 @@ TEST_CASE("conv bf16: larger shapes") {
                             Shapes{{3, 32, 32, 64}, {96, 4, 4, 64}, {2, 1, 1}}, Shapes{{2, 64, 64, 3}, {64, 4, 4, 3}, {2, 1, 1}},
                             Shapes{{1, 96, 96, 3}, {16, 1, 1, 3}, {1, 0, 1}}, Shapes{{1, 33, 31, 40}, {24, 5, 5, 40}, {1, 2, 1}}}) {
       CAPTURE(str(s.x, " ", s.w));
-      check_op([&](const std::vector<Tensor>& t) { return conv2d(t[0], t[1], s.options); }, {hashed_input("x", s.x), hashed_input("w", s.w, DType::f32, 0.3)},
-               2);
+      const std::vector<Tensor> in = {hashed_input("x", s.x), hashed_input("w", s.w, DType::f32, 0.3)};
+      check_op([&](const std::vector<Tensor>& t) { return conv2d(t[0], t[1], s.options); }, in, 2);
     }
   });
 }

@@ -55,16 +55,13 @@ struct alignas(64) TileShapes {
   std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
 };
 
-// The tile registers, for the life of this object and on this thread. They read memory behind the compiler's back, which must have been written.
-class Unit {
- public:
-  Unit() {
-    const TileShapes shapes;
-    __asm__ volatile("" ::: "memory");
-    _tile_loadconfig(&shapes);
-  }
-  ~Unit() { _tile_release(); }
-};
+// The tile registers of this thread. They read memory behind the compiler's back, which must have been written: hence the barriers.
+void begin_tiles() {
+  const TileShapes shapes;
+  __asm__ volatile("" ::: "memory");
+  _tile_loadconfig(&shapes);
+}
+void end_tiles() { _tile_release(); }
 
 // Begins to fetch the lines of the results, one row of each tile at every step of the sum: y is rarely in the cache.
 template <int rows, int columns>
@@ -111,10 +108,8 @@ void multiply(const Product& p) {
   if constexpr (rows > 1 && columns > 1) _tile_stored(3, p.to[1][1], p.to_pitch[1][1] * 4);
 }
 #else
-class Unit {
- public:
-  Unit() {}
-};
+void begin_tiles() {}
+void end_tiles() {}
 
 constexpr int vector_rows = 8;  // rows whose sums stay in registers
 
@@ -228,7 +223,8 @@ float* direct(const Bf16GemmArgs& a, std::int64_t start) {
 }
 
 // One or two tiles of rows, from `tile` on, and a panel of columns. Writes y if `last`, else to `sums`.
-void multiply_pair(const Bf16GemmArgs& a, Product& p, std::int64_t tile, int rows, float* const* direct_to, std::int64_t column, float* sums, bool last) {
+void multiply_pair(const Bf16GemmArgs& a, Product& p, std::int64_t tile, int rows, float* const* direct_to, std::int64_t column, float* sums,
+                   bool last) {
   const int columns = a.n - column > side ? 2 : 1;
   bool scattered = false;
   for (int m = 0; m < rows; ++m) {
@@ -353,10 +349,11 @@ void bf16_gemm(const Bf16GemmArgs& a) {
       fill(a, strip, strip.origin, strip.origin + own);
     }
     for (std::int64_t c = 0; c < a.chunks; ++c) offsets[c] = a.chunk_planes[c] * strip.length * a.width + a.chunk_offsets[c];
-    const Unit unit;
+    begin_tiles();
     const std::int64_t panels_end = (group + 1) * panels / a.groups;
     for (std::int64_t p = group * panels / a.groups; p < panels_end; p += panels_at_once)
       multiply_block(a, strip, offsets, begin, end, p, smaller(p + panels_at_once, panels_end), scratch);
+    end_tiles();
   });
 }
 
