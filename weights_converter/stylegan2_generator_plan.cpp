@@ -43,8 +43,8 @@ class GeneratorPlan {
       if (scope_.has(name)) fail(Errc::unsupported, scope_.path(), scope_.shown(name), ": class-conditional generators are not supported");
     for (int level = 0; level < max_levels && scope_.has(layout_.conv(2 * level) + layout_.conv_weight); ++level) {
       if (scope_.has(layout_.rgb(level) + layout_.conv_weight)) continue;
-      fail(Errc::unsupported, scope_.path(), scope_.shown(layout_.rgb(level) + layout_.conv_weight), " is missing: only generators with a picture at ",
-           "every size (the 'skip' architecture, configurations E and F) are supported");
+      fail(Errc::unsupported, scope_.path(), scope_.shown(layout_.rgb(level) + layout_.conv_weight),
+           " is missing: only generators with a picture at ", "every size (the 'skip' architecture, configurations E and F) are supported");
     }
     for (const char* name : {"nonlinearity", "mapping_nonlinearity"}) refuse_activation(network_setting(network_, name));
     for (const std::vector<std::string>& module : {std::vector<std::string>{"mapping", "fc0"}, {"synthesis", "b4", "conv1"}})
@@ -93,8 +93,8 @@ class GeneratorPlan {
       const std::string base = layout_.dense(i), ours = rosinality_layout().dense(i);
       const SourceTensor weight = layout_.dense_view(scope_.get(base + layout_.weight, 2));
       if (weight.shape[0] != weight.shape[1] || weight.shape[0] != shape_.style)
-        fail(Errc::unsupported, scope_.path(), printable(weight.name), " is ", describe(weight.type, weight.shape), ": the mapping's layers must all be as wide as the ",
-             "style, ", shape_.style);
+        fail(Errc::unsupported, scope_.path(), printable(weight.name), " is ", describe(weight.type, weight.shape),
+             ": the mapping's layers must all be as wide as the ", "style, ", shape_.style);
       add(ours + ".weight", weight, {shape_.style, shape_.style}, scale);
       add(ours + ".bias", scope_.get(base + layout_.bias, 1), {shape_.style}, scale);
     }
@@ -112,7 +112,8 @@ class GeneratorPlan {
   void convolution(int i) {
     const int level = level_of_conv(i);
     const bool upsample = i % 2 == 1;
-    const std::int64_t out = shape_.channels[static_cast<std::size_t>(level)], in = shape_.channels[static_cast<std::size_t>(upsample ? level - 1 : level)];
+    const std::int64_t out = shape_.channels[static_cast<std::size_t>(level)],
+                       in = shape_.channels[static_cast<std::size_t>(upsample ? level - 1 : level)];
     const std::string base = layout_.conv(i), ours = rosinality_layout().conv(i);
     modulated(base, ours, {1, out, in, 3, 3}, upsample);
     const std::string strength = base + layout_.strength;
@@ -155,8 +156,8 @@ class GeneratorPlan {
 
   void describe_plan() {
     plan_.kind = "stylegan2-generator";
-    plan_.description = str("StyleGAN2 generator, ", shape_.size(), "x", shape_.size(), ", channels ", joined(shape_.channels), ", ", shape_.mapping_layers,
-                            " mapping layers, W mean ", has_average_ ? "present" : "absent");
+    plan_.description = str("StyleGAN2 generator, ", shape_.size(), "x", shape_.size(), ", channels ", joined(shape_.channels), ", ",
+                            shape_.mapping_layers, " mapping layers, W mean ", has_average_ ? "present" : "absent");
     plan_.metadata["layout"] = layout_.title;
     plan_.metadata["size"] = str(shape_.size());
     plan_.metadata["channels"] = joined(shape_.channels);

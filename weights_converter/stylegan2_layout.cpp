@@ -137,7 +137,8 @@ std::vector<StyleGan2Network> find_discriminators(const Checkpoint& checkpoint) 
 
 const StyleGan2Network& choose_network(const std::vector<StyleGan2Network>& found, const Request& request, const char* what) {
   std::string names;
-  for (const StyleGan2Network& n : found) names += str(names.empty() ? "" : ", ", n.scope.prefix().empty() ? "(top)" : printable(last_part(n.scope.prefix())));
+  for (const StyleGan2Network& n : found)
+    names += str(names.empty() ? "" : ", ", n.scope.prefix().empty() ? "(top)" : printable(last_part(n.scope.prefix())));
   const std::string& path = found.at(0).scope.path();
   auto only = [&](const std::string& part) -> const StyleGan2Network* {
     const StyleGan2Network* match = nullptr;

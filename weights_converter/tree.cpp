@@ -49,7 +49,7 @@ class Lister {
   static std::string join(const std::string& path, const std::string& key) { return path.empty() ? key : path + "." + key; }
 
   static std::string key_text(const Value* key) {
-    if (const std::string* text = key->string()) return is_utf8(*text) ? *text : latin1_to_utf8(*text);  // Python 2's bytes
+    if (const std::string* text = key->string()) return is_utf8(*text) ? *text : latin1_to_utf8(*text);  // Python 2's byte strings may be anything
     if (const std::int64_t* number = key->integer()) return std::to_string(*number);
     if (const bool* flag = key->boolean()) return *flag ? "True" : "False";
     return "?";

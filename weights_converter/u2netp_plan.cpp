@@ -21,7 +21,9 @@ struct Conv {
 
 void add_stage(std::vector<Conv>& convs, const std::string& stage, int height, std::int64_t in) {
   const int count = height == 0 ? 4 : height;
-  auto add = [&](const std::string& name, std::int64_t from, std::int64_t to) { convs.push_back({stage + ".rebnconv" + name, {to, from, 3, 3}, true}); };
+  auto add = [&](const std::string& name, std::int64_t from, std::int64_t to) {
+    convs.push_back({stage + ".rebnconv" + name, {to, from, 3, 3}, true});
+  };
   add("in", in, wide);
   for (int k = 1; k <= count; ++k) add(str(k), k == 1 ? wide : narrow, narrow);
   for (int k = count - 1; k >= 1; --k) add(str(k, "d"), 2 * narrow, k == 1 ? wide : narrow);
@@ -63,7 +65,8 @@ void add_folded(const Scope& scope, const Conv& conv, PlanBuilder& builder) {
   auto values = [&](const std::string& name, std::size_t rank) { return read_values(scope.get(name, rank)); };
   const SourceTensor& source = scope.get(conv.name + ".conv_s1.weight", 4);
   if (source.shape != conv.shape)
-    fail(Errc::format, scope.path(), printable(source.name), " is ", describe(source.type, source.shape), ", in U-2-Net-p it is ", describe(NumberType::f32, conv.shape));
+    fail(Errc::format, scope.path(), printable(source.name), " is ", describe(source.type, source.shape), ", in U-2-Net-p it is ",
+         describe(NumberType::f32, conv.shape));
   const std::vector<double> weight = read_values(source), bias = values(conv.name + ".conv_s1.bias", 1), gamma = values(norm + ".weight", 1),
                             beta = values(norm + ".bias", 1), mean = values(norm + ".running_mean", 1), variance = values(norm + ".running_var", 1);
   for (const std::vector<double>* v : {&bias, &gamma, &beta, &mean, &variance})

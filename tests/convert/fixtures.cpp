@@ -44,7 +44,8 @@ RawSafetensors read_raw(const std::string& path) {
   return file;
 }
 
-std::string convert(const TemporaryFolder& folder, const std::vector<std::string>& inputs, const std::vector<std::string>& options, Outcome* outcome) {
+std::string convert(const TemporaryFolder& folder, const std::vector<std::string>& inputs, const std::vector<std::string>& options,
+                    Outcome* outcome) {
   static int count = 0;
   const std::string out = folder / str("out", count++, ".safetensors");
   std::vector<std::string> arguments = {"convert"};
