@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "bench/cases.h"
+#include "bench/tune.h"
 #include "engine/error.h"
 #include "engine/parallel.h"
 #include "kernels/precision.h"
@@ -50,7 +51,7 @@ int main(int argc, char** argv) {
   CLI::App app{"Times one benchmark case of gan2shape."};
   std::string name, assets = G2S_ASSETS_DIR, precision = "f32";
   int repeat = 5, warm_up = 1, threads = 0;
-  bool list = false, json = false;
+  bool list = false, json = false, tune = false, known = false;
   app.add_option("--case", name, "the case to run");
   app.add_option("--repeat", repeat, "counted repetitions")->check(CLI::PositiveNumber);
   app.add_option("--warm-up", warm_up, "repetitions before those")->check(CLI::NonNegativeNumber);
@@ -58,9 +59,12 @@ int main(int argc, char** argv) {
   app.add_option("--precision", precision, "f32, or bf16: inputs of the products of convolutions rounded to bfloat16");
   app.add_option("--assets", assets, "folder of lpips_vgg.safetensors");
   app.add_flag("--list", list, "name the cases");
+  app.add_flag("--tune", tune, "measure and rewrite the table of convolution paths, kernels/conv/conv_table.inc");
+  app.add_flag("--known", known, "with --tune: only the convolutions that the table has for some instruction set")->needs("--tune");
   app.add_flag("--json", json, "one line of JSON, last");
   CLI11_PARSE(app, argc, argv);
   try {
+    if (tune) return g2s::bench::tune(assets, G2S_ASSETS_DIR "/../kernels/conv/conv_table.inc", known), 0;
     auto cases = g2s::bench::cases(assets);
     if (list) {
       for (const auto& [case_name, setup] : cases) std::printf("%s\n", case_name.c_str());
