@@ -1,4 +1,4 @@
-// g2s_bench: times one case in its own process.
+// g2s_bench: times one case in its own process, measures what the machine can do, and compares runs.
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
@@ -6,13 +6,21 @@
 #include <chrono>
 #include <cstdio>
 #include <exception>
+#include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "bench/cases.h"
+#include "bench/compare.h"
+#include "bench/peak.h"
+#include "engine/allocator.h"
 #include "engine/error.h"
 #include "engine/parallel.h"
+#include "engine/work.h"
+#include "kernels/isa.h"
 
 namespace {
+
+using namespace g2s::bench;
 
 double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
@@ -22,49 +30,99 @@ double median(std::vector<double> values) {
   return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
 }
 
-nlohmann::json run(const std::string& name, const g2s::bench::Setup& setup, int repeat, int warm_up) {
-  std::function<void()> body = setup();
-  for (int i = 0; i < warm_up; ++i) body();
+// What the engine has counted so far.
+struct Work {
+  double flops = 0, bytes = 0;
+};
+
+Work counted() {
+  return {2 * static_cast<double>(g2s::products_counted()), 2 * static_cast<double>(g2s::allocator({}).stats().handed_out)};
+}
+
+nlohmann::json run(const std::string& name, const Setup& setup, int repeat, int warm_up) {
+  const Body body = setup();
+  for (int i = 0; i < warm_up; ++i) body.run();
   std::vector<double> times;
+  const Work before = counted();
   for (int i = 0; i < repeat; ++i) {
     double begin = seconds();
-    body();
+    body.run();
     times.push_back(seconds() - begin);
   }
+  const Work after = counted();
+  const double middle = median(times), gflop = ((after.flops - before.flops) / repeat + body.flops) * 1e-9;
+  const double gbytes = (body.bytes > 0 ? body.bytes : (after.bytes - before.bytes) / repeat) * 1e-9;
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  return {{"case", name}, {"median_s", median(times)}, {"min_s", *std::min_element(times.begin(), times.end())}, {"n", times.size()},
-          {"times_s", times}, {"peak_rss_mib", static_cast<double>(usage.ru_maxrss) / 1024}};
+  nlohmann::json out = {{"case", name},
+                        {"median_s", middle},
+                        {"min_s", *std::min_element(times.begin(), times.end())},
+                        {"n", times.size()},
+                        {"times_s", times},
+                        {"peak_rss_mib", static_cast<double>(usage.ru_maxrss) / 1024},
+                        {"peak_tensors_mib", static_cast<double>(g2s::allocator({}).stats().peak) / (1 << 20)},
+                        {"threads", g2s::num_threads()},
+                        {"isa", g2s::kernels::to_string(g2s::kernels::isa())},
+                        {"gflop", gflop},
+                        {"gflops", gflop / middle},
+                        {"gbytes", gbytes}};
+  for (const auto& [fact, value] : body.facts) out[fact] = value;
+  return out;
+}
+
+struct Options {
+  std::string name, assets = G2S_ASSETS_DIR;
+  int repeat = 5, warm_up = 1, threads = 0;
+  bool list = false, peak = false, json = false;
+  std::vector<std::string> compare;
+};
+
+void declare(CLI::App& app, Options& o) {
+  app.add_option("--case", o.name, "the case to run");
+  app.add_option("--repeat", o.repeat, "counted repetitions")->check(CLI::PositiveNumber);
+  app.add_option("--warm-up", o.warm_up, "repetitions before those")->check(CLI::NonNegativeNumber);
+  app.add_option("--threads", o.threads, "0: as many as the machine has")->check(CLI::NonNegativeNumber);
+  app.add_option("--assets", o.assets, "folder of lpips_vgg.safetensors");
+  app.add_flag("--list", o.list, "name the cases");
+  app.add_flag("--peak", o.peak, "measure the machine's multiply-adds and memory");
+  app.add_option("--compare", o.compare, "two JSON files of earlier runs: print what changed")->expected(2);
+  app.add_flag("--json", o.json, "one line of JSON, last");
+}
+
+void print_peak(const Options& o) {
+  const nlohmann::json peak = measure_peak(o.threads);
+  std::printf("%s\n", o.json ? peak.dump().c_str() : peak.dump(2).c_str());
+}
+
+void run_case(const Options& o) {
+  const auto cases = g2s::bench::cases(o.assets);
+  auto it = cases.find(o.name);
+  if (it == cases.end()) g2s::fail(g2s::Errc::invalid_argument, "--case", "no case ", o.name, "; --list names them");
+  g2s::set_num_threads(o.threads);
+  const nlohmann::json result = run(o.name, it->second, o.repeat, o.warm_up);
+  auto number = [&](const char* key) { return result.at(key).get<double>(); };
+  if (o.json) std::printf("%s\n", result.dump().c_str());
+  else std::printf("%s: median %.4f s, min %.4f s of %d, peak %.0f MiB, %.0f GFLOP/s\n", o.name.c_str(), number("median_s"), number("min_s"),
+                   o.repeat, number("peak_rss_mib"), number("gflops"));
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   CLI::App app{"Times one benchmark case of gan2shape."};
-  std::string name, assets = G2S_ASSETS_DIR;
-  int repeat = 5, warm_up = 1, threads = 0;
-  bool list = false, json = false;
-  app.add_option("--case", name, "the case to run");
-  app.add_option("--repeat", repeat, "counted repetitions")->check(CLI::PositiveNumber);
-  app.add_option("--warm-up", warm_up, "repetitions before those")->check(CLI::NonNegativeNumber);
-  app.add_option("--threads", threads, "0: as many as the machine has")->check(CLI::NonNegativeNumber);
-  app.add_option("--assets", assets, "folder of lpips_vgg.safetensors");
-  app.add_flag("--list", list, "name the cases");
-  app.add_flag("--json", json, "one line of JSON, last");
+  Options o;
+  declare(app, o);
   CLI11_PARSE(app, argc, argv);
   try {
-    auto cases = g2s::bench::cases(assets);
-    if (list) {
-      for (const auto& [case_name, setup] : cases) std::printf("%s\n", case_name.c_str());
-      return 0;
+    if (o.list) {
+      for (const auto& [name, setup] : g2s::bench::cases(o.assets)) std::printf("%s\n", name.c_str());
+    } else if (o.peak) {
+      print_peak(o);
+    } else if (!o.compare.empty()) {
+      compare_runs(o.compare[0], o.compare[1], std::cout);
+    } else {
+      run_case(o);
     }
-    auto it = cases.find(name);
-    if (it == cases.end()) g2s::fail(g2s::Errc::invalid_argument, "--case", "no case ", name, "; --list names them");
-    g2s::set_num_threads(threads);
-    nlohmann::json result = run(name, it->second, repeat, warm_up);
-    if (json) std::printf("%s\n", result.dump().c_str());
-    else std::printf("%s: median %.4f s, min %.4f s of %d, peak %.0f MiB\n", name.c_str(), result["median_s"].get<double>(),
-                     result["min_s"].get<double>(), repeat, result["peak_rss_mib"].get<double>());
   } catch (const std::exception& error) {
     std::fprintf(stderr, "g2s_bench: %s\n", error.what());
     return 1;
