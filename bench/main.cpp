@@ -39,9 +39,15 @@ Work counted() {
   return {2 * static_cast<double>(g2s::products_counted()), 2 * static_cast<double>(g2s::allocator({}).stats().handed_out)};
 }
 
-nlohmann::json run(const std::string& name, const Setup& setup, int repeat, int warm_up) {
+constexpr double slow_case = 10;  // seconds of a repetition
+
+nlohmann::json run(const std::string& name, const Setup& setup, int repeat, int slow_repeat, int warm_up) {
   const Body body = setup();
-  for (int i = 0; i < warm_up; ++i) body.run();
+  for (int i = 0; i < warm_up; ++i) {
+    const double begin = seconds();
+    body.run();
+    if (seconds() - begin > slow_case) repeat = std::min(repeat, slow_repeat);
+  }
   std::vector<double> times;
   const Work before = counted();
   for (int i = 0; i < repeat; ++i) {
@@ -72,7 +78,7 @@ nlohmann::json run(const std::string& name, const Setup& setup, int repeat, int 
 
 struct Options {
   std::string name, assets = G2S_ASSETS_DIR;
-  int repeat = 5, warm_up = 1, threads = 0;
+  int repeat = 5, slow_repeat = 1 << 20, warm_up = 1, threads = 0;
   bool list = false, peak = false, json = false;
   std::vector<std::string> compare;
 };
@@ -80,6 +86,7 @@ struct Options {
 void declare(CLI::App& app, Options& o) {
   app.add_option("--case", o.name, "the case to run");
   app.add_option("--repeat", o.repeat, "counted repetitions")->check(CLI::PositiveNumber);
+  app.add_option("--slow-repeat", o.slow_repeat, "at most so many where one takes more than ten seconds")->check(CLI::PositiveNumber);
   app.add_option("--warm-up", o.warm_up, "repetitions before those")->check(CLI::NonNegativeNumber);
   app.add_option("--threads", o.threads, "0: as many as the machine has")->check(CLI::NonNegativeNumber);
   app.add_option("--assets", o.assets, "folder of lpips_vgg.safetensors");
@@ -99,11 +106,11 @@ void run_case(const Options& o) {
   auto it = cases.find(o.name);
   if (it == cases.end()) g2s::fail(g2s::Errc::invalid_argument, "--case", "no case ", o.name, "; --list names them");
   g2s::set_num_threads(o.threads);
-  const nlohmann::json result = run(o.name, it->second, o.repeat, o.warm_up);
+  const nlohmann::json result = run(o.name, it->second, o.repeat, o.slow_repeat, o.warm_up);
   auto number = [&](const char* key) { return result.at(key).get<double>(); };
   if (o.json) std::printf("%s\n", result.dump().c_str());
   else std::printf("%s: median %.4f s, min %.4f s of %d, peak %.0f MiB, %.0f GFLOP/s\n", o.name.c_str(), number("median_s"), number("min_s"),
-                   o.repeat, number("peak_rss_mib"), number("gflops"));
+                   result.at("n").get<int>(), number("peak_rss_mib"), number("gflops"));
 }
 
 }  // namespace
