@@ -89,7 +89,9 @@ Gradients backward_in_graph(const Tensor& dy, const Tensor& y, const Tensor& x, 
   return g;
 }
 
-void check_args(const Tensor& x, const BiasAct& args) {
+}  // namespace
+
+void check_bias_act(const Tensor& x, const BiasAct& args) {
   const char* op = "bias_act";
   check(x.rank() == 4 || x.rank() == 2, op, "x must be [B,H,W,C] or [B,C], got ", describe(x));
   if (!is_real(x.dtype())) fail(Errc::invalid_argument, op, "x must be f32 or f64, got ", describe(x));
@@ -110,10 +112,10 @@ void check_args(const Tensor& x, const BiasAct& args) {
     fail(Errc::invalid_argument, op, "needs slope >= 0 and gain > 0, got ", args.slope, " and ", args.gain);
 }
 
-}  // namespace
+Tensor bias_act_chosen(const Tensor& dy, const Tensor& y, const BiasAct& args) { return act_grad(dy, y, args.slope, args.gain); }
 
 Tensor bias_act(const Tensor& x, const BiasAct& args) {
-  check_args(x, args);
+  check_bias_act(x, args);
   Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
   if (x.dtype() == DType::f64) forward<double>(x, args, y);
   else forward<float>(x, args, y);

@@ -18,4 +18,10 @@ struct BiasAct {
 // Gradients to x, scale, bias, noise_weight; second derivatives too (leaky ReLU's own is 0).
 Tensor bias_act(const Tensor& x, const BiasAct& args);
 
+// Throws unless `args` fit x.
+void check_bias_act(const Tensor& x, const BiasAct& args);
+// The gradient of y = bias_act(x, args) to scale * x + noise_weight * noise + bias, from y: dy * gain * (y > 0 ? 1 : slope). Differentiable
+// in dy; y only chooses.
+Tensor bias_act_chosen(const Tensor& dy, const Tensor& y, const BiasAct& args);
+
 }  // namespace g2s
