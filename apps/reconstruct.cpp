@@ -161,6 +161,7 @@ Command add_reconstruct(CLI::App& app) {
       ->type_name("STYLE")
       ->capture_default_str();
   app.add_flag("--json", o->json, "Print the results as JSON");
+  add_precision_option(app, o->precision);
   add_machine_options(app, o->machine);
   return [o] { return run(*o); };
 }
