@@ -2,6 +2,9 @@
 BUILD ?= build
 JOBS ?= $(shell nproc)
 PRESET ?= cpu
+PYTHON ?= python3
+PEER ?=
+BENCH ?=
 CTEST = ctest -j $(JOBS) --output-on-failure
 
 .PHONY: help setup build test test-all demo bench clean test-sanitized test-variants
@@ -12,7 +15,7 @@ help:
 	@echo "make demo      one picture of a head to a mesh, into out/demo"
 	@echo "make test      the test suite"
 	@echo "make test-all  also the long tests, the sanitizers, older instruction sets and poisoned memory"
-	@echo "make bench     the benchmarks"
+	@echo "make bench     the benchmarks, in under half an hour; PEER=DIR compares with PyTorch"
 	@echo "make clean     remove the build folders"
 
 setup:
@@ -48,9 +51,10 @@ test-sanitized: setup
 demo: build
 	@sh tools/demo.sh $(BUILD)
 
+# Every case; with PEER=DIR next to PyTorch, for which PYTHON needs torch. docs/benchmarks/README.md.
 bench: setup $(BUILD)/build.ninja
 	cmake --build $(BUILD) -j $(JOBS) --target g2s_bench
-	$(BUILD)/bin/g2s_bench
+	$(PYTHON) bench/run.py --bench $(BUILD)/bin/g2s_bench --out docs/benchmarks/ $(if $(PEER),--peer $(PEER)) $(BENCH)
 
 clean:
 	rm -rf $(BUILD) build-asan build-tsan build-clang
