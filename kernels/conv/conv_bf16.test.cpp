@@ -139,6 +139,15 @@ TEST_CASE("conv bf16: a constant weight gives the same bits as any other, and f3
   CHECK(same_bits(conv2d(x, kept, {1, 1, 1}), before));
 }
 
+TEST_CASE("conv bf16: bias and activation follow the product") {
+  if (kernels::bf16_unit() == Bf16Unit::none) return skip("conv bf16: this processor has neither AVX512-BF16 nor AMX");
+  WithPrecision guard(Precision::bf16);
+  Tensor x = hashed_input("x", {2, 9, 9, 24}, DType::f32), w = hashed_input("w", {40, 3, 3, 24}, DType::f32);
+  BiasAct act;
+  act.bias = hashed_input("b", {40}, DType::f32);
+  CHECK(same_bits(conv2d_bias_act(x, w, act, {.pad = 1}), bias_act(conv2d(x, w, {.pad = 1}), act)));
+}
+
 TEST_CASE("conv bf16: neighbours in a plain background stay equal to the bit") {
   Tensor x = hashed_input("x", {1, 1, 1, 48}), w = hashed_input("w", {33, 3, 3, 48});
   Tensor plain = Tensor::empty({1, 19, 23, 48});
