@@ -62,7 +62,7 @@ json parse_header(const std::string& path, const char* text, std::size_t size) {
   std::string repeated;
   std::size_t values = 0;
   auto watch = [&](int depth, json::parse_event_t event, json& value) {
-    if (++values > max_values || depth > max_depth) fail(Errc::format, path, "has a header of more values or levels than tensors need");
+    if (++values > max_values || depth > max_depth) fail(Errc::format, path, "is not a safetensors file: its header is not a JSON object of tensors alone");
     if (event == json::parse_event_t::key && depth == 1) {
       std::string key = value.get<std::string>();
       if (!keys.insert(key).second && repeated.empty()) repeated = key;
