@@ -2,6 +2,9 @@
 BUILD ?= build
 JOBS ?= $(shell nproc)
 PRESET ?= cpu
+PYTHON ?= python3
+PEER ?=
+BENCH ?=
 CTEST = ctest -j $(JOBS) --output-on-failure
 
 .PHONY: help setup build test test-all demo bench fuzz clean test-sanitized test-variants
@@ -12,7 +15,7 @@ help:
 	@echo "make demo      one picture of a head to a mesh, into out/demo"
 	@echo "make test      the test suite"
 	@echo "make test-all  also the long tests, the sanitizers, older instruction sets and poisoned memory"
-	@echo "make bench     the benchmarks"
+	@echo "make bench     the benchmarks, in under half an hour; PEER=DIR compares with PyTorch"
 	@echo "make fuzz      ten minutes of libFuzzer for each reader of checkpoints (needs clang and libclang-rt-14-dev)"
 	@echo "make clean     remove the build folders"
 
@@ -49,9 +52,10 @@ test-sanitized: setup
 demo: build
 	@sh tools/demo.sh $(BUILD)
 
+# Every case; with PEER=DIR next to PyTorch, for which PYTHON needs torch. docs/benchmarks/README.md.
 bench: setup $(BUILD)/build.ninja
 	cmake --build $(BUILD) -j $(JOBS) --target g2s_bench
-	$(BUILD)/bin/g2s_bench
+	$(PYTHON) bench/run.py --bench $(BUILD)/bin/g2s_bench --out docs/benchmarks/ $(if $(PEER),--peer $(PEER)) $(BENCH)
 
 # New inputs gather in build-fuzz; one that is a finding lies there as crash-*, oom-* or timeout-*.
 READERS = pytorch_zip pytorch_legacy pickle npy npz onnx safetensors

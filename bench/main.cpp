@@ -1,4 +1,4 @@
-// g2s_bench: times one case in its own process.
+// g2s_bench: times one case in its own process, measures what the machine can do, and compares runs.
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
@@ -7,15 +7,23 @@
 #include <cstdio>
 #include <ctime>
 #include <exception>
+#include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "bench/cases.h"
+#include "bench/compare.h"
+#include "bench/peak.h"
 #include "bench/tune.h"
+#include "engine/allocator.h"
 #include "engine/error.h"
 #include "engine/parallel.h"
+#include "engine/work.h"
+#include "kernels/isa.h"
 #include "kernels/precision.h"
 
 namespace {
+
+using namespace g2s::bench;
 
 double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
@@ -28,57 +36,115 @@ double median(std::vector<double> values) {
   return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
 }
 
-nlohmann::json run(const std::string& name, const g2s::bench::Setup& setup, int repeat, int warm_up) {
-  std::function<void()> body = setup();
-  for (int i = 0; i < warm_up; ++i) body();
+// What the engine has counted so far.
+struct Work {
+  double flops = 0, bytes = 0;
+};
+
+Work counted() {
+  return {2 * static_cast<double>(g2s::products_counted()), 2 * static_cast<double>(g2s::allocator({}).stats().handed_out)};
+}
+
+constexpr double slow_case = 10;  // seconds of a repetition
+
+nlohmann::json run(const std::string& name, const Setup& setup, int repeat, int slow_repeat, int warm_up) {
+  const Body body = setup();
+  for (int i = 0; i < warm_up; ++i) {
+    const double begin = seconds();
+    body.run();
+    if (seconds() - begin > slow_case) repeat = std::min(repeat, slow_repeat);
+  }
   std::vector<double> times, processor_times;
+  const Work before = counted();
   for (int i = 0; i < repeat; ++i) {
-    double begin = seconds(), processor_begin = processor_seconds();
-    body();
+    const double begin = seconds(), processor_begin = processor_seconds();
+    body.run();
     times.push_back(seconds() - begin);
     processor_times.push_back(processor_seconds() - processor_begin);
   }
+  const Work after = counted();
+  const double middle = median(times), gflop = ((after.flops - before.flops) / repeat + body.flops) * 1e-9;
+  const double gbytes = (body.bytes > 0 ? body.bytes : (after.bytes - before.bytes) / repeat) * 1e-9;
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  return {{"case", name}, {"median_s", median(times)}, {"min_s", *std::min_element(times.begin(), times.end())}, {"n", times.size()},
-          {"times_s", times}, {"min_processor_s", *std::min_element(processor_times.begin(), processor_times.end())},
-          {"peak_rss_mib", static_cast<double>(usage.ru_maxrss) / 1024}};
+  nlohmann::json out = {{"case", name},
+                        {"median_s", middle},
+                        {"min_s", *std::min_element(times.begin(), times.end())},
+                        {"min_processor_s", *std::min_element(processor_times.begin(), processor_times.end())},
+                        {"n", times.size()},
+                        {"times_s", times},
+                        {"peak_rss_mib", static_cast<double>(usage.ru_maxrss) / 1024},
+                        {"peak_tensors_mib", static_cast<double>(g2s::allocator({}).stats().peak) / (1 << 20)},
+                        {"threads", g2s::num_threads()},
+                        {"isa", g2s::kernels::to_string(g2s::kernels::isa())},
+                        {"gflop", gflop},
+                        {"gflops", gflop / middle},
+                        {"gbytes", gbytes}};
+  for (const auto& [fact, value] : body.facts) out[fact] = value;
+  return out;
+}
+
+struct Options {
+  std::string name, assets = G2S_ASSETS_DIR, precision = "f32";
+  int repeat = 5, slow_repeat = 1 << 20, warm_up = 1, threads = 0;
+  bool list = false, peak = false, json = false, tune = false, known = false;
+  std::vector<std::string> compare;
+};
+
+void declare(CLI::App& app, Options& o) {
+  app.add_option("--case", o.name, "the case to run");
+  app.add_option("--repeat", o.repeat, "counted repetitions")->check(CLI::PositiveNumber);
+  app.add_option("--slow-repeat", o.slow_repeat, "at most so many where one takes more than ten seconds")->check(CLI::PositiveNumber);
+  app.add_option("--warm-up", o.warm_up, "repetitions before those")->check(CLI::NonNegativeNumber);
+  app.add_option("--threads", o.threads, "0: as many as the machine has")->check(CLI::NonNegativeNumber);
+  app.add_option("--precision", o.precision, "f32, or bf16: inputs of the products of convolutions rounded to bfloat16");
+  app.add_option("--assets", o.assets, "folder of lpips_vgg.safetensors");
+  app.add_flag("--list", o.list, "name the cases");
+  app.add_flag("--peak", o.peak, "measure the machine's multiply-adds and memory");
+  app.add_option("--compare", o.compare, "two JSON files of earlier runs: print what changed")->expected(2);
+  app.add_flag("--tune", o.tune, "measure and rewrite the table of convolution paths, kernels/conv/conv_table.inc");
+  app.add_flag("--known", o.known, "with --tune: only the convolutions that the table has for some instruction set")->needs("--tune");
+  app.add_flag("--json", o.json, "one line of JSON, last");
+}
+
+void print_peak(const Options& o) {
+  const nlohmann::json peak = measure_peak(o.threads);
+  std::printf("%s\n", o.json ? peak.dump().c_str() : peak.dump(2).c_str());
+}
+
+void run_case(const Options& o) {
+  const auto cases = g2s::bench::cases(o.assets);
+  auto it = cases.find(o.name);
+  if (it == cases.end()) g2s::fail(g2s::Errc::invalid_argument, "--case", "no case ", o.name, "; --list names them");
+  g2s::set_num_threads(o.threads);
+  g2s::use_precision(o.precision);
+  nlohmann::json result = run(o.name, it->second, o.repeat, o.slow_repeat, o.warm_up);
+  result["precision"] = o.precision;
+  auto number = [&](const char* key) { return result.at(key).get<double>(); };
+  if (o.json) std::printf("%s\n", result.dump().c_str());
+  else std::printf("%s: median %.4f s, min %.4f s of %d, peak %.0f MiB, %.0f GFLOP/s\n", o.name.c_str(), number("median_s"), number("min_s"),
+                   result.at("n").get<int>(), number("peak_rss_mib"), number("gflops"));
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   CLI::App app{"Times one benchmark case of gan2shape."};
-  std::string name, assets = G2S_ASSETS_DIR, precision = "f32";
-  int repeat = 5, warm_up = 1, threads = 0;
-  bool list = false, json = false, tune = false, known = false;
-  app.add_option("--case", name, "the case to run");
-  app.add_option("--repeat", repeat, "counted repetitions")->check(CLI::PositiveNumber);
-  app.add_option("--warm-up", warm_up, "repetitions before those")->check(CLI::NonNegativeNumber);
-  app.add_option("--threads", threads, "0: as many as the machine has")->check(CLI::NonNegativeNumber);
-  app.add_option("--precision", precision, "f32, or bf16: inputs of the products of convolutions rounded to bfloat16");
-  app.add_option("--assets", assets, "folder of lpips_vgg.safetensors");
-  app.add_flag("--list", list, "name the cases");
-  app.add_flag("--tune", tune, "measure and rewrite the table of convolution paths, kernels/conv/conv_table.inc");
-  app.add_flag("--known", known, "with --tune: only the convolutions that the table has for some instruction set")->needs("--tune");
-  app.add_flag("--json", json, "one line of JSON, last");
+  Options o;
+  declare(app, o);
   CLI11_PARSE(app, argc, argv);
   try {
-    if (tune) return g2s::bench::tune(assets, G2S_ASSETS_DIR "/../kernels/conv/conv_table.inc", known), 0;
-    auto cases = g2s::bench::cases(assets);
-    if (list) {
-      for (const auto& [case_name, setup] : cases) std::printf("%s\n", case_name.c_str());
-      return 0;
+    if (o.list) {
+      for (const auto& [name, setup] : g2s::bench::cases(o.assets)) std::printf("%s\n", name.c_str());
+    } else if (o.peak) {
+      print_peak(o);
+    } else if (o.tune) {
+      g2s::bench::tune(o.assets, G2S_ASSETS_DIR "/../kernels/conv/conv_table.inc", o.known);
+    } else if (!o.compare.empty()) {
+      compare_runs(o.compare[0], o.compare[1], std::cout);
+    } else {
+      run_case(o);
     }
-    auto it = cases.find(name);
-    if (it == cases.end()) g2s::fail(g2s::Errc::invalid_argument, "--case", "no case ", name, "; --list names them");
-    g2s::set_num_threads(threads);
-    g2s::use_precision(precision);
-    nlohmann::json result = run(name, it->second, repeat, warm_up);
-    result["precision"] = precision;
-    if (json) std::printf("%s\n", result.dump().c_str());
-    else std::printf("%s: median %.4f s, min %.4f s of %d, peak %.0f MiB\n", name.c_str(), result["median_s"].get<double>(),
-                     result["min_s"].get<double>(), repeat, result["peak_rss_mib"].get<double>());
   } catch (const std::exception& error) {
     std::fprintf(stderr, "g2s_bench: %s\n", error.what());
     return 1;

@@ -97,27 +97,6 @@ std::function<void()> latent_net_case(int size) {
   return training_case(std::make_shared<ResEncoder>(config, random), 16, size);
 }
 
-std::function<void()> rasteriser_case(std::int64_t size, std::int64_t batch) {
-  RendererConfig config;
-  config.size = size;
-  auto renderer = std::make_shared<Renderer>(config);
-  std::vector<float> depth(static_cast<std::size_t>(size * size)), views(static_cast<std::size_t>(batch * 6), 0.0f);
-  Tensor noise = Random(0, "depth").normal({size * size});
-  for (std::int64_t i = 0; i < size * size; ++i) {
-    double x = 2.0 * static_cast<double>(i % size) / static_cast<double>(size - 1) - 1, y = 2.0 * static_cast<double>(i / size) / static_cast<double>(size - 1) - 1;
-    depth[static_cast<std::size_t>(i)] = static_cast<float>(0.93 + 0.1 * (x * x + y * y) + 0.002 * noise.data<float>()[i]);
-  }
-  for (std::int64_t i = 0; i < batch; ++i) {
-    double t = static_cast<double>(i) / static_cast<double>(std::max<std::int64_t>(batch - 1, 1));
-    views[static_cast<std::size_t>(6 * i)] = static_cast<float>(0.2 * (2 * t - 1));
-    views[static_cast<std::size_t>(6 * i + 1)] = static_cast<float>(0.7 * (2 * t - 1));
-  }
-  Tensor one = Tensor::from(depth, {1, size, size, 1});
-  Tensor d = clamp(broadcast_to(one, {batch, size, size, 1}), 0.9, 1.1).set_requires_grad();
-  Tensor view = Tensor::from(views, {batch, 6});
-  return [=] { grad({mean(square(renderer->warp_depth(d, renderer->pose(view))))}, {d}); };
-}
-
 }  // namespace
 
 StyleGan2Generator random_generator(int size) {
@@ -140,6 +119,31 @@ StyleGan2Discriminator random_discriminator(int size) {
 }
 
 Tensor random_pictures(std::int64_t batch, std::int64_t size, const char* stream) { return Random(0, stream).uniform({batch, size, size, 3}, -1, 1); }
+
+Body rasteriser_case(std::int64_t size, std::int64_t batch) {
+  RendererConfig config;
+  config.size = size;
+  auto renderer = std::make_shared<Renderer>(config);
+  std::vector<float> depth(static_cast<std::size_t>(size * size)), views(static_cast<std::size_t>(batch * 6), 0.0f);
+  Tensor noise = Random(0, "depth").normal({size * size});
+  for (std::int64_t i = 0; i < size * size; ++i) {
+    double x = 2.0 * static_cast<double>(i % size) / static_cast<double>(size - 1) - 1, y = 2.0 * static_cast<double>(i / size) / static_cast<double>(size - 1) - 1;
+    depth[static_cast<std::size_t>(i)] = static_cast<float>(0.93 + 0.1 * (x * x + y * y) + 0.002 * noise.data<float>()[i]);
+  }
+  for (std::int64_t i = 0; i < batch; ++i) {
+    double t = static_cast<double>(i) / static_cast<double>(std::max<std::int64_t>(batch - 1, 1));
+    views[static_cast<std::size_t>(6 * i)] = static_cast<float>(0.2 * (2 * t - 1));
+    views[static_cast<std::size_t>(6 * i + 1)] = static_cast<float>(0.7 * (2 * t - 1));
+  }
+  Tensor one = Tensor::from(depth, {1, size, size, 1});
+  Tensor d = clamp(broadcast_to(one, {batch, size, size, 1}), 0.9, 1.1).set_requires_grad();
+  Tensor view = Tensor::from(views, {batch, 6});
+  Body body = [=] { grad({mean(square(renderer->warp_depth(d, renderer->pose(view))))}, {d}); };
+  NoGrad no_grad;
+  body.facts = {{"triangles", static_cast<double>(batch * 2 * (size - 1) * (size - 1))},
+                {"covered_pixels", sum(renderer->valid(renderer->warp_depth(d, renderer->pose(view)))).item()}};
+  return body;
+}
 
 std::map<std::string, Setup> network_cases(const std::string& assets) {
   std::map<std::string, Setup> all;

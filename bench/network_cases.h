@@ -18,5 +18,9 @@ Tensor random_pictures(std::int64_t batch, std::int64_t size, const char* stream
 
 std::map<std::string, Setup> network_cases(const std::string& assets);
 std::map<std::string, Setup> step_cases(const std::string& assets);
+std::map<std::string, Setup> operator_cases();
+
+// The depth rasteriser with `batch` views of a smooth shape.
+Body rasteriser_case(std::int64_t size, std::int64_t batch);
 
 }  // namespace g2s::bench

@@ -95,6 +95,7 @@ class CpuAllocator final : public Allocator {
   void* take(std::size_t size) {
     std::lock_guard lock(mutex_);
     stats_.in_use += size;
+    stats_.handed_out += size;
     if (stats_.in_use > stats_.peak) stats_.peak = stats_.in_use;
     auto it = free_.find(size);
     if (it == free_.end() || it->second.empty()) return nullptr;

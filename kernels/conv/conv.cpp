@@ -2,6 +2,7 @@
 
 #include "engine/autograd.h"
 #include "engine/precision.h"
+#include "engine/work.h"
 #include "kernels/conv/conv_args.h"
 #include "kernels/conv/conv_paths.h"
 #include "kernels/elementwise/elementwise.h"
@@ -47,6 +48,11 @@ void set_options(ConvShape& s, const ConvOptions& o) {
   s.dilation = o.dilation;
 }
 
+// The same for all three operators: every position of the output side meets every tap.
+void count_work(const ConvShape& s) {
+  count_products(s.batch * s.y_rows * s.y_columns * s.y_channels * s.kernel_rows * s.kernel_columns * s.x_channels);
+}
+
 // The three operators on one geometry. Each one's derivatives are the two others.
 Tensor forward(const ConvShape& s, const char* op, const Tensor& x, const Tensor& w);
 Tensor input_grad(const ConvShape& s, const char* op, const Tensor& dy, const Tensor& w);
@@ -54,6 +60,7 @@ Tensor weight_grad(const ConvShape& s, const char* op, const Tensor& x, const Te
 
 Tensor forward(const ConvShape& s, const char* op, const Tensor& x, const Tensor& w) {
   Tensor y = Tensor::empty({s.batch, s.y_rows, s.y_columns, s.y_channels}, x.dtype(), x.device());
+  count_work(s);
   if (x.dtype() == DType::f64) kernels::plain_conv_forward({s, x.data<double>(), w.data<double>(), y.mutable_data<double>()});
   else kernels::conv_forward_cpu(s, x, w, y);
   return record(y, op, {x, w}, [=](const BackwardArgs& a) {
@@ -64,6 +71,7 @@ Tensor forward(const ConvShape& s, const char* op, const Tensor& x, const Tensor
 
 Tensor input_grad(const ConvShape& s, const char* op, const Tensor& dy, const Tensor& w) {
   Tensor dx = Tensor::empty({s.batch, s.x_rows, s.x_columns, s.x_channels}, dy.dtype(), dy.device());
+  count_work(s);
   if (dy.dtype() == DType::f64) kernels::plain_conv_input_grad({s, dy.data<double>(), w.data<double>(), dx.mutable_data<double>()});
   else kernels::conv_input_grad_cpu(s, dy, w, dx);
   return record(dx, op, {dy, w}, [=](const BackwardArgs& a) {
@@ -74,6 +82,7 @@ Tensor input_grad(const ConvShape& s, const char* op, const Tensor& dy, const Te
 
 Tensor weight_grad(const ConvShape& s, const char* op, const Tensor& x, const Tensor& dy) {
   Tensor dw = Tensor::empty({s.y_channels, s.kernel_rows, s.kernel_columns, s.x_channels}, x.dtype(), x.device());
+  count_work(s);
   if (x.dtype() == DType::f64) kernels::plain_conv_weight_grad({s, x.data<double>(), dy.data<double>(), dw.mutable_data<double>()});
   else kernels::conv_weight_grad_cpu(s, x, dy, dw);
   return record(dw, op, {x, dy}, [=](const BackwardArgs& a) {
@@ -120,6 +129,7 @@ Tensor conv2d_bias_act(const Tensor& x, const Tensor& w, const BiasAct& act, Con
   if (x.dtype() == DType::f64 || !from_y || precision() == Precision::bf16) return bias_act(forward(s, op, x, w), act);
   Tensor y = Tensor::empty({s.batch, s.y_rows, s.y_columns, s.y_channels}, x.dtype(), x.device());
   check_bias_act(y, act);
+  count_work(s);
   kernels::conv_forward_cpu(s, x, w, y, epilogue_of(act));
   return record(
       y, op, {x, w, act.bias},

@@ -167,6 +167,7 @@ void conv_bf16(const IndirectGemmArgs& g, const WeightView& view, const std::str
   a.x_step = g.x_step;
   a.weight = reinterpret_cast<const std::uint16_t*>(weight.data<std::uint8_t>());
   a.y = g.y;
+  a.epilogue = g.epilogue.wanted ? &g.epilogue : nullptr;
   a.y_rows = g.y_rows, a.y_columns = g.y_columns, a.n = g.n;
   a.y_first_row = g.y_first_row, a.y_first_column = g.y_first_column, a.y_step = g.y_step;
   a.rows = g.rows, a.columns = g.columns;

@@ -5,6 +5,7 @@
 
 #include "engine/autograd.h"
 #include "engine/precision.h"
+#include "kernels/bias_act/bias_act.h"
 #include "kernels/conv/conv.h"
 #include "kernels/isa.h"
 #include "kernels/precision.h"
@@ -157,6 +158,28 @@ TEST_CASE("conv bf16: neighbours in a plain background stay equal to the bit") {
     int different = 0;
     for (std::int64_t i = 33; i < y.numel(); ++i) different += y.data<float>()[i] != y.data<float>()[i - 33];
     CHECK(different == 0);
+  });
+}
+
+TEST_CASE("conv bf16: bias, noise and activation on the way out are those of bias_act") {
+  struct Shapes {
+    Shape x, w;
+    ConvOptions options;
+  };
+  with_each_unit("conv bf16", [](Bf16Unit) {
+    const WithPrecision bf16(Precision::bf16);
+    const NoGrad no_grad;
+    for (const Shapes& s : {Shapes{{2, 17, 33, 40}, {70, 3, 3, 40}, {1, 1, 1}}, Shapes{{3, 4, 4, 40}, {32, 3, 3, 40}, {1, 1, 1}},
+                            Shapes{{2, 32, 32, 3}, {16, 4, 4, 3}, {2, 1, 1}}}) {
+      const Tensor x = hashed_input("x", s.x), w = hashed_input("w", s.w), y = conv2d(x, w, s.options);
+      BiasAct act;
+      act.scale = hashed_input("scale", {s.x[0], s.w[0]});
+      act.bias = hashed_input("bias", {s.w[0]});
+      act.noise = hashed_input("noise", {s.x[0], y.dim(1), y.dim(2), 1});
+      act.noise_weight = hashed_input("noise_weight", {1});
+      act.gain = 1.4;
+      CHECK(rel_error(conv2d_bias_act(x, w, act, s.options), bias_act(y, act)) < 1e-6);
+    }
   });
 }
 

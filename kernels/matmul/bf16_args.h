@@ -23,6 +23,8 @@ struct Bf16PackArgs {
   std::int64_t n, n_stride;
 };
 
+struct Epilogue;  // gemm_args.h
+
 // A picture is seen as planes of neighbouring pixels, one for each remainder of row and column by the step of a strided convolution, so that a
 // tap is a shift of a whole plane. Pixels of all pictures follow each other; columns and rows of zeros between them serve as the borders of
 // both neighbours:
@@ -56,6 +58,7 @@ struct Bf16GemmArgs {
   std::int64_t panels_at_once;          // that share the reading of the input
   std::uint16_t* converted;             // null: each block converts what it reads. Else room for all planes, for few blocks:
                                         // planes * (span of all outputs and taps) * width, see bf16_span
+  const Epilogue* epilogue;             // of the results; null: none
 };
 
 // Pixels of a plane that outputs from the first to the last read.

@@ -3,6 +3,7 @@
 
 #include "engine/parallel.h"
 #include "kernels/matmul/bf16_args.h"
+#include "kernels/matmul/epilogue.isa.h"
 #include "kernels/matmul/gemm_args.h"
 #include "kernels/matmul/simd.isa.h"
 
@@ -204,42 +205,61 @@ void fill(const Bf16GemmArgs& a, const Strip& strip, std::int64_t begin, std::in
 
 // ---- the results ----
 
-// Copies a tile whose rows do not all go to one row of y.
-void scatter(const Bf16GemmArgs& a, std::int64_t start, std::int64_t column, const float* tile) {
-  const int count = static_cast<int>(smaller(side, a.n - column));
-  for (int m = 0; m < side; ++m, tile += side) {
-    const std::int64_t line = (start + m) / a.pitch, j = (start + m) % a.pitch, b = line / a.pitch_rows, i = line % a.pitch_rows;
-    if (b >= a.batch || i >= a.rows || j >= a.columns) continue;
-    float* y = a.y + ((b * a.y_rows + a.y_first_row + i * a.y_step) * a.y_columns + a.y_first_column + j * a.y_step) * a.n + column;
-    store_first(y, load(tile), count);
-  }
+// Where in y an output goes, counted in pixels of all pictures; -1: it is none.
+std::int64_t pixel_of(const Bf16GemmArgs& a, std::int64_t output) {
+  const std::int64_t line = output / a.pitch, j = output % a.pitch, b = line / a.pitch_rows, i = line % a.pitch_rows;
+  if (b >= a.batch || i >= a.rows || j >= a.columns) return -1;
+  return (b * a.y_rows + a.y_first_row + i * a.y_step) * a.y_columns + a.y_first_column + j * a.y_step;
 }
 
-// The pixel of y that a tile begins with, if its 16 rows are neighbours in a row of y; else null.
-float* direct(const Bf16GemmArgs& a, std::int64_t start) {
-  const std::int64_t line = start / a.pitch, j = start % a.pitch, b = line / a.pitch_rows, i = line % a.pitch_rows;
-  if (j + side > a.columns) return nullptr;
-  return a.y + ((b * a.y_rows + a.y_first_row + i * a.y_step) * a.y_columns + a.y_first_column + j * a.y_step) * a.n;
+// The pixel of y that a tile begins with, if its 16 rows are neighbours in a row of y; else -1.
+std::int64_t dense_from(const Bf16GemmArgs& a, std::int64_t start) { return start % a.pitch + side > a.columns ? -1 : pixel_of(a, start); }
+
+void finish_row(const Bf16GemmArgs& a, const ChannelEpilogue& finish, std::int64_t b, std::int64_t pixel, std::int64_t column, int count,
+                const float* sums) {
+  const std::int64_t pixels = a.y_rows * a.y_columns;
+  store_first(a.y + pixel * a.n + column, finish(load(sums), noise_at(*a.epilogue, b, pixels, pixel - b * pixels)), count);
+}
+
+// Stores a tile of sums that cannot be stored at once, or that has an epilogue. dense: see dense_from.
+void place(const Bf16GemmArgs& a, std::int64_t start, std::int64_t dense, std::int64_t column, const float* tile) {
+  const int count = static_cast<int>(smaller(side, a.n - column));
+  const std::int64_t pixels = a.y_rows * a.y_columns;
+  if (a.epilogue && dense >= 0) {
+    const std::int64_t b = dense / pixels;
+    const ChannelEpilogue finish(*a.epilogue, a.n, b, column, count);
+    for (int m = 0; m < side; ++m) finish_row(a, finish, b, dense + m * a.y_step, column, count, tile + m * side);
+    return;
+  }
+  for (int m = 0; m < side; ++m) {
+    const std::int64_t pixel = dense >= 0 ? dense + m * a.y_step : pixel_of(a, start + m);
+    if (pixel < 0) continue;
+    if (a.epilogue) {
+      const std::int64_t b = pixel / pixels;
+      finish_row(a, ChannelEpilogue(*a.epilogue, a.n, b, column, count), b, pixel, column, count, tile + m * side);
+    } else {
+      store_first(a.y + pixel * a.n + column, load(tile + m * side), count);
+    }
+  }
 }
 
 // One or two tiles of rows, from `tile` on, and a panel of columns. Writes y if `last`, else to `sums`.
-void multiply_pair(const Bf16GemmArgs& a, Product& p, std::int64_t tile, int rows, float* const* direct_to, std::int64_t column, float* sums,
+void multiply_pair(const Bf16GemmArgs& a, Product& p, std::int64_t tile, int rows, const std::int64_t* dense, std::int64_t column, float* sums,
                    bool last) {
   const int columns = a.n - column > side ? 2 : 1;
-  bool scattered = false;
+  bool placed[2][2] = {};
   for (int m = 0; m < rows; ++m) {
     for (int n = 0; n < columns; ++n) {
-      const bool at_once = last && direct_to[m] && column + (n + 1) * side <= a.n;
-      p.to[m][n] = at_once ? direct_to[m] + column + n * side : sums + (2 * m + n) * square;
+      const bool at_once = last && !a.epilogue && dense[m] >= 0 && column + (n + 1) * side <= a.n;
+      p.to[m][n] = at_once ? a.y + dense[m] * a.n + column + n * side : sums + (2 * m + n) * square;
       p.to_pitch[m][n] = at_once ? a.y_step * a.n : side;
-      scattered = scattered || (last && !at_once);
+      placed[m][n] = last && !at_once;
     }
   }
   multiply(p, rows, columns);
-  if (!scattered) return;
   for (int m = 0; m < rows; ++m)
     for (int n = 0; n < columns; ++n)
-      if (p.to_pitch[m][n] == side && p.to[m][n] == sums + (2 * m + n) * square) scatter(a, a.starts[tile + m], column + n * side, p.to[m][n]);
+      if (placed[m][n]) place(a, a.starts[tile + m], dense[m], column + n * side, p.to[m][n]);
 }
 
 // All sums of tiles [begin, end) for panels [first, last). The input of two tiles stays in the first-level cache while the weights of all
@@ -254,16 +274,16 @@ void multiply_block(const Bf16GemmArgs& a, const Strip& strip, const std::int64_
       p.a_pitch = a.width;
       p.offsets = offsets + c;
       p.chunks = smaller(a.chunks_at_once, a.chunks - c);
-      float* direct_to[2] = {};
+      std::int64_t dense[2] = {-1, -1};
       for (int m = 0; m < rows; ++m) {
         p.a[m] = strip.data + (a.starts[tile + m] - strip.origin) * a.width;
-        if (at_end) direct_to[m] = direct(a, a.starts[tile + m]);
+        if (at_end) dense[m] = dense_from(a, a.starts[tile + m]);
       }
       for (std::int64_t panel = first; panel < last; ++panel) {
         float* sums = partial + ((at_end && c == 0 ? 0 : (tile - begin) / 2 * (last - first)) + panel - first) * 4 * square;
         p.b = a.weight + (panel * a.chunks + c) * 2 * bf16_tile;
         p.sums = c > 0 ? sums : nullptr;
-        multiply_pair(a, p, tile, rows, direct_to, panel * bf16_panel, sums, at_end);
+        multiply_pair(a, p, tile, rows, dense, panel * bf16_panel, sums, at_end);
       }
     }
   }

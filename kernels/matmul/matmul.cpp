@@ -1,6 +1,7 @@
 #include "kernels/matmul/matmul.h"
 
 #include "engine/autograd.h"
+#include "engine/work.h"
 #include "kernels/matmul/gemm_args.h"
 #include "kernels/matmul/matmul_args.h"
 #include "kernels/matmul/weight_layout.h"
@@ -144,6 +145,7 @@ Tensor matmul(const Tensor& a, const Tensor& b, bool transpose_a, bool transpose
   const Sizes s = measure("matmul", a, b, transpose_a, transpose_b);
   const bool batched = s.batched_a || s.batched_b;
   Tensor c = Tensor::empty(batched ? Shape{s.batch, s.m, s.n} : Shape{s.m, s.n}, a.dtype(), a.device());
+  count_products(s.batch * s.m * s.n * s.k);
   if (a.dtype() == DType::f64) kernels::plain_matmul_f64(plain_args<double>(s, a, b, c));
   else matmul_f32(s, a, b, c);
   return record(c, "matmul", {a, b}, [=](const BackwardArgs& args) {

@@ -65,7 +65,7 @@ TEST_CASE("precision: bf16 draws nearly the same pictures, to the same bits at a
 TEST_CASE("precision: a fit remembers it, and is not resumed in another") {
   if (!has_bf16("precision: a fit")) return;
   TemporaryFolder folder;
-  Tensor mask = Tensor::empty({64, 64}, DType::u8);
+  Tensor mask = Tensor::empty({64, 64, 1}, DType::u8);
   std::fill_n(mask.mutable_data<std::uint8_t>(), mask.numel(), std::uint8_t{255});
   write_png(folder / "mask.png", mask);
   write_npy(folder / "latent.npy", hashed_input("cli/latent", {512}, DType::f32, 0.5));

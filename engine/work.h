@@ -1,0 +1,15 @@
+// How much arithmetic the program asked for: what benchmarks divide by the time.
+#pragma once
+
+#include <cstdint>
+
+namespace g2s {
+
+// Convolutions and matrix products report their multiply-adds here, whatever algorithm computes them: those of the definition, so that a
+// Winograd convolution counts as the direct one that it replaces, and a tap on the zero padding counts as any other.
+void count_products(std::int64_t multiply_adds);
+
+// All that were counted since the program started, on every thread.
+std::int64_t products_counted();
+
+}  // namespace g2s
