@@ -225,9 +225,10 @@ class Reader {
 }  // namespace
 
 bool looks_like_onnx(std::string_view file) {
+  const std::string nobody;
   bool graph = false, version = false;
   try {
-    for (ProtobufReader model("", file); model.next();) {
+    for (ProtobufReader model(nobody, file); model.next();) {
       graph |= model.field() == field::model::graph && model.wire() == Wire::bytes;
       version |= model.field() == field::model::ir_version && model.wire() == Wire::varint;
     }
