@@ -32,8 +32,8 @@ endfunction()
 function(g2s_add_engine)
   g2s_sources(sources engine)
   g2s_library(g2s_engine ${sources})
-  target_include_directories(g2s_engine SYSTEM PRIVATE ${STB_INCLUDE_DIR} ${EXIF_INCLUDE_DIR})
-  target_link_libraries(g2s_engine PUBLIC Threads::Threads nlohmann_json::nlohmann_json PRIVATE PNG::PNG OpenSSL::Crypto ${EXIF_LIBRARY})
+  target_include_directories(g2s_engine SYSTEM PRIVATE ${STB_INCLUDE_DIR} ${EXIF_INCLUDE_DIR} ${XXHASH_INCLUDE_DIR})
+  target_link_libraries(g2s_engine PUBLIC Threads::Threads nlohmann_json::nlohmann_json PRIVATE PNG::PNG OpenSSL::Crypto ${EXIF_LIBRARY} ${XXHASH_LIBRARY})
 endfunction()
 
 # kernels/<family>/*.isa.cpp is compiled once per instruction set (see kernels/isa.h); the *.bf16.isa.cpp among them for units that multiply
