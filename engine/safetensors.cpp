@@ -22,7 +22,7 @@ using nlohmann::ordered_json;
 constexpr std::size_t length_bytes = 8;
 constexpr std::size_t max_header = 100u << 20;  // the format's own limit
 
-constexpr std::size_t max_values = 4'000'000;    // of the header's JSON, so that it cannot fill the memory with brackets
+constexpr std::size_t max_values = 2'000'000;    // of the header's JSON, so that it cannot fill the memory with brackets
 constexpr int max_depth = 4;
 
 struct StoredType {

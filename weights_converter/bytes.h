@@ -12,6 +12,8 @@ namespace g2s::convert {
 // What an input may cost beyond its own length: values of a pickle, headers, and members or views that are longer than what is stored.
 // An input of N bytes never makes the reader allocate more than N + allowance bytes at a time.
 constexpr std::uint64_t allowance = std::uint64_t{256} << 20;
+constexpr std::uint64_t values_allowance = allowance / 4;                      // of it, for values, names and descriptions of tensors
+constexpr std::uint64_t member_allowance = allowance - values_allowance;       // for the one member that is inflated at a time
 
 // A stretch of memory and what keeps it alive.
 struct Memory {

@@ -3,12 +3,6 @@
 #include "engine/error.h"
 
 namespace g2s::convert {
-namespace {
-
-constexpr std::uint64_t values_limit = allowance / 4 * 3;
-
-}  // namespace
-
 const std::string* Value::string() const { return kind == Kind::string ? std::get_if<std::string>(&data) : nullptr; }
 const std::int64_t* Value::integer() const { return std::get_if<std::int64_t>(&data); }
 const bool* Value::boolean() const { return std::get_if<bool>(&data); }
@@ -37,7 +31,7 @@ const Value* Value::at(std::size_t index) const {
 
 void ValueArena::charge(std::uint64_t bytes) {
   charged_ += bytes;
-  if (charged_ > values_limit) fail(Errc::format, path_, "holds more than ", values_limit >> 20, " MiB of small values: it is no checkpoint");
+  if (charged_ > values_allowance) fail(Errc::format, path_, "holds more than ", values_allowance >> 20, " MiB of small values: it is no checkpoint");
 }
 
 Value* ValueArena::make(Value::Kind kind) {

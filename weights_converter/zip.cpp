@@ -15,7 +15,7 @@ constexpr std::uint32_t end_signature = 0x06054b50, end64_signature = 0x06064b50
                         local_signature = 0x04034b50;
 constexpr std::uint64_t end_size = 22, locator_size = 20, end64_size = 56, entry_size = 46, local_size = 30;
 constexpr std::uint64_t most_inflation = 1032;  // DEFLATE makes no more of a byte
-constexpr std::uint64_t most_members = 500'000;
+constexpr std::uint64_t most_members = 100'000;
 
 std::uint64_t little(const char* at, int bytes) {
   std::uint64_t value = 0;
@@ -197,7 +197,7 @@ class ZipReader {
       if (entry.size != entry.packed) bad("member ", printable(entry.name), " is stored with two different sizes");
       return packed;
     }
-    if (entry.size / most_inflation > entry.packed || entry.size > memory_.size + allowance) {
+    if (entry.size / most_inflation > entry.packed || entry.size > memory_.size + member_allowance) {
       fail(Errc::format, path_, "member ", printable(entry.name), " would inflate from ", entry.packed, " to ", entry.size,
            " bytes: more than a checkpoint of this length can hold");
     }

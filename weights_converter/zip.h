@@ -18,7 +18,7 @@ bool looks_like_zip(std::string_view start);
 
 // All members in the order of the central directory. Throws Error(format) naming the file where records lie outside of it, contradict each
 // other or overlap, and for encrypted, multi-disk and otherwise compressed ones. A member that would inflate to more than the file's length plus
-// `allowance`, or to more than its compressed bytes can hold, is refused before anything is allocated.
+// member_allowance, or to more than its compressed bytes can hold, is refused before anything is allocated.
 std::vector<ZipMember> read_zip(const std::string& path, const Bytes& file);
 
 }  // namespace g2s::convert

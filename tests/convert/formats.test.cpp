@@ -43,6 +43,15 @@ TEST_CASE("convert: PyTorch archives and legacy files, of 1.13 and 2.x") {
   }
 }
 
+TEST_CASE("convert: PyTorch archives with deflated members and with 64-bit sizes") {
+  const TemporaryFolder folder;
+  const RawSafetensors want = read_raw(fixture("torch_expected.safetensors"));
+  for (const std::string name : {"reader_deflated.pt", "reader_zip64.pt"}) {
+    INFO(name);
+    check_same(read_raw(convert(folder, {fixture(name)}, as_tensors)), want);
+  }
+}
+
 TEST_CASE("convert: pickles of numpy arrays, protocols 0 to 5, of numpy 1 and 2") {
   const TemporaryFolder folder;
   const RawSafetensors want = read_raw(fixture("numpy_expected.safetensors"));

@@ -123,10 +123,13 @@ TEST_CASE("convert: files that are none of the formats, and what they seem to be
   seems(read_file(source_path("tests/fuzz/corpus/pytorch_zip/state")).substr(0, 900), "ZIP archive");
   refused(folder, {folder / "absent.pt"}, {"absent.pt", "No such file"});
   refused(folder, {folder.path()}, {folder.path(), "is a folder"});
-  std::string big_endian = read_file(source_path("tests/fuzz/corpus/pytorch_zip/state"));
-  const std::size_t order = big_endian.find("little", big_endian.find("byteorder"));
-  REQUIRE(order != std::string::npos);
-  seems(big_endian.replace(order, 6, "middle"), "byte order 'middle'");
+  refused(folder, {source_path("tests/fixtures/reader_tar.pt")}, {"reader_tar.pt", "tar archive", "old PyTorch"});
+  refused(folder, {source_path("tests/fixtures/reader_big_endian.pt")}, {"reader_big_endian.pt", "big-endian machine"});
+  std::string legacy = read_file(source_path("tests/fixtures/torch2_legacy.pt"));
+  const std::size_t flag = legacy.find('\x88', legacy.find("little_endian"));  // True
+  REQUIRE(flag != std::string::npos);
+  legacy[flag] = '\x89';
+  seems(legacy, "big-endian machine");
 }
 
 TEST_CASE("convert: options that cannot be, and outputs that cannot be written") {
