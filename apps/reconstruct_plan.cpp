@@ -5,6 +5,7 @@
 
 #include "apps/output.h"
 #include "apps/reconstruct.h"
+#include "engine/allocator.h"
 #include "engine/files.h"
 #include "engine/hash.h"
 #include "engine/progress.h"
@@ -158,6 +159,18 @@ void scale_schedule(Config& config, double factor) {
 
 FitInput fit_input(const Job& job) { return {job.input.image, job.input.mask, job.input.original_size, job.latent, job.input.truth}; }
 
+namespace {
+// The program itself takes some of what it may use.
+constexpr std::size_t program_bytes = std::size_t{40} << 20;
+
+std::size_t memory_limit(const ReconstructOptions& o) {
+  if (o.memory_limit.empty()) return 0;
+  const std::size_t bytes = memory_size_from(o.memory_limit, "--memory-limit");
+  if (bytes <= program_bytes) fail(Errc::invalid_argument, "--memory-limit", o.memory_limit, " is less than the program itself takes");
+  return bytes - program_bytes;
+}
+}  // namespace
+
 FitOptions fit_options(const ReconstructOptions& o, const Job& job) {
   FitOptions options;
   options.seed = o.seed;
@@ -165,6 +178,7 @@ FitOptions fit_options(const ReconstructOptions& o, const Job& job) {
   options.state_path = job.state_path;
   options.save_interval = o.save_every;
   options.identity = job.identity;
+  options.memory_limit = memory_limit(o);
   return options;
 }
 
@@ -180,6 +194,10 @@ Plan make_plan(const ReconstructOptions& o) {
   require_output_folder(o.out);
   load_weights(o, plan);
   read_job_latents(o, plan);
+  if (const std::size_t limit = memory_limit(o)) {
+    allocator(Device{}).set_limit(limit);
+    plan_memory(plan.config, plan.generator->config(), plan.discriminator->config(), limit);  // throws before any work starts
+  }
   identify(o, plan);
   prepare_jobs(o, plan);
   return plan;

@@ -19,13 +19,15 @@ struct TensorAccess {
     t.impl_->node = std::move(node);
     return t;
   }
-  // What a released node keeps of an input: its vertex, without the data of a computed tensor.
+  // What a node keeps of an input: its vertex, shape and dtype, without the data of a computed tensor.
   static Tensor vertex_only(const Tensor& t) {
     if (!t.defined() || !t.requires_grad()) return {};
     if (!t.node()) return t;
     Tensor stub;
     stub.impl_ = std::make_shared<Tensor::Impl>();
     stub.impl_->node = t.node();
+    stub.impl_->shape = t.shape();
+    stub.impl_->dtype = t.dtype();
     return stub;
   }
 };
@@ -121,7 +123,6 @@ Tensor saved_output(const std::shared_ptr<Node>& node) {
 
 void release(Node& node) {
   node.released = true;
-  for (Tensor& t : node.inputs) t = TensorAccess::vertex_only(t);
   node.derivative = {};
   node.output_storage.reset();
 }
@@ -170,7 +171,7 @@ Tensor record(Tensor output, const char* op, std::vector<Tensor> inputs, Derivat
   auto node = std::make_shared<Node>();
   node->op = op;
   node->sequence = next_sequence++;
-  node->inputs = std::move(inputs);
+  for (const Tensor& t : inputs) node->inputs.push_back(TensorAccess::vertex_only(t));
   node->derivative = std::move(derivative);
   if (node->derivative.save_output) {
     node->output_storage = output.storage();
