@@ -15,6 +15,7 @@ Command add_generate(CLI::App& app);
 Command add_evaluate(CLI::App& app);
 Command add_trace(CLI::App& app);
 Command add_info(CLI::App& app);
+Command add_prior(CLI::App& app);
 
 // Options that several commands have.
 struct MachineOptions {

@@ -50,6 +50,7 @@ int run(int argc, char** argv) {
   add("generate", "Draw pictures with the generator", add_generate);
   add("evaluate", "Compare reconstructions with true depth", add_evaluate);
   add("trace", "Compute one iteration of each step from a description, to compare with another implementation", add_trace);
+  add("prior", "Fit the depth network to a generator's ellipsoids once, so that every fit starts from there", add_prior);
   add("info", "Tell about the program, its assets and weights files", add_info);
   try {
     app.parse(argc, argv);

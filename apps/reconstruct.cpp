@@ -50,7 +50,7 @@ FitResult run_fit(Fit& fit, const Job& job) {
 // Fits one picture and puts its folder into place. The checkpoint goes when the result is there.
 json run_job(const ReconstructOptions& o, const Plan& plan, const Job& job, ProgressPrinter& progress) {
   allocator(Device{}).reset_peak();
-  FitOptions options = fit_options(o, job);
+  FitOptions options = fit_options(o, plan, job);
   options.progress = [&](const FitProgress& p) { progress.update(state_of(p)); };
   Fit fit(plan.config, *plan.generator, *plan.discriminator, *plan.lpips, fit_input(job), options);
   if (job.resumed) fit.resume(job.state_path);

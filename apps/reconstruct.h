@@ -47,6 +47,7 @@ struct Plan {
   std::unique_ptr<StyleGan2Generator> generator;
   std::unique_ptr<StyleGan2Discriminator> discriminator;
   std::unique_ptr<Lpips> lpips;
+  std::unique_ptr<SafetensorsFile> depth_prior;  // null: networks start from random weights
   std::vector<Job> jobs;
 };
 
@@ -54,7 +55,7 @@ struct Plan {
 Plan make_plan(const ReconstructOptions& options);
 
 FitInput fit_input(const Job& job);
-FitOptions fit_options(const ReconstructOptions& options, const Job& job);
+FitOptions fit_options(const ReconstructOptions& options, const Plan& plan, const Job& job);
 
 // Whether a finished result belongs to the job; throws naming what differs.
 void require_same_result(const Plan& plan, const ReconstructOptions& options, const Job& job);

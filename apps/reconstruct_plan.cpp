@@ -69,13 +69,17 @@ void check_options(const ReconstructOptions& o) {
 }
 
 void load_weights(const ReconstructOptions& o, Plan& plan) {
-  plan.weights = find_weights(o.weights, o.preset, {.generator = true, .discriminator = true, .lpips = true});
+  plan.weights = find_weights(o.weights, o.preset, {.generator = true, .discriminator = true, .lpips = true, .depth_prior = plan.quality != Quality::paper});
   plan.generator = std::make_unique<StyleGan2Generator>(StyleGan2Generator::load(SafetensorsFile(plan.weights.generator)));
   plan.discriminator = std::make_unique<StyleGan2Discriminator>(StyleGan2Discriminator::load(SafetensorsFile(plan.weights.discriminator)));
   plan.lpips = std::make_unique<Lpips>(SafetensorsFile(plan.weights.lpips));
   if (plan.discriminator->config().blocks() < discriminator_blocks) {
     fail(Errc::format, plan.weights.discriminator, "has ", plan.discriminator->config().blocks(), " residual blocks, the method needs ",
          discriminator_blocks);
+  }
+  if (!plan.weights.depth_prior.empty()) {
+    plan.depth_prior = std::make_unique<SafetensorsFile>(plan.weights.depth_prior);
+    Networks(plan.config).netD.load(*plan.depth_prior, "netD.");  // throws where a tensor does not fit
   }
   plan.config.gan_size = plan.generator->config().size;  // the method takes any size of pictures from the generator
 }
@@ -107,6 +111,7 @@ void identify(const ReconstructOptions& o, Plan& plan) {
                                                 {"discriminator", sha256_file(plan.weights.discriminator)},
                                                 {"LPIPS weights", sha256_file(plan.weights.lpips)}};
   const std::string u2netp = o.mask.empty() ? find_weights(o.weights, o.preset, {.u2netp = true}).u2netp : "";
+  weights["depth prior"] = plan.depth_prior ? sha256_file(plan.weights.depth_prior) : "";
   weights["mask network"] = u2netp.empty() ? "" : sha256_file(u2netp);
   for (Job& job : plan.jobs) {
     job.identity = weights;
@@ -134,7 +139,7 @@ void prepare_jobs(const ReconstructOptions& o, Plan& plan) {
     job.input = prepare_input(load_input(job.files), plan.config, plan.crop, find_mask);
     if (!o.resume || !fs::exists(job.state_path)) continue;
     job.resumed = true;
-    Fit probe(plan.config, *plan.generator, *plan.discriminator, *plan.lpips, fit_input(job), fit_options(o, job));
+    Fit probe(plan.config, *plan.generator, *plan.discriminator, *plan.lpips, fit_input(job), fit_options(o, plan, job));
     probe.resume(job.state_path);
   }
 }
@@ -171,7 +176,7 @@ std::size_t memory_limit(const ReconstructOptions& o) {
 }
 }  // namespace
 
-FitOptions fit_options(const ReconstructOptions& o, const Job& job) {
+FitOptions fit_options(const ReconstructOptions& o, const Plan& plan, const Job& job) {
   FitOptions options;
   options.seed = o.seed;
   options.cancelled = cancel_requested;
@@ -179,6 +184,7 @@ FitOptions fit_options(const ReconstructOptions& o, const Job& job) {
   options.save_interval = o.save_every;
   options.identity = job.identity;
   options.memory_limit = memory_limit(o);
+  options.depth_prior = plan.depth_prior.get();
   return options;
 }
 
@@ -187,12 +193,12 @@ Plan make_plan(const ReconstructOptions& o) {
   check_options(o);
   plan.config = preset(o.preset);
   plan.quality = quality_from_name(o.quality);
-  apply_quality(plan.config, plan.quality);
-  scale_schedule(plan.config, o.scale);
   plan.crop = crop_mode_from_name(o.crop);
   plan.jobs = make_jobs(o);
   require_output_folder(o.out);
   load_weights(o, plan);
+  apply_quality(plan.config, plan.quality, plan.depth_prior != nullptr);
+  scale_schedule(plan.config, o.scale);
   read_job_latents(o, plan);
   if (const std::size_t limit = memory_limit(o)) {
     allocator(Device{}).set_limit(limit);

@@ -12,6 +12,7 @@ namespace fs = std::filesystem;
 
 const char* const generator_file = "stylegan2_g.safetensors";
 const char* const discriminator_file = "stylegan2_d.safetensors";
+const char* const depth_prior_file = "depth_prior.safetensors";
 
 void find_gan(const std::string& folder, const std::string& preset, WeightNeeds needs, WeightPaths& paths) {
   const fs::path given = fs::path(folder);
@@ -40,6 +41,13 @@ std::string own_or_asset(const std::string& folder, const char* name) {
   return asset(name);
 }
 
+std::string find_depth_prior(const std::string& folder, const std::string& preset) {
+  const bool shipped = preset == "default" || preset == "synface";
+  const fs::path own = fs::path(folder) / depth_prior_file;
+  if (!folder.empty() && fs::exists(own)) return own.string();
+  return shipped ? asset(depth_prior_file) : std::string();
+}
+
 }  // namespace
 
 WeightPaths find_weights(const std::string& folder, const std::string& preset, WeightNeeds needs) {
@@ -48,6 +56,7 @@ WeightPaths find_weights(const std::string& folder, const std::string& preset, W
   if (needs.generator || needs.discriminator) find_gan(folder, preset, needs, paths);
   if (needs.lpips) paths.lpips = own_or_asset(folder, "lpips_vgg.safetensors");
   if (needs.u2netp) paths.u2netp = own_or_asset(folder, "u2netp.safetensors");
+  if (needs.depth_prior) paths.depth_prior = find_depth_prior(folder, preset);
   return paths;
 }
 

@@ -12,6 +12,7 @@
 #include "bench/cases.h"
 #include "bench/compare.h"
 #include "bench/peak.h"
+#include "bench/tune.h"
 #include "engine/allocator.h"
 #include "engine/error.h"
 #include "engine/parallel.h"
@@ -79,7 +80,7 @@ nlohmann::json run(const std::string& name, const Setup& setup, int repeat, int 
 struct Options {
   std::string name, assets = G2S_ASSETS_DIR;
   int repeat = 5, slow_repeat = 1 << 20, warm_up = 1, threads = 0;
-  bool list = false, peak = false, json = false;
+  bool list = false, peak = false, json = false, tune = false, known = false;
   std::vector<std::string> compare;
 };
 
@@ -93,6 +94,8 @@ void declare(CLI::App& app, Options& o) {
   app.add_flag("--list", o.list, "name the cases");
   app.add_flag("--peak", o.peak, "measure the machine's multiply-adds and memory");
   app.add_option("--compare", o.compare, "two JSON files of earlier runs: print what changed")->expected(2);
+  app.add_flag("--tune", o.tune, "measure and rewrite the table of convolution paths, kernels/conv/conv_table.inc");
+  app.add_flag("--known", o.known, "with --tune: only the convolutions that the table has for some instruction set")->needs("--tune");
   app.add_flag("--json", o.json, "one line of JSON, last");
 }
 
@@ -125,6 +128,8 @@ int main(int argc, char** argv) {
       for (const auto& [name, setup] : g2s::bench::cases(o.assets)) std::printf("%s\n", name.c_str());
     } else if (o.peak) {
       print_peak(o);
+    } else if (o.tune) {
+      g2s::bench::tune(o.assets, G2S_ASSETS_DIR "/../kernels/conv/conv_table.inc", o.known);
     } else if (!o.compare.empty()) {
       compare_runs(o.compare[0], o.compare[1], std::cout);
     } else {

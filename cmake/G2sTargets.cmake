@@ -7,7 +7,7 @@ endif()
 
 add_library(g2s_options INTERFACE)
 target_include_directories(g2s_options INTERFACE ${CMAKE_SOURCE_DIR})
-target_compile_options(g2s_options INTERFACE ${G2S_WARNINGS})
+target_compile_options(g2s_options INTERFACE ${G2S_WARNINGS} -fopenmp-simd)  # of OpenMP only its "simd": for threads see engine/parallel.cpp
 if(G2S_SANITIZE)
   target_compile_options(g2s_options INTERFACE -fsanitize=${G2S_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g)
   target_link_options(g2s_options INTERFACE -fsanitize=${G2S_SANITIZE})
@@ -29,7 +29,7 @@ function(g2s_add_engine)
   g2s_sources(sources engine)
   g2s_library(g2s_engine ${sources})
   target_include_directories(g2s_engine SYSTEM PRIVATE ${STB_INCLUDE_DIR} ${EXIF_INCLUDE_DIR})
-  target_link_libraries(g2s_engine PUBLIC OpenMP::OpenMP_CXX nlohmann_json::nlohmann_json PRIVATE PNG::PNG OpenSSL::Crypto ${EXIF_LIBRARY})
+  target_link_libraries(g2s_engine PUBLIC Threads::Threads nlohmann_json::nlohmann_json PRIVATE PNG::PNG OpenSSL::Crypto ${EXIF_LIBRARY})
 endfunction()
 
 # kernels/<family>/*.isa.cpp is compiled once per instruction set (see kernels/isa.h).
@@ -39,7 +39,7 @@ function(g2s_add_isa variant)
     return()
   endif()
   add_library(g2s_kernels_${variant} OBJECT ${files})
-  target_link_libraries(g2s_kernels_${variant} PRIVATE g2s_options OpenMP::OpenMP_CXX)
+  target_link_libraries(g2s_kernels_${variant} PRIVATE g2s_options)
   # O3 for the vectoriser; fused multiply-adds wherever the instruction set has them.
   target_compile_options(g2s_kernels_${variant} PRIVATE -O3 -fno-math-errno -fno-trapping-math -ffp-contract=fast ${ARGN})
   target_compile_definitions(g2s_kernels_${variant} PRIVATE G2S_ISA=${variant})

@@ -4,8 +4,6 @@
 function(g2s_add_test_entry name)
   add_test(NAME ${name} COMMAND g2s_tests --no-intro=true --no-path-filenames=true ${ARGN} WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
   set_tests_properties(${name} PROPERTIES
-    # Eight threads on two cores: waiting threads must not spin.
-    ENVIRONMENT "OMP_WAIT_POLICY=passive"
     # A filter that matches nothing is a mistake, not a success.
     FAIL_REGULAR_EXPRESSION "test cases: *0 [|]")
 endfunction()

@@ -1,5 +1,9 @@
 #include "engine/allocator.h"
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 #include <bit>
 #include <cstdlib>
 #include <cstring>
@@ -14,6 +18,19 @@ namespace g2s {
 namespace {
 
 constexpr std::size_t alignment = 64;
+
+// Pages of 2 MiB: a convolution walks through dozens of places of a large block at once, more than a processor keeps small pages in mind.
+constexpr std::size_t huge_page = std::size_t{2} << 20;
+
+// A block from the system, or null. Large ones ask for huge pages, which the system may refuse.
+void* system_block(std::size_t size) {
+  if (size < huge_page) return std::aligned_alloc(alignment, size);
+  void* block = std::aligned_alloc(huge_page, (size + huge_page - 1) / huge_page * huge_page);
+#if defined(__linux__)
+  if (block) madvise(block, size / huge_page * huge_page, MADV_HUGEPAGE);
+#endif
+  return block;
+}
 
 // Eight size classes per power of two: at most an eighth of a block is wasted, and shapes that differ a little share blocks.
 std::size_t size_class(std::size_t bytes) {
@@ -38,10 +55,10 @@ class CpuAllocator final : public Allocator {
     void* block = take(size);
     if (!block) {
       if (over_limit(size)) trim();
-      block = std::aligned_alloc(alignment, size);
+      block = system_block(size);
       if (!block) {
         trim();
-        block = std::aligned_alloc(alignment, size);
+        block = system_block(size);
       }
       std::lock_guard lock(mutex_);
       if (!block) {

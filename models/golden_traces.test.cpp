@@ -20,6 +20,7 @@
 #include "models/stylegan2_discriminator.h"
 #include "models/stylegan2_generator.h"
 #include "tests/support/check.h"
+#include "tests/support/conv_paths.h"
 
 using namespace g2s;
 using namespace g2s::test;
@@ -149,6 +150,8 @@ void check_trace(const std::string& name) {
 
 }  // namespace
 
-TEST_CASE("networks: golden trace of 64 pixels") { check_trace("synface64"); }
+TEST_CASE("networks: golden trace of 64 pixels, with each path of the convolutions") {
+  with_each_conv_path([] { check_trace("synface64"); });
+}
 
 TEST_CASE("networks: golden trace of 128 pixels") { check_trace("face128"); }

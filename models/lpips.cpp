@@ -79,7 +79,7 @@ Lpips::Features Lpips::features(const Tensor& x) const {
   for (const Conv& conv : convs_) {
     if (conv.pool) h = max_pool2d(h, 2, 2);
     act.bias = conv.bias;
-    h = bias_act(conv2d(h, conv.weight, {.pad = 1}), act);
+    h = conv2d_bias_act(h, conv.weight, act, {.pad = 1});
     if (conv.tap) taps.push_back(h);
   }
   return taps;

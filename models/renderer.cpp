@@ -1,6 +1,7 @@
 #include "models/renderer.h"
 
 #include <cmath>
+#include <limits>
 #include <numbers>
 #include <vector>
 
@@ -111,7 +112,10 @@ Tensor Renderer::direction(const Tensor& dxy) const {
   return (d / sqrt(sum(square(d), {1}, true))).reshape({dxy.dim(0), 1, 1, 3});
 }
 
-Tensor Renderer::diffuse_shading(const Tensor& normals, const Tensor& direction) const { return relu(sum(normals * direction, {3}, true)); }
+// Not relu: at a grazing angle of exactly 90 degrees the gradient passes, as through the reference's clamp.
+Tensor Renderer::diffuse_shading(const Tensor& normals, const Tensor& direction) const {
+  return clamp(sum(normals * direction, {3}, true), 0, std::numeric_limits<double>::infinity());
+}
 
 Tensor Renderer::shading(const Light& light, const Tensor& diffuse_shading) const { return light.ambient + light.diffuse * diffuse_shading; }
 

@@ -174,6 +174,14 @@ TEST_CASE("light, shading and texture agree with step 1 of the golden traces") {
   });
 }
 
+TEST_CASE("light along the surface passes its gradient, light from behind does not") {
+  Renderer renderer(RendererConfig{.size = 8});
+  Tensor normals = Tensor::from<double>({1, 0, 0, 0.6, 0, -0.8}, {1, 1, 2, 3}).set_requires_grad();
+  Tensor diffuse = renderer.diffuse_shading(normals, Tensor::from<double>({0, 0.6, 0.8}, {1, 1, 1, 3}));
+  CHECK(diffuse.to_vector<double>() == std::vector<double>{0, 0});
+  CHECK(grad({sum(diffuse)}, {normals})[0].to_vector<double>() == std::vector<double>{0, 0.6, 0.8, 0, 0, 0});
+}
+
 TEST_CASE("views scale from network units") {
   Renderer renderer({});
   Tensor view = renderer.view_from_units(Tensor::from(std::vector<double>{1, -0.5, 0.25, 1, -2, 3}, {1, 6}));

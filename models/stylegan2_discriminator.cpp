@@ -26,11 +26,11 @@ Shape stored_shape(const SafetensorsFile& file, const std::string& name, int ran
   return shape;
 }
 
-Tensor activate(const Tensor& x, const Tensor& bias, double gain) {
+BiasAct activation(const Tensor& bias, double gain) {
   BiasAct act;
   act.bias = bias;
   act.gain = gain;
-  return bias_act(x, act);
+  return act;
 }
 
 // One more channel: the standard deviation over a group of pictures, averaged over everything else (Karras et al. 2018).
@@ -122,13 +122,13 @@ StyleGan2Discriminator StyleGan2Discriminator::load(const SafetensorsFile& file,
 
 Tensor StyleGan2Discriminator::from_rgb(const Tensor& x) const {
   check(x.rank() == 4 && x.dim(3) == 3, op, "the picture should be [B,H,W,3], got ", describe(x));
-  return activate(conv2d(x, weights_.get(rgb_weight_)), weights_.get(rgb_bias_), std::sqrt(2.0));
+  return conv2d_bias_act(x, weights_.get(rgb_weight_), activation(weights_.get(rgb_bias_), std::sqrt(2.0)));
 }
 
 Tensor StyleGan2Discriminator::block(const Block& layer, const Tensor& x) const {
-  Tensor h = activate(conv2d(x, weights_.get(layer.conv1), {.pad = 1}), weights_.get(layer.bias1), std::sqrt(2.0));
+  Tensor h = conv2d_bias_act(x, weights_.get(layer.conv1), activation(weights_.get(layer.bias1), std::sqrt(2.0)), {.pad = 1});
   h = upfirdn2d(h, fir_1331(), 1, 1, 1, {2, 2, 2, 2});
-  h = activate(conv2d(h, weights_.get(layer.conv2), {.stride = 2}), weights_.get(layer.bias2), 1);
+  h = conv2d_bias_act(h, weights_.get(layer.conv2), activation(weights_.get(layer.bias2), 1), {.stride = 2});
   // A 1x1 convolution of stride 2 after the blur reads every second pixel only: blur just those.
   Tensor skip = conv2d(upfirdn2d(x, fir_1331(), 1, 1, 2, {1, 1, 1, 1}), weights_.get(layer.skip));
   return h + skip;
@@ -151,9 +151,9 @@ Tensor StyleGan2Discriminator::logits(const Tensor& x) const {
   check(x.rank() == 4 && x.dim(1) == config_.size && x.dim(2) == config_.size, op, "the picture should be ", config_.size, " pixels wide, got ",
         describe(x));
   Tensor h = append_stddev(features(x, config_.blocks()).back());
-  h = activate(conv2d(h, weights_.get(final_conv_), {.pad = 1}), weights_.get(final_bias_), std::sqrt(2.0));
+  h = conv2d_bias_act(h, weights_.get(final_conv_), activation(weights_.get(final_bias_), std::sqrt(2.0)), {.pad = 1});
   h = matmul(h.reshape({x.dim(0), Tensor::infer}), weights_.get(linear0_), false, true);
-  h = activate(h, weights_.get(linear0_bias_), std::sqrt(2.0));
+  h = bias_act(h, activation(weights_.get(linear0_bias_), std::sqrt(2.0)));
   return matmul(h, weights_.get(linear1_), false, true) + weights_.get(linear1_bias_);
 }
 

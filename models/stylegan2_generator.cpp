@@ -162,14 +162,14 @@ Tensor StyleGan2Generator::styled_conv(const Styled& layer, const Tensor& x, con
   act.noise_weight = weights_.get(layer.noise_weight);
   act.bias = weights_.get(layer.bias);
   act.gain = std::sqrt(2.0);
-  return bias_act(modulated_conv2d(x, w, s, {.upsample = upsample}), act);
+  return modulated_conv2d_bias_act(x, w, s, act, {.upsample = upsample});
 }
 
 Tensor StyleGan2Generator::to_rgb(const ToRgb& layer, const Tensor& x, const Tensor& latent, const Tensor& skip) const {
   BiasAct act;
   act.bias = weights_.get(layer.bias);
   act.slope = 1;
-  Tensor rgb = bias_act(modulated_conv2d(x, weights_.get(layer.conv.weight), style(layer.conv, latent)), act);
+  Tensor rgb = modulated_conv2d_bias_act(x, weights_.get(layer.conv.weight), style(layer.conv, latent), act);
   if (!skip) return rgb;
   return rgb + upfirdn2d(skip, fir_1331(), 4, 2, 1, {2, 1, 2, 1});
 }

@@ -127,7 +127,9 @@ bool without_zeros(const Tensor& t) {
   return t.dtype() == DType::f64 ? search(t.data<double>()) : search(t.data<float>());
 }
 
-void check_args(const Tensor& x, const BiasAct& args) {
+}  // namespace
+
+void check_bias_act(const Tensor& x, const BiasAct& args) {
   const char* op = "bias_act";
   check(x.rank() == 4 || x.rank() == 2, op, "x must be [B,H,W,C] or [B,C], got ", describe(x));
   if (!is_real(x.dtype())) fail(Errc::invalid_argument, op, "x must be f32 or f64, got ", describe(x));
@@ -148,10 +150,17 @@ void check_args(const Tensor& x, const BiasAct& args) {
     fail(Errc::invalid_argument, op, "needs slope >= 0 and gain > 0, got ", args.slope, " and ", args.gain);
 }
 
-}  // namespace
+Tensor bias_act_gate(const Tensor& y) {
+  Tensor gate = Tensor::empty(y.shape(), DType::u8, y.device());
+  if (y.dtype() == DType::f64) kernels::bias_act_gate_f64_cpu({y.data<double>(), gate.mutable_data<std::uint8_t>(), y.numel()});
+  else kernels::bias_act_gate_f32_cpu({y.data<float>(), gate.mutable_data<std::uint8_t>(), y.numel()});
+  return gate;
+}
+
+Tensor bias_act_chosen(const Tensor& dy, const Tensor& gate, const BiasAct& args) { return act_grad(dy, gate, args.slope, args.gain); }
 
 Tensor bias_act(const Tensor& x, const BiasAct& args) {
-  check_args(x, args);
+  check_bias_act(x, args);
   Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
   const bool act = args.slope != 1, wants_scale = will_record({&args.scale}), recorded = will_record({&x, &args.scale, &args.noise_weight, &args.bias});
   Saved saved;

@@ -234,8 +234,18 @@ void bias_act_grad(const BiasActGradArgs<T>& a) {
   }
 }
 
+template <class T>
+void gate_of(const BiasActGateArgs<T>& a) {
+  parallel_blocks(a.count, piece_elements, [&](int64_t begin, int64_t end) {
+#pragma omp simd
+    for (int64_t i = begin; i < end; ++i) a.gate[i] = a.y[i] > 0;
+  });
+}
+
 }  // namespace
 
+void bias_act_gate_f32_cpu(const BiasActGateArgs<float>& a) { gate_of(a); }
+void bias_act_gate_f64_cpu(const BiasActGateArgs<double>& a) { gate_of(a); }
 void bias_act_f32_cpu(const BiasActArgs<float>& a) { bias_act(a); }
 void bias_act_f64_cpu(const BiasActArgs<double>& a) { bias_act(a); }
 void bias_act_grad_f32_cpu(const BiasActGradArgs<float>& a) { bias_act_grad(a); }

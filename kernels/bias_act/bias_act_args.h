@@ -57,6 +57,15 @@ static constexpr std::int64_t bias_act_chunks(std::int64_t pixels, std::int64_t 
   return (pixels + bias_act_chunk(channels) - 1) / bias_act_chunk(channels);
 }
 
+template <class T>
+struct BiasActGateArgs {
+  const T* y;           // [count]
+  std::uint8_t* gate;   // like y: 1 where y is positive
+  std::int64_t count;
+};
+
+G2S_ISA_KERNEL(bias_act_gate_f32_cpu, BiasActGateArgs<float>)
+G2S_ISA_KERNEL(bias_act_gate_f64_cpu, BiasActGateArgs<double>)
 G2S_ISA_KERNEL(bias_act_f32_cpu, BiasActArgs<float>)
 G2S_ISA_KERNEL(bias_act_f64_cpu, BiasActArgs<double>)
 G2S_ISA_KERNEL(bias_act_grad_f32_cpu, BiasActGradArgs<float>)

@@ -4,6 +4,8 @@
 #include "engine/work.h"
 #include "kernels/conv/conv_args.h"
 #include "kernels/conv/conv_paths.h"
+#include "kernels/elementwise/elementwise.h"
+#include "kernels/reduce/reduce.h"
 
 namespace g2s {
 namespace {
@@ -91,10 +93,7 @@ Tensor weight_grad(const ConvShape& s, const char* op, const Tensor& x, const Te
   });
 }
 
-}  // namespace
-
-Tensor conv2d(const Tensor& x, const Tensor& w, ConvOptions options) {
-  const char* op = "conv2d";
+ConvShape shape_of(const char* op, const Tensor& x, const Tensor& w, const ConvOptions& options) {
   require_picture(op, "x", x);
   require_picture(op, "w", w);
   check(x.dim(3) == w.dim(3), op, "x has ", x.dim(3), " channels, weight expects ", w.dim(3), " (x ", describe(x), ", w ", describe(w), ")");
@@ -109,7 +108,40 @@ Tensor conv2d(const Tensor& x, const Tensor& w, ConvOptions options) {
   set_options(s, options);
   check(s.y_rows > 0 && s.y_columns > 0, op, "the kernel does not fit into the picture (x ", describe(x), ", w ", describe(w), ", pad ",
         options.pad, ", dilation ", options.dilation, ")");
-  return forward(s, op, x, w);
+  return s;
+}
+
+kernels::Epilogue epilogue_of(const BiasAct& act) {
+  auto data = [](const Tensor& t) { return t.defined() ? t.data<float>() : nullptr; };
+  return {true, data(act.scale), data(act.noise), data(act.noise_weight), data(act.bias), act.noise.defined() && act.noise.dim(0) == 1,
+          static_cast<float>(act.slope), static_cast<float>(act.gain)};
+}
+
+bool needs_grad(const Tensor& t) { return t.defined() && t.requires_grad(); }
+
+}  // namespace
+
+Tensor conv2d(const Tensor& x, const Tensor& w, ConvOptions options) { return forward(shape_of("conv2d", x, w, options), "conv2d", x, w); }
+
+Tensor conv2d_bias_act(const Tensor& x, const Tensor& w, const BiasAct& act, ConvOptions options) {
+  const char* op = "conv2d_bias_act";
+  const ConvShape s = shape_of(op, x, w, options);
+  const bool from_y = !grad_enabled() || (!needs_grad(act.scale) && !needs_grad(act.noise_weight));
+  if (x.dtype() == DType::f64 || !from_y) return bias_act(forward(s, op, x, w), act);
+  Tensor y = Tensor::empty({s.batch, s.y_rows, s.y_columns, s.y_channels}, x.dtype(), x.device());
+  check_bias_act(y, act);
+  count_work(s);
+  kernels::conv_forward_cpu(s, x, w, y, epilogue_of(act));
+  if (!will_record({&x, &w, &act.bias})) return y;
+  return record(
+      y, op, {x, w, act.bias},
+      [=, x = kept_for(w, x), w = kept_for(x, w), gate = act.slope == 1 ? Tensor{} : bias_act_gate(y)](const BackwardArgs& a) {
+        Tensor d = bias_act_chosen(a.dy, gate, act);
+        Tensor dbias = a.needs[2] ? sum_to(d, act.bias.shape()) : Tensor{};
+        if (act.scale.defined()) d = mul(d, act.scale.reshape({s.batch, 1, 1, s.y_channels}));
+        return std::vector<Tensor>{a.needs[0] ? input_grad(s, "conv_transpose2d", d, w) : Tensor{},
+                                   a.needs[1] ? weight_grad(s, "conv2d_weight_grad", x, d) : Tensor{}, dbias};
+      });
 }
 
 Tensor conv_transpose2d(const Tensor& x, const Tensor& w, ConvOptions options, int output_pad) {

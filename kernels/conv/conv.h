@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engine/tensor.h"
+#include "kernels/bias_act/bias_act.h"
 
 namespace g2s {
 
@@ -14,6 +15,10 @@ struct ConvOptions {
 // y[b,i,j,o] = sum_{u,v,c} x[b, i*stride + u*dilation - pad, j*stride + v*dilation - pad, c] w[o,u,v,c]
 // x [B,H,W,C], w [O,kh,kw,C] -> y [B,Ho,Wo,O]. Gradients to x and w, to any order. The gradient of a w that needs none is never computed.
 Tensor conv2d(const Tensor& x, const Tensor& w, ConvOptions options = {});
+
+// bias_act(conv2d(x, w, options), act). In f32, and unless act.scale or act.noise_weight needs a gradient, bias, noise and activation are applied
+// while the outputs are in registers, and what lies between is neither written nor kept. Gradients as of the two, to any order.
+Tensor conv2d_bias_act(const Tensor& x, const Tensor& w, const BiasAct& act, ConvOptions options = {});
 
 // The adjoint of conv2d in x: x [B,h,w,O] -> [B,H,W,C] with w [O,kh,kw,C], H = (h-1)*stride - 2 pad + dilation*(kh-1) + 1 + output_pad.
 // PyTorch's conv_transpose2d with its weight [in,out,kh,kw] permuted (0,2,3,1).

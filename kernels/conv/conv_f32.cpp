@@ -2,6 +2,7 @@
 #include <string>
 
 #include "engine/parallel.h"
+#include "kernels/conv/conv_choice.h"
 #include "kernels/conv/conv_paths.h"
 #include "kernels/matmul/matmul_args.h"
 #include "kernels/matmul/weight_layout.h"
@@ -121,10 +122,13 @@ void run(IndirectGemmArgs g, const Tensor& x, const WeightView& view, Taps taps,
   g.x = x.data<float>();
   g.k = view.k;
   g.n = view.n;
-  if (taps.row_count == taps.column_count && neighbouring(taps) && winograd_suits(g, taps.row_count, view)) {
-    conv_winograd(g, taps.row_count, -taps.rows[0], -taps.columns[0], x, view, cache_key);
-    if (ties) keep_ties(g, taps.row_count, -taps.rows[0], -taps.columns[0]);
-    return;
+  const std::int64_t kernel = taps.row_count;
+  if (kernel == taps.column_count && (kernel == 3 || kernel == 5) && g.x_step == 1 && g.y_step == 1 && neighbouring(taps)) {
+    const ConvPath path = choose_conv_path({kernel, g.batch, g.rows, g.columns, view.k, view.n, view.owner.is_constant()});
+    if (path != ConvPath::direct) {
+      conv_winograd(g, path == ConvPath::winograd6 ? 6 : 4, kernel, -taps.rows[0], -taps.columns[0], x, view, cache_key, ties);
+      return;
+    }
   }
   const PreparedWeight weight = prepare_weight(view, g.batch * g.rows * g.columns, cache_key);
   Tensor zeros, border;
@@ -150,8 +154,9 @@ void run(IndirectGemmArgs g, const Tensor& x, const WeightView& view, Taps taps,
 
 }  // namespace
 
-void conv_forward_cpu(const ConvShape& s, const Tensor& x, const Tensor& w, Tensor& y) {
+void conv_forward_cpu(const ConvShape& s, const Tensor& x, const Tensor& w, Tensor& y, const Epilogue& epilogue) {
   IndirectGemmArgs g{};
+  g.epilogue = epilogue;
   g.y = y.mutable_data<float>();
   g.batch = s.batch;
   g.x_rows = s.x_rows, g.x_columns = s.x_columns;
@@ -162,7 +167,7 @@ void conv_forward_cpu(const ConvShape& s, const Tensor& x, const Tensor& w, Tens
   Taps taps = combine(forward_axis(s.kernel_rows, s.dilation, s.pad), forward_axis(s.kernel_columns, s.dilation, s.pad), s.kernel_columns,
                       s.x_channels);
   const WeightView view{w.data<float>(), w, s.x_channels, s.y_channels, 1, s.kernel_rows * s.kernel_columns * s.x_channels, taps.offsets};
-  run(g, x, view, std::move(taps), "forward", true);
+  run(g, x, view, std::move(taps), "forward", epilogue.noise == nullptr);
 }
 
 void conv_input_grad_cpu(const ConvShape& s, const Tensor& dy, const Tensor& w, Tensor& dx) {

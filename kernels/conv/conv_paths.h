@@ -7,16 +7,17 @@
 
 namespace g2s::kernels {
 
-void conv_forward_cpu(const ConvShape& s, const Tensor& x, const Tensor& w, Tensor& y);
+void conv_forward_cpu(const ConvShape& s, const Tensor& x, const Tensor& w, Tensor& y, const Epilogue& epilogue = {});
 void conv_input_grad_cpu(const ConvShape& s, const Tensor& dy, const Tensor& w, Tensor& dx);
 void conv_weight_grad_cpu(const ConvShape& s, const Tensor& x, const Tensor& dy, Tensor& dw);
 
-// Winograd's algorithm for a square kernel on neighbouring pixels: is it possible and faster than the direct product?
-bool winograd_suits(const IndirectGemmArgs& g, std::int64_t kernel, const WeightView& view);
-void conv_winograd(const IndirectGemmArgs& g, std::int64_t kernel, std::int64_t pad_rows, std::int64_t pad_columns, const Tensor& x,
-                   const WeightView& view, const std::string& cache_key);
+// Winograd's algorithm for a square kernel on neighbouring pixels, on tiles of tile x tile inputs. `ties`: see keep_ties.
+void conv_winograd(const IndirectGemmArgs& g, std::int64_t tile, std::int64_t kernel, std::int64_t pad_rows, std::int64_t pad_columns,
+                   const Tensor& x, const WeightView& view, const std::string& cache_key, bool ties);
 // Winograd's outputs round differently from place to place, so that neighbours that should be equal (in a plain background) are not quite, and
-// a later maximum pooling would send its gradient to another pixel than exact arithmetic does. This makes them equal again.
-void keep_ties(const IndirectGemmArgs& g, std::int64_t kernel, std::int64_t pad_rows, std::int64_t pad_columns);
+// a later maximum pooling would send its gradient to another pixel than exact arithmetic does. This makes them equal again in the pictures
+// that `wanted` names.
+void keep_ties(const IndirectGemmArgs& g, std::int64_t kernel, std::int64_t pad_rows, std::int64_t pad_columns,
+               const std::vector<std::int64_t>& wanted);
 
 }  // namespace g2s::kernels

@@ -70,9 +70,11 @@ class Sets {
 
 }  // namespace
 
-void keep_ties(const IndirectGemmArgs& g, std::int64_t kernel, std::int64_t pad_rows, std::int64_t pad_columns) {
+void keep_ties(const IndirectGemmArgs& g, std::int64_t kernel, std::int64_t pad_rows, std::int64_t pad_columns,
+               const std::vector<std::int64_t>& wanted) {
   const std::int64_t count = g.y_rows * g.y_columns;
-  parallel_for(g.batch, [&](std::int64_t b) {
+  parallel_for(static_cast<std::int64_t>(wanted.size()), [&](std::int64_t picture) {
+    const std::int64_t b = wanted[static_cast<std::size_t>(picture)];
     const Picture x{g.x + b * g.x_rows * g.x_columns * g.k, g.x_rows, g.x_columns, g.k};
     const std::vector<char> left = equal_neighbourhoods(x, kernel, pad_rows, pad_columns, g.y_rows, g.y_columns, 0, 1);
     const std::vector<char> above = equal_neighbourhoods(x, kernel, pad_rows, pad_columns, g.y_rows, g.y_columns, 1, 0);

@@ -4,17 +4,18 @@
 #include <cstdint>
 
 #include "kernels/isa.h"
+#include "kernels/matmul/gemm_args.h"
 
 namespace g2s::kernels {
 
-// F(4x4, 3x3) and F(2x2, 5x5): both take tiles of 6x6.
-constexpr std::int64_t winograd_tile = 6;
-constexpr std::int64_t winograd_points = winograd_tile * winograd_tile;
+// Inputs of a tile along one side, m + r - 1: 6 for F(4x4, 3x3) and F(2x2, 5x5), 4 for F(2x2, 3x3).
+constexpr std::int64_t winograd_points(std::int64_t tile) { return tile * tile; }
 
-// The weight at the 36 points: panels [n / panel][r * r][k][panel], as pack_panels makes them, become [n / panel][36][k][panel].
+// The weight at the points: panels [n / panel][r * r][k][panel], as pack_panels makes them, become [n / panel][tile * tile][k][panel].
 struct WinogradWeightArgs {
   const float* panels;
   float* points;
+  std::int64_t tile;    // 6 or 4
   std::int64_t kernel;  // r: 3 or 5
   std::int64_t k;
   std::int64_t n;
@@ -25,15 +26,19 @@ struct WinogradArgs {
   const float* x;       // [batch, x_rows, x_columns, k]
   const float* weight;  // WinogradWeightArgs::points
   float* y;             // [batch, y_rows, y_columns, n]
+  std::int64_t tile;    // 6 or 4
   std::int64_t kernel;  // r: 3 or 5
   std::int64_t batch, x_rows, x_columns, k;
   std::int64_t y_rows, y_columns, n;
   std::int64_t pad_rows, pad_columns;
   const float* zeros;           // [k] zeros
-  std::int64_t tiles_in_block;  // tiles of 6x6 that are taken through all steps together
-  // Null: a thread does all of a block. Else room for the 36 points of all tiles, 36 * (tiles * k rounded up to 16 + 16) floats: for few
+  std::int64_t tiles_in_block;  // tiles that are taken through all steps together
+  // Null: a thread does all of a block. Else room for the points of all tiles, tile^2 * (tiles * k rounded up to 16 + 16) floats: for few
   // blocks, whose output channels are then shared out too.
   float* transformed;
+  // [batch][tiles of a picture] or null: set to 1 where neighbouring pixels of the tile are equal in all channels, else to 0.
+  char* equal_neighbours;
+  Epilogue epilogue;
 };
 
 G2S_ISA_KERNEL(winograd_weight, WinogradWeightArgs)

@@ -95,6 +95,13 @@ constexpr double screen_limit = 1 << 20;
 // Largest box (samples along an axis) that is drawn one cell a lane.
 constexpr int small_box = 8;
 
+// What x and y are multiplied with, z's inverse being `inv`: 1/(z + 1e-9), as the reference projects. In f32 it is the same, but in f64 the
+// difference moves positions far more than rounding does, and so decides on which side of a kink single units of a network fall.
+template <class T>
+inline T across(T z, T inv) {
+  return sizeof(T) == 8 ? T(1) / (z + T(1e-9)) : inv;
+}
+
 // Projects one row of vertices and notes its extent.
 template <class T>
 void project_row(const DepthMeshArgs<T>& a, std::int64_t row) {
@@ -106,7 +113,8 @@ void project_row(const DepthMeshArgs<T>& a, std::int64_t row) {
   T low = static_cast<T>(INFINITY), high = -low;
 #pragma omp simd reduction(min : low) reduction(max : high)
   for (std::int64_t x = 0; x < a.width; ++x) {
-    T inv = T(1) / p[3 * x + 2], u = p[3 * x] * inv * scale + offset_x, v = p[3 * x + 1] * inv * scale + offset_y;
+    T inv = T(1) / p[3 * x + 2], per_z = across(p[3 * x + 2], inv);
+    T u = p[3 * x] * per_z * scale + offset_x, v = p[3 * x + 1] * per_z * scale + offset_y;
     bool drawn = (p[3 * x + 2] > T(0)) & (inv <= limit) & (inv > T(0)) & (u > -limit) & (u < limit) & (v > -limit) & (v < limit);
     sx[x] = drawn ? u : nan;
     sy[x] = drawn ? v : nan;
@@ -450,10 +458,10 @@ void finish_row(const DepthMeshArgs<T>& a, std::int64_t row) {
   for (std::int64_t x = 0; x < a.width; ++x) {
     T inv = inverse[x];
     if (!(inv > T(0))) continue;  // never drawn: zero
-    T gx = out[3 * x] * scale * inv, gy = out[3 * x + 1] * scale * inv, gi = out[3 * x + 2];
+    T per_z = across(p[3 * x + 2], inv), gx = out[3 * x] * scale * per_z, gy = out[3 * x + 1] * scale * per_z, gi = out[3 * x + 2];
     out[3 * x] = gx;
     out[3 * x + 1] = gy;
-    out[3 * x + 2] = -(gx * p[3 * x] + gy * p[3 * x + 1] + gi * inv) * inv;
+    out[3 * x + 2] = -(gx * p[3 * x] + gy * p[3 * x + 1]) * per_z - gi * inv * inv;
   }
 }
 

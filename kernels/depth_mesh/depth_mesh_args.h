@@ -1,6 +1,7 @@
 // Arguments of the depth-mesh rasteriser. T is float or double.
 //
-// Samples lie at the integers of the screen: a projected point (u, v), in pixels, is at (s u - 1/2, s v - 1/2), s being `supersample`.
+// Samples lie at the integers of the screen: a projected point (u, v), in pixels, is at (s u - 1/2, s v - 1/2), s being `supersample`. In f64
+// it is projected with 1/(z + 1e-9), as the reference does; depth is interpolated with 1/z.
 // Cell (y, x) of the grid of points has the corners a = (y,x), b = (y+1,x), c = (y,x+1), d = (y+1,x+1) and the triangles abc and cbd.
 #pragma once
 

@@ -52,8 +52,9 @@ def rasterize(points, attrs):
     pictures = []
     for b in range(batch):
         p = points[b].reshape(-1, 3)
-        u = p[:, 0] / p[:, 2] * attrs['focal'] + attrs['cx']
-        v = p[:, 1] / p[:, 2] * attrs['focal'] + attrs['cy']
+        across = p[:, 2] + 1e-9  # as the reference projects; depth itself is interpolated without
+        u = p[:, 0] / across * attrs['focal'] + attrs['cx']
+        v = p[:, 1] / across * attrs['focal'] + attrs['cy']
         screen = torch.stack([s * u - 0.5, s * v - 0.5], -1)
         seen = seen_triangles(screen.detach().numpy(), p[:, 2].detach().numpy(), faces, s * height, s * width, near, far)
         y, x = np.nonzero(seen >= 0)

@@ -20,6 +20,17 @@ struct PackArgs {
   std::int64_t k_stride, n_stride;  // elements; one of the two is 1
 };
 
+// What a result y[b, pixel, n] becomes before it is stored: gain * leaky(scale[b, n] * y + noise_weight * noise[b, pixel] + bias[n], slope).
+struct Epilogue {
+  bool wanted;
+  const float* scale;         // [batch, n] or null
+  const float* noise;         // [batch or 1, pixels] or null
+  const float* noise_weight;  // [1] with noise
+  const float* bias;          // [n] or null
+  bool noise_shared;          // one noise map for the whole batch
+  float slope, gain;
+};
+
 enum class WeightLayout : std::int32_t {
   panels,  // as PackArgs makes it
   kn,      // w[t, k, n] = w[tap_offsets[t] + k * w_stride + n]
@@ -47,6 +58,7 @@ struct IndirectGemmArgs {
   WeightLayout layout;
   const std::int64_t* tap_offsets;                       // [taps], for layouts kn and nk
   std::int64_t w_stride;                                 // for layouts kn and nk
+  Epilogue epilogue;
 };
 
 // One factor of a product over pixels: a picture seen through a window that moves by `step` pixels.

@@ -1,5 +1,6 @@
 // Products whose left rows are found through pointers: convolutions without an im2col copy.
 #include "engine/parallel.h"
+#include "kernels/matmul/epilogue.isa.h"
 #include "kernels/matmul/gemm_args.h"
 #include "kernels/matmul/micro.isa.h"
 
@@ -103,6 +104,21 @@ void gather(const Pixels& pixels, const Plan& p, std::int64_t taps, std::int64_t
   }
 }
 
+// Finishes the columns [column, column + columns) of the rows y, which were just computed.
+void finish_rows(const IndirectGemmArgs& a, float* const* y, int rows, std::int64_t column, int columns) {
+  const std::int64_t pixels = a.y_rows * a.y_columns;
+  for (int m = 0; m < rows; ++m) {
+    const std::int64_t at = (y[m] - column - a.y) / a.n, b = at / pixels;
+    const float noise = noise_at(a.epilogue, b, pixels, at % pixels);
+    for (int n = 0; n < columns; n += lanes) {
+      const int count = columns - n < lanes ? columns - n : lanes;
+      const ChannelEpilogue finish(a.epilogue, a.n, b, column + n, count);
+      if (count == lanes) store(y[m] + n, finish(load(y[m] + n), noise));
+      else store_first(y[m] + n, finish(load_first(y[m] + n, count), noise), count);
+    }
+  }
+}
+
 void multiply_block(const IndirectGemmArgs& a, const Plan& p, const Block& block, const std::int64_t* offsets, std::int64_t panel_index) {
   const std::int64_t column = panel_index * panel, k = a.k * a.tap_width;
   const bool packed = a.layout == WeightLayout::panels;
@@ -125,6 +141,7 @@ void multiply_block(const IndirectGemmArgs& a, const Plan& p, const Block& block
       tile.accumulate = tap > 0;
       if (packed || columns % lanes == 0) multiply_rows<false>(tile, block.size[i]);
       else multiply_rows<true>(tile, block.size[i]);
+      if (a.epilogue.wanted && tap + taps_at_once >= a.taps) finish_rows(a, y, block.size[i], column, columns);
     }
   }
 }
@@ -144,6 +161,7 @@ void dot_block(const IndirectGemmArgs& a, const Plan& p, const Block& block, std
     tile.y = y;
     tile.columns = columns;
     dot(tile, block.size[i]);
+    if (a.epilogue.wanted) finish_rows(a, y, block.size[i], column, columns);
   }
 }
 

@@ -1,8 +1,12 @@
+#include <algorithm>
+
 #include "engine/allocator.h"
 #include "kernels/matmul/gemm_args.h"
 
 namespace g2s::kernels {
 namespace {
+
+constexpr std::size_t least_bytes = std::size_t{2} << 20;  // what the allocator lays on a huge page
 
 struct Scratch {
   float* data = nullptr;
@@ -14,7 +18,7 @@ struct Scratch {
 
 float* thread_scratch(std::int64_t floats) {
   thread_local Scratch scratch;
-  const std::size_t bytes = static_cast<std::size_t>(floats) * sizeof(float);
+  const std::size_t bytes = std::max(static_cast<std::size_t>(floats) * sizeof(float), least_bytes);
   if (bytes > scratch.bytes) {
     allocator({}).release(scratch.data, scratch.bytes);
     scratch.data = nullptr;

@@ -54,6 +54,28 @@ typedef std::int32_t IntVec __attribute__((vector_size(lanes * 4)));
 #endif
 }
 
+// a * b + c, rounded once where the instruction set can.
+[[maybe_unused]] inline Vec multiply_add(Vec a, Vec b, Vec c) {
+#if defined(__AVX512F__)
+  return reinterpret_cast<Vec>(_mm512_fmadd_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b), reinterpret_cast<__m512>(c)));
+#elif defined(__AVX2__)
+  return reinterpret_cast<Vec>(_mm256_fmadd_ps(reinterpret_cast<__m256>(a), reinterpret_cast<__m256>(b), reinterpret_cast<__m256>(c)));
+#else
+  return a * b + c;
+#endif
+}
+
+[[maybe_unused]] inline bool same_bits(Vec a, Vec b) {
+#if defined(__AVX512F__)
+  return _mm512_cmpneq_epi32_mask(reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)) == 0;
+#elif defined(__AVX2__)
+  const __m256i different = _mm256_xor_si256(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b));
+  return _mm256_testz_si256(different, different) != 0;
+#else
+  return std::memcmp(&a, &b, sizeof a) == 0;
+#endif
+}
+
 // The sum of the lanes, always in the same order.
 [[maybe_unused]] inline float sum_lanes(Vec v) {
   float part[lanes];

@@ -1,6 +1,5 @@
 #include "kernels/modulated_conv/modulated_conv.h"
 
-#include "kernels/bias_act/bias_act.h"
 #include "kernels/conv/conv.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/matmul/derived.h"
@@ -33,19 +32,24 @@ void check_args(const char* op, const Tensor& w, const Tensor& style) {
         describe(w));
 }
 
+// style * x: its derivative gives the gradients to x and to the style in one pass.
+Tensor modulated(const char* op, const Tensor& x, const Tensor& w, const Tensor& style) {
+  check_args(op, w, style);
+  check(x.rank() == 4 && x.dim(0) == style.dim(0) && x.dim(3) == w.dim(3) && x.dtype() == w.dtype(), op, "x ", describe(x),
+        " does not fit style ", describe(style), " and w ", describe(w));
+  BiasAct modulate;
+  modulate.scale = style;
+  modulate.slope = 1;
+  return bias_act(x, modulate);
+}
+
 }  // namespace
 
 Tensor modulated_conv2d(const Tensor& x, const Tensor& w, const Tensor& style, ModulatedConv options) {
   const char* op = "modulated_conv2d";
-  check_args(op, w, style);
-  check(x.rank() == 4 && x.dim(0) == style.dim(0) && x.dim(3) == w.dim(3) && x.dtype() == w.dtype(), op, "x ", describe(x),
-        " does not fit style ", describe(style), " and w ", describe(w));
   if (options.upsample && options.downsample) fail(Errc::invalid_argument, op, "cannot both upsample and downsample");
   const int k = static_cast<int>(w.dim(1)), taps = static_cast<int>(fir_1331().size());
-  BiasAct modulate;  // scale alone: its derivative gives the gradients to x and to the style in one pass
-  modulate.scale = style;
-  modulate.slope = 1;
-  Tensor styled = bias_act(x, modulate);
+  const Tensor styled = modulated(op, x, w, style);
   if (options.upsample) {
     const int room = (taps - 2) - (k - 1), before = floor_half(room + 1) + 1, after = floor_half(room) + 1;
     Tensor y = conv_transpose2d(styled, kept(w, "modulated_conv.by_input", by_input), {.stride = 2});
@@ -56,6 +60,11 @@ Tensor modulated_conv2d(const Tensor& x, const Tensor& w, const Tensor& style, M
     return conv2d(upfirdn2d(styled, fir_1331(), 1, 1, 1, {before, after, before, after}), w, {.stride = 2});
   }
   return conv2d(styled, w, {.pad = k / 2});
+}
+
+Tensor modulated_conv2d_bias_act(const Tensor& x, const Tensor& w, const Tensor& style, const BiasAct& act, ModulatedConv options) {
+  if (options.upsample || options.downsample) return bias_act(modulated_conv2d(x, w, style, options), act);
+  return conv2d_bias_act(modulated("modulated_conv2d_bias_act", x, w, style), w, act, {.pad = static_cast<int>(w.dim(1)) / 2});
 }
 
 Tensor demodulation(const Tensor& w, const Tensor& style) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "engine/tensor.h"
+#include "kernels/bias_act/bias_act.h"
 
 namespace g2s {
 
@@ -13,8 +14,10 @@ struct ModulatedConv {
 
 // x [B,H,W,C], w [O,k,k,C] already scaled by 1/sqrt(fan_in), style [B,C] -> [B,H',W',O], not demodulated.
 Tensor modulated_conv2d(const Tensor& x, const Tensor& w, const Tensor& style, ModulatedConv options = {});
+// bias_act of it, in one pass where conv2d_bias_act can.
+Tensor modulated_conv2d_bias_act(const Tensor& x, const Tensor& w, const Tensor& style, const BiasAct& act, ModulatedConv options = {});
 // demod[b,o] = 1 / sqrt(sum_{u,v,c} (w[o,u,v,c] style[b,c])^2 + 1e-8): [B,O]. Feed it to bias_act as its scale.
-// Both: gradients to x, style and w, to any order.
+// All: gradients to x, style and w, to any order.
 Tensor demodulation(const Tensor& w, const Tensor& style);
 
 }  // namespace g2s

@@ -34,6 +34,15 @@ TEST_CASE("modulated_conv2d and demodulation give the same with a constant weigh
   }
 }
 
+TEST_CASE("modulated_conv2d_bias_act is bias_act of modulated_conv2d") {
+  Tensor x = hashed_input("x", {2, 6, 6, 9}), w = hashed_input("w", {7, 3, 3, 9}), style = hashed_input("style", {2, 9});
+  BiasAct act;
+  act.bias = hashed_input("bias", {7});
+  act.scale = demodulation(w, style);
+  for (ModulatedConv options : {ModulatedConv{}, ModulatedConv{.upsample = true}, ModulatedConv{.downsample = true}})
+    CHECK(same_bits(modulated_conv2d_bias_act(x, w, style, act, options), bias_act(modulated_conv2d(x, w, style, options), act)));
+}
+
 TEST_CASE("modulated_conv2d refuses what it cannot do") {
   Tensor x = Tensor::zeros({2, 4, 4, 3}), w = Tensor::zeros({5, 3, 3, 3}), style = Tensor::zeros({2, 3});
   CHECK_THROWS_WITH_AS(modulated_conv2d(x, w, Tensor::zeros({1, 3})),

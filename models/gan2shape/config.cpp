@@ -205,14 +205,25 @@ std::vector<std::string> preset_names() {
   return names;
 }
 
-void apply_quality(Config& c, Quality quality) {
-  if (quality != Quality::draft) return;
-  // One stage with a third of the work: see docs/method.md for what that costs.
+// docs/accuracy.md has what each cut costs.
+void apply_quality(Config& c, Quality quality, bool depth_prior) {
+  if (quality == Quality::paper) return;
+  // Random weights take all iterations: after fewer the ellipsoid is reached too, but step 3 then goes astray.
+  if (depth_prior) c.prior_iterations = 100;
+  // Measured with the shipped generator: other presets keep the published counts.
+  if (c.preset == "default") {
+    c.projection.w_iterations = 60;
+    c.projection.w_plus_iterations = 140;
+    c.first_stage = {200, 300, 200};
+    c.step3_batch = 8;
+  }
+  if (quality == Quality::standard) return;
+  if (depth_prior) c.prior_iterations = 40;
+  c.projection.w_iterations = 30;
+  c.projection.w_plus_iterations = 60;
   c.stages = 1;
-  c.prior_iterations = 400;
-  c.projection.w_iterations = 60;
-  c.projection.w_plus_iterations = 90;
-  c.first_stage = {200, 150, 60};
+  c.first_stage = {100, 80, 60};
+  c.step3_batch = 8;
   c.collect = 40;
 }
 
@@ -308,6 +319,7 @@ json to_json(const Config& c) {
           {"first_stage", length(c.first_stage)},
           {"later_stages", length(c.later_stages)},
           {"batch", c.batch},
+          {"step3_batch", c.batch_of_step3()},
           {"collect", c.collect},
           {"flip1", c.flip1},
           {"flip3", c.flip3},

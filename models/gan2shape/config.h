@@ -88,10 +88,12 @@ struct Config {
   int stages = 4;
   StageLength first_stage{600, 600, 400}, later_stages{200, 500, 300};
   int batch = 16, collect = 100;
+  int step3_batch = 0;  // pictures an iteration of step 3; 0: batch, as published
   std::vector<bool> flip1, flip3;  // per stage; missing ones are false
 
   ProjectionConfig projection;
 
+  int batch_of_step3() const { return step3_batch > 0 ? step3_batch : batch; }
   StageLength stage_length(int stage) const { return stage == 0 ? first_stage : later_stages; }
   bool flip_in_step1(int stage) const { return stage < static_cast<int>(flip1.size()) && flip1[static_cast<std::size_t>(stage)]; }
   bool flip_in_step3(int stage) const { return stage < static_cast<int>(flip3.size()) && flip3[static_cast<std::size_t>(stage)]; }
@@ -105,8 +107,8 @@ struct Config {
 Config preset(const std::string& name);
 std::vector<std::string> preset_names();
 
-// Shortens the schedule; `paper` leaves the published counts.
-void apply_quality(Config& config, Quality quality);
+// Shortens the schedule; `paper` leaves the published counts. `depth_prior`: netD starts from weights that were fitted to ellipsoids before.
+void apply_quality(Config& config, Quality quality, bool depth_prior);
 
 // The values that METHOD.md's golden traces carry. Nothing comes from a preset: a missing field throws naming file and field.
 Config config_from_trace(const nlohmann::json& json, const std::string& origin);

@@ -108,6 +108,7 @@ Fit::Fit(const Config& config, const StyleGan2Generator& generator, const StyleG
   }
   plan_ = plan_memory(config_, generator.config(), discriminator.config(), options_.memory_limit);
   ellipsoid_ = ellipsoid_depth(input_.mask, config_);
+  if (options_.depth_prior) networks_.netD.load(*options_.depth_prior, "netD.");
   networks_.set_trainable();
   target_.image = input_.image;
   target_.mask = input_.mask;
@@ -131,17 +132,11 @@ Fit::Fit(const Config& config, const StyleGan2Generator& generator, const StyleG
   if (iterations_of(phase_, stage_) == 0) advance();
 }
 
-void Fit::load_pretrained(const SafetensorsFile& file) {
-  networks_.load(file);
-  skip_prior_ = true;
-  if (phase_ == Phase::prior) advance();
-}
-
 int Fit::iterations_of(Phase phase, int stage) const {
   const StageLength length = config_.stage_length(stage);
   switch (phase) {
     case Phase::project: return input_.latent ? 0 : config_.projection.w_iterations + config_.projection.w_plus_iterations;
-    case Phase::prior: return skip_prior_ ? 0 : config_.prior_iterations;
+    case Phase::prior: return config_.prior_iterations;
     case Phase::step1: return length.step1;
     case Phase::step2: return length.step2;
     case Phase::collect: return config_.collect;
@@ -255,7 +250,7 @@ NamedLosses Fit::project_iteration() {
 }
 
 NamedLosses Fit::prior_iteration() {
-  Tensor total = mean(square(context_.renderer.rescale_depth(networks_.netD(target_.image)) - ellipsoid_));
+  Tensor total = prior_loss(context_.renderer, networks_.netD, target_.image, ellipsoid_);
   update(total);
   return {{"total", total.item()}};
 }
@@ -307,7 +302,7 @@ void Fit::collect_batch() {
 
 // The index advances before use, so the very first batch is skipped; where the samples run out it starts again in a new order.
 Fit::Batch Fit::next_batch() {
-  const std::int64_t b = config_.batch, count = b * static_cast<std::int64_t>(images_.size());
+  const std::int64_t collected = config_.batch, b = config_.batch_of_step3(), count = collected * static_cast<std::int64_t>(images_.size());
   if (order_.empty()) {
     order_.resize(static_cast<std::size_t>(count));
     std::iota(order_.begin(), order_.end(), 0);
@@ -324,10 +319,10 @@ Fit::Batch Fit::next_batch() {
   Batch out{Tensor::empty({b, s, s, 3}), Tensor::empty({b, s, s, 1})};
   for (std::int64_t i = 0; i < b; ++i) {
     const std::int64_t k = order_[static_cast<std::size_t>(sample_index_ + i)];
-    const auto batch = static_cast<std::size_t>(k / b);
-    std::memcpy(out.images.mutable_data<float>() + i * s * s * 3, images_[batch].data<float>() + (k % b) * s * s * 3,
+    const auto batch = static_cast<std::size_t>(k / collected);
+    std::memcpy(out.images.mutable_data<float>() + i * s * s * 3, images_[batch].data<float>() + (k % collected) * s * s * 3,
                 static_cast<std::size_t>(s * s * 3) * sizeof(float));
-    std::memcpy(out.masks.mutable_data<float>() + i * s * s, masks_[batch].data<float>() + (k % b) * s * s,
+    std::memcpy(out.masks.mutable_data<float>() + i * s * s, masks_[batch].data<float>() + (k % collected) * s * s,
                 static_cast<std::size_t>(s * s) * sizeof(float));
   }
   return out;

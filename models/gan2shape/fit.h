@@ -45,6 +45,7 @@ struct FitOptions {
   std::string state_path;                            // where to save the state; empty: nowhere
   double save_interval = 300;                        // seconds between saves within a phase; it is also saved when cancelled and at the end of a phase
   std::size_t memory_limit = 0;                      // bytes, 0: none; steps 2 and 3 then take their batches in parts, see MemoryPlan
+  const SafetensorsFile* depth_prior = nullptr;      // netD starts from these weights (fit_depth_prior) instead of random ones
   // What the state belongs to (hashes of picture, weights, ...); the configuration and the seed are added.
   std::map<std::string, std::string> identity;
 };
@@ -84,8 +85,6 @@ class Fit {
       FitInput input, FitOptions options);
   Fit(const Fit&) = delete;
 
-  // Starts the trained networks from a checkpoint instead (netD.network.0.weight, ..); the ellipsoid is then skipped.
-  void load_pretrained(const SafetensorsFile& file);
   // Continues a saved state: the result has the same bits as without the interruption. Throws naming what differs if the state
   // belongs to other settings, picture or weights.
   void resume(const std::string& path);
@@ -138,7 +137,7 @@ class Fit {
   // The state: everything below up to the line is saved.
   Phase phase_ = Phase::project;
   int stage_ = 0, iteration_ = 0;
-  bool projected_ = false, skip_prior_ = false;
+  bool projected_ = false;
   std::unique_ptr<Adam> adam_;
   Tensor latent_;  // being projected: a leaf
   Snapshot snapshot_;

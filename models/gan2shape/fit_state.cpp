@@ -102,7 +102,6 @@ void Fit::save(const std::string& path) const {
                          {"stage", stage_},
                          {"iteration", iteration_},
                          {"projected", projected_},
-                         {"skip_prior", skip_prior_},
                          {"sample_index", sample_index_},
                          {"views", views_.position()},
                          {"shuffles", shuffles_.position()},
@@ -146,7 +145,6 @@ void Fit::resume(const std::string& path) {
     stage_ = p.at("stage").get<int>();
     iteration_ = p.at("iteration").get<int>();
     projected_ = p.at("projected").get<bool>();
-    skip_prior_ = p.at("skip_prior").get<bool>();
     sample_index_ = p.at("sample_index").get<std::int64_t>();
     views_.seek(p.at("views").get<std::uint64_t>());
     shuffles_.seek(p.at("shuffles").get<std::uint64_t>());

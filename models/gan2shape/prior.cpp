@@ -3,6 +3,13 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/autograd.h"
+#include "kernels/adam/adam.h"
+#include "kernels/elementwise/elementwise.h"
+#include "kernels/random/random.h"
+#include "kernels/reduce/reduce.h"
+#include "models/gan2shape/steps.h"
+
 namespace g2s {
 namespace {
 
@@ -68,6 +75,25 @@ Tensor ellipsoid_depth(const Tensor& mask, const EllipsoidOptions& o, DType dtyp
 
 Tensor ellipsoid_depth(const Tensor& mask, const Config& c) {
   return ellipsoid_depth(mask, {c.category, c.prior_near, c.prior_far, c.sphere_radius});
+}
+
+Tensor prior_loss(const Renderer& renderer, const EDDeconv& netD, const Tensor& image, const Tensor& ellipsoid) {
+  return mean(square(renderer.rescale_depth(netD(image)) - ellipsoid));
+}
+
+void fit_depth_prior(EDDeconv& netD, const Config& config, const std::vector<PriorSample>& samples, int iterations, std::uint64_t seed,
+                     const std::function<void(int, double)>& progress) {
+  check(!samples.empty(), "fit_depth_prior", "needs at least one picture");
+  const Renderer renderer(config.renderer());
+  netD.parameters().set_trainable(true);
+  Adam adam(netD.parameters().tensors(), adam_options(config));
+  Random random(seed, "depth_prior");
+  for (int i = 0; i < iterations; ++i) {
+    const PriorSample& sample = samples[static_cast<std::size_t>(random.permutation(static_cast<std::int64_t>(samples.size())).front())];
+    Tensor loss = prior_loss(renderer, netD, sample.image, sample.ellipsoid);
+    adam.step(grad({loss}, adam.parameters()));
+    progress(i + 1, loss.item());
+  }
 }
 
 }  // namespace g2s

@@ -85,7 +85,7 @@ TEST_CASE("cli: command lines that cannot be understood") {
     CHECK(outcome.code == 2);
     CHECK(std::count(outcome.err.begin(), outcome.err.end(), '\n') == 1);
   }
-  for (const char* command : {"reconstruct", "generate", "evaluate", "trace", "info"}) {
+  for (const char* command : {"reconstruct", "generate", "evaluate", "trace", "prior", "info"}) {
     const Outcome outcome = run_program({command, "--help"});
     CHECK(outcome.code == 0);
     CHECK(outcome.out.find("Usage: gan2shape") != std::string::npos);
@@ -182,6 +182,17 @@ TEST_CASE("cli: weights that are missing or damaged") {
   const std::string lpips = weights_folder(folder, "lpips");
   write(lpips + "/lpips_vgg.safetensors", "not weights");
   refused(folder, with(lpips), {"lpips/lpips_vgg.safetensors"});
+}
+
+TEST_CASE("cli: a depth prior that does not fit") {
+  TemporaryFolder folder;
+  const std::string picture = head("000_64.png");
+  write_safetensors(folder / "depth_prior.safetensors", {{"netD.network.0.weight", Tensor::zeros({4, 3, 4, 4})}});
+  refused(folder, {"reconstruct", picture, "--weights", folder.path()}, {"depth_prior.safetensors", "netD.network.0.weight"});
+  write(folder / "depth_prior.safetensors", read_file(source_path("assets/depth_prior.safetensors")).substr(0, 5000));
+  refused(folder, {"reconstruct", picture, "--weights", folder.path()}, {"depth_prior.safetensors", "truncated"});
+  refused(folder, {"prior", "--count", "0"}, {"--count", "0"});
+  refused(folder, {"prior", "--preset", "face"}, {"--weights", "'face'", "stylegan2_g.safetensors"});
 }
 
 TEST_CASE("cli: output folders that cannot be written") {

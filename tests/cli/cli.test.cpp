@@ -140,6 +140,39 @@ TEST_CASE("cli: an interrupted fit goes on to the same bytes; finished ones are 
   CHECK(file_hashes(out) == before);
 }
 
+TEST_CASE("cli: fits start from a depth prior of one's own; the published schedule from random weights") {
+  TemporaryFolder folder;
+  REQUIRE(run_program({"prior", "--count", "3", "--iterations", "2", "--out", folder / "weights/depth_prior.safetensors"}).code == 1);  // no such folder
+  fs::create_directory(folder / "weights");
+  auto prior = [&](const std::string& name, const char* threads) {
+    const Outcome outcome = run_program({"prior", "--count", "3", "--iterations", "2", "--threads", threads, "--out", folder / name});
+    INFO(outcome.err);
+    REQUIRE(outcome.code == 0);
+    return read_file(folder / name);
+  };
+  CHECK(prior("weights/depth_prior.safetensors", "2") == prior("again.safetensors", "1"));
+  const SafetensorsFile file(folder / "weights/depth_prior.safetensors");
+  CHECK(file.metadata().at("preset") == "default");
+  CHECK(file.entry("netD.network.0.weight").dtype == DType::f16);
+
+  auto result = [&](const std::string& out, const std::vector<std::string>& more) {
+    const Outcome outcome = run_program(short_fit(folder, folder / out) + more);
+    INFO(outcome.err);
+    REQUIRE(outcome.code == 0);
+    return json::parse(read_file(folder / (out + "/004_64/result.json")));
+  };
+  const json own = result("own", {"--weights", folder / "weights"}), shipped = result("shipped", {}), paper = result("paper", {"--quality", "paper"});
+  const std::string own_prior = own.at("identity").at("depth prior");
+  CHECK(own_prior.size() == 64);
+  CHECK(own_prior != shipped.at("identity").at("depth prior"));
+  CHECK(paper.at("identity").at("depth prior") == "");
+  CHECK(paper.at("settings").at("step3_batch") == 16);
+  CHECK(shipped.at("settings").at("step3_batch") == 8);
+  // What was fitted before lies near the ellipsoid from the first iteration on.
+  auto prior_loss = [](const json& r) { return r.at("phases")[0].at("first_losses").at("total").get<double>(); };
+  CHECK(prior_loss(shipped) < 0.5 * prior_loss(paper));
+}
+
 TEST_CASE("cli: [long] interrupted in every phase, a fit goes on to the same bytes") {
   TemporaryFolder folder;
   const std::vector<std::string> fit = {"reconstruct", head("008_64.png"), "--scale", "0.006", "--progress", "lines", "--seed", "3"};

@@ -1,0 +1,97 @@
+#include "kernels/conv/conv_choice.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <iterator>
+#include <utility>
+
+#include "engine/error.h"
+#include "kernels/conv/winograd_args.h"
+
+namespace g2s::kernels {
+namespace {
+
+constexpr std::int64_t few_channels = 16;
+
+// In ascending order of instruction set and problem.
+constexpr ConvTableRow table[] = {
+#include "kernels/conv/conv_table.inc"
+};
+
+std::optional<ConvPath> from_environment() {
+  const char* wanted = std::getenv("G2S_CONV_PATH");
+  if (!wanted || !*wanted) return std::nullopt;
+  for (ConvPath path : {ConvPath::direct, ConvPath::winograd6, ConvPath::winograd4})
+    if (std::strcmp(wanted, to_string(path)) == 0) return path;
+  fail(Errc::invalid_argument, "G2S_CONV_PATH", "must be direct, winograd6 or winograd4, not ", wanted);
+}
+
+std::optional<ConvPath>& forced() {
+  static std::optional<ConvPath> path = from_environment();
+  return path;
+}
+
+std::function<void(const ConvProblem&)>& observer() {
+  static std::function<void(const ConvProblem&)> f;
+  return f;
+}
+
+// Cycles where a cycle does 16 multiply-adds of a product. Only their ratio counts, which machines nearly share.
+double winograd_cycles(const ConvProblem& p, std::int64_t tile) {
+  const std::int64_t m = tile + 1 - p.kernel;
+  const double tiles = static_cast<double>(p.batch * ((p.rows + m - 1) / m) * ((p.columns + m - 1) / m));
+  const double points = static_cast<double>(winograd_points(tile)), weights = static_cast<double>(p.k * p.n);
+  const double products = points * std::max(tiles, 6.0) * weights / 16, transforms = tiles * static_cast<double>(p.k + p.n) / 16 * points * 8;
+  // Many weights are read from memory, or also written there: 8 bytes a cycle and 2.5.
+  const double weight_bytes = points * weights * sizeof(float);
+  return products + transforms + std::max(0.0, weight_bytes / 8 - products) + (p.constant ? 0 : weight_bytes / 2.5);
+}
+
+}  // namespace
+
+const char* to_string(ConvPath path) {
+  switch (path) {
+    case ConvPath::direct: return "direct";
+    case ConvPath::winograd6: return "winograd6";
+    case ConvPath::winograd4: return "winograd4";
+  }
+  return "?";
+}
+
+bool possible(ConvPath path, const ConvProblem& p) {
+  return path == ConvPath::direct || p.kernel == 3 || (p.kernel == 5 && path == ConvPath::winograd6);
+}
+
+ConvPath conv_path_by_rule(const ConvProblem& p) {
+  if (p.k < few_channels || p.n < few_channels) return ConvPath::direct;
+  const double direct = static_cast<double>(p.batch * p.rows * p.columns * p.kernel * p.kernel * p.k * p.n) / 16;
+  double best = direct;
+  ConvPath path = ConvPath::direct;
+  for (ConvPath candidate : {ConvPath::winograd6, ConvPath::winograd4}) {
+    if (!possible(candidate, p)) continue;
+    const double cycles = winograd_cycles(p, candidate == ConvPath::winograd6 ? 6 : 4);
+    if (cycles >= best) continue;
+    best = cycles;
+    path = candidate;
+  }
+  return path;
+}
+
+ConvPath choose_conv_path(const ConvProblem& problem) {
+  if (observer()) observer()(problem);
+  if (forced() && possible(*forced(), problem)) return *forced();
+  const ConvTableRow wanted{isa(), problem, ConvPath::direct};
+  auto before = [](const ConvTableRow& a, const ConvTableRow& b) { return a.isa != b.isa ? a.isa < b.isa : a.problem < b.problem; };
+  const ConvTableRow* row = std::lower_bound(std::begin(table), std::end(table), wanted, before);
+  if (row != std::end(table) && row->isa == wanted.isa && row->problem == problem) return row->path;
+  return conv_path_by_rule(problem);
+}
+
+std::optional<ConvPath> force_conv_path(std::optional<ConvPath> path) { return std::exchange(forced(), path); }
+void observe_conv_problems(std::function<void(const ConvProblem&)> f) { observer() = std::move(f); }
+
+const ConvTableRow* conv_table_begin() { return std::begin(table); }
+const ConvTableRow* conv_table_end() { return std::end(table); }
+
+}  // namespace g2s::kernels

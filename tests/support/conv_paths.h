@@ -1,0 +1,37 @@
+// Runs a check with each way in which the f32 convolutions can be computed, each forced in turn.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <optional>
+#include <string>
+
+#include "kernels/conv/conv_choice.h"
+
+namespace g2s::test {
+
+// Forces a path and puts the old choice back.
+class ForcedConvPath {
+ public:
+  explicit ForcedConvPath(std::optional<kernels::ConvPath> path) : before_(kernels::force_conv_path(path)) {}
+  ~ForcedConvPath() { kernels::force_conv_path(before_); }
+  ForcedConvPath(const ForcedConvPath&) = delete;
+
+ private:
+  std::optional<kernels::ConvPath> before_;
+};
+
+// fn() as users run it, then with each path.
+template <class Fn>
+void with_each_conv_path(Fn fn) {
+  using kernels::ConvPath;
+  for (std::optional<ConvPath> path : {std::optional<ConvPath>{}, std::optional{ConvPath::direct}, std::optional{ConvPath::winograd6},
+                                       std::optional{ConvPath::winograd4}}) {
+    ForcedConvPath forced(path);
+    const std::string name = path ? kernels::to_string(*path) : "not forced";
+    CAPTURE(name);
+    fn();
+  }
+}
+
+}  // namespace g2s::test
