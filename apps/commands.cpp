@@ -10,6 +10,13 @@ void add_machine_options(CLI::App& app, MachineOptions& options) {
   app.add_option("--device", options.device, "auto, cpu or cuda")->type_name("NAME")->capture_default_str();
 }
 
+void add_precision_option(CLI::App& app, std::string& precision) {
+  app.add_option("--precision", precision,
+                 "f32, or bf16: convolutions multiply numbers rounded to bfloat16 and sum in f32, quicker on processors with AMX")
+      ->type_name("NAME")
+      ->capture_default_str();
+}
+
 void apply_machine_options(const MachineOptions& options) {
   if (options.threads < 0 || options.threads > 1024) fail(Errc::invalid_argument, "--threads", options.threads, " is not between 0 and 1024");
   if (options.device == "cuda") fail(Errc::unsupported, "--device", "this build has no CUDA backend");

@@ -25,6 +25,8 @@ struct MachineOptions {
 void add_machine_options(CLI::App& app, MachineOptions& options);
 // Checks and applies them; throws naming the option.
 void apply_machine_options(const MachineOptions& options);
+// --precision, of the commands whose results it changes; use_precision() applies it.
+void add_precision_option(CLI::App& app, std::string& precision);
 
 constexpr const char* program_version = G2S_VERSION;
 

@@ -10,6 +10,7 @@
 #include "engine/image.h"
 #include "engine/npy.h"
 #include "engine/progress.h"
+#include "kernels/precision.h"
 #include "kernels/random/random.h"
 #include "models/gan2shape/config.h"
 #include "models/gan2shape/latents.h"
@@ -21,7 +22,7 @@ namespace {
 constexpr std::int64_t batch = 8;  // pictures at a time: results do not depend on it
 
 struct Options {
-  std::string weights, preset = "default", latent, out;
+  std::string weights, preset = "default", latent, out, precision = "f32";
   std::int64_t count = 16;
   std::uint64_t seed = 0;
   double truncation = 1;
@@ -53,6 +54,7 @@ Tensor make_latents(const Options& o, const StyleGan2Generator& generator) {
 
 void check_options(const Options& o) {
   apply_machine_options(o.machine);
+  use_precision(o.precision);
   preset(o.preset);
   if (o.out.empty()) fail(Errc::invalid_argument, "--out", "is needed: the folder for the pictures");
   if (o.count < 1 || o.count > 100000) fail(Errc::invalid_argument, "--count", o.count, " is not between 1 and 100000");
@@ -117,6 +119,7 @@ Command add_generate(CLI::App& app) {
   app.add_option("--weights", o->weights, "Folder with stylegan2_g.safetensors; else the program's own, for the preset default")->type_name("DIR");
   app.add_option("--preset", o->preset, "Whose generator it is")->type_name("NAME")->capture_default_str();
   app.add_flag("--json", o->json, "Print the result as JSON");
+  add_precision_option(app, o->precision);
   add_machine_options(app, o->machine);
   return [o] { return run(*o); };
 }

@@ -164,6 +164,7 @@ Command add_reconstruct(CLI::App& app) {
                  "Stay below this much memory, for example 2G: batches are taken in parts, with the same result but for the order of sums")
       ->type_name("SIZE");
   app.add_flag("--json", o->json, "Print the results as JSON");
+  add_precision_option(app, o->precision);
   add_machine_options(app, o->machine);
   return [o] { return run(*o); };
 }

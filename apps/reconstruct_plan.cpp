@@ -8,7 +8,9 @@
 #include "engine/allocator.h"
 #include "engine/files.h"
 #include "engine/hash.h"
+#include "engine/precision.h"
 #include "engine/progress.h"
+#include "kernels/precision.h"
 #include "models/gan2shape/latents.h"
 #include "models/u2netp.h"
 
@@ -60,6 +62,7 @@ std::vector<Job> make_jobs(const ReconstructOptions& o) {
 
 void check_options(const ReconstructOptions& o) {
   apply_machine_options(o.machine);
+  use_precision(o.precision);
   if (o.resume && o.force) fail(Errc::invalid_argument, "--resume", "and --force exclude each other");
   if (o.progress != "auto" && o.progress != "lines" && o.progress != "none") {
     fail(Errc::invalid_argument, "--progress", "'", o.progress, "' is none of auto, lines, none");
@@ -119,12 +122,14 @@ void identify(const ReconstructOptions& o, Plan& plan) {
     job.identity["mask"] = job.files.mask.empty() ? "" : sha256_file(job.files.mask);
     job.identity["latent"] = job.latent ? sha256(job.latent) : "";
     job.identity["--crop"] = o.crop;
+    job.identity["--precision"] = o.precision;
   }
 }
 
 void prepare_jobs(const ReconstructOptions& o, Plan& plan) {
   std::unique_ptr<U2NetP> network;
   auto find_mask = [&](const Tensor& picture) {
+    const WithPrecision exact(Precision::f32);  // once a picture: every precision shall fit the same object
     if (!network) network = std::make_unique<U2NetP>(SafetensorsFile(find_weights(o.weights, o.preset, {.u2netp = true}).u2netp));
     return network->mask(picture);
   };

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <ctime>
 #include <exception>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -18,12 +19,16 @@
 #include "engine/parallel.h"
 #include "engine/work.h"
 #include "kernels/isa.h"
+#include "kernels/precision.h"
 
 namespace {
 
 using namespace g2s::bench;
 
 double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+// Of all threads: what a busy machine can still compare.
+double processor_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
@@ -49,12 +54,13 @@ nlohmann::json run(const std::string& name, const Setup& setup, int repeat, int 
     body.run();
     if (seconds() - begin > slow_case) repeat = std::min(repeat, slow_repeat);
   }
-  std::vector<double> times;
+  std::vector<double> times, processor_times;
   const Work before = counted();
   for (int i = 0; i < repeat; ++i) {
-    double begin = seconds();
+    const double begin = seconds(), processor_begin = processor_seconds();
     body.run();
     times.push_back(seconds() - begin);
+    processor_times.push_back(processor_seconds() - processor_begin);
   }
   const Work after = counted();
   const double middle = median(times), gflop = ((after.flops - before.flops) / repeat + body.flops) * 1e-9;
@@ -64,6 +70,7 @@ nlohmann::json run(const std::string& name, const Setup& setup, int repeat, int 
   nlohmann::json out = {{"case", name},
                         {"median_s", middle},
                         {"min_s", *std::min_element(times.begin(), times.end())},
+                        {"min_processor_s", *std::min_element(processor_times.begin(), processor_times.end())},
                         {"n", times.size()},
                         {"times_s", times},
                         {"peak_rss_mib", static_cast<double>(usage.ru_maxrss) / 1024},
@@ -78,7 +85,7 @@ nlohmann::json run(const std::string& name, const Setup& setup, int repeat, int 
 }
 
 struct Options {
-  std::string name, assets = G2S_ASSETS_DIR;
+  std::string name, assets = G2S_ASSETS_DIR, precision = "f32";
   int repeat = 5, slow_repeat = 1 << 20, warm_up = 1, threads = 0;
   bool list = false, peak = false, json = false, tune = false, known = false;
   std::vector<std::string> compare;
@@ -90,6 +97,7 @@ void declare(CLI::App& app, Options& o) {
   app.add_option("--slow-repeat", o.slow_repeat, "at most so many where one takes more than ten seconds")->check(CLI::PositiveNumber);
   app.add_option("--warm-up", o.warm_up, "repetitions before those")->check(CLI::NonNegativeNumber);
   app.add_option("--threads", o.threads, "0: as many as the machine has")->check(CLI::NonNegativeNumber);
+  app.add_option("--precision", o.precision, "f32, or bf16: inputs of the products of convolutions rounded to bfloat16");
   app.add_option("--assets", o.assets, "folder of lpips_vgg.safetensors");
   app.add_flag("--list", o.list, "name the cases");
   app.add_flag("--peak", o.peak, "measure the machine's multiply-adds and memory");
@@ -109,7 +117,9 @@ void run_case(const Options& o) {
   auto it = cases.find(o.name);
   if (it == cases.end()) g2s::fail(g2s::Errc::invalid_argument, "--case", "no case ", o.name, "; --list names them");
   g2s::set_num_threads(o.threads);
-  const nlohmann::json result = run(o.name, it->second, o.repeat, o.slow_repeat, o.warm_up);
+  g2s::use_precision(o.precision);
+  nlohmann::json result = run(o.name, it->second, o.repeat, o.slow_repeat, o.warm_up);
+  result["precision"] = o.precision;
   auto number = [&](const char* key) { return result.at(key).get<double>(); };
   if (o.json) std::printf("%s\n", result.dump().c_str());
   else std::printf("%s: median %.4f s, min %.4f s of %d, peak %.0f MiB, %.0f GFLOP/s\n", o.name.c_str(), number("median_s"), number("min_s"),

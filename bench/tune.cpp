@@ -48,7 +48,7 @@ std::set<ConvProblem> problems_of_cases(const std::string& assets) {
     std::fprintf(stderr, "looking at %s\n", name);
     const auto it = all.find(name);
     if (it == all.end()) fail(Errc::internal, "--tune", "there is no case ", name);
-    const std::function<void()> body = it->second();
+    const std::function<void()> body = it->second().run;
     kernels::observe_conv_problems([&](const ConvProblem& p) { found.insert(p); });
     body();
     kernels::observe_conv_problems({});

@@ -49,7 +49,7 @@ function(g2s_register_symbol_test)
     return()
   endif()
   set(script ${CMAKE_SOURCE_DIR}/tests/structure/isa_symbols.sh)
-  foreach(variant base v3 v4)
+  foreach(variant base v3 v4 ${G2S_BF16_VARIANTS})
     if(TARGET g2s_kernels_${variant})
       add_test(NAME structure/symbols_${variant} COMMAND sh ${script} ${NM_PROGRAM} ${variant} $<TARGET_OBJECTS:g2s_kernels_${variant}>
                COMMAND_EXPAND_LISTS)

@@ -1,7 +1,16 @@
 #include "kernels/isa.h"
 
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
+
+#if defined(G2S_HAVE_X86_ISA)
+#include <cpuid.h>
+#endif
+#if defined(G2S_HAVE_X86_ISA) && defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #include "engine/error.h"
 
@@ -31,6 +40,65 @@ Isa choose() {
   fail(Errc::invalid_argument, "G2S_ISA", "must be base, v3 or v4, not ", wanted);
 }
 
+#if defined(G2S_HAVE_X86_ISA)
+struct Features {
+  bool avx512_bf16 = false, amx = false;
+};
+
+// Asked of the processor itself: compilers' own tests do not know AMX.
+Features features() {
+  Features f;
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return f;
+  f.amx = (d & 1u << 22) && (d & 1u << 24);  // AMX-BF16, AMX-TILE
+  if (a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d)) f.avx512_bf16 = a & 1u << 5;
+  return f;
+}
+
+// The tile registers are lent to a process that asks.
+bool kernel_grants_tiles() {
+#if defined(__linux__)
+  constexpr long request_permission = 0x1023, tile_data = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  return syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+#else
+  return false;
+#endif
+}
+#endif
+
+Bf16Unit detect_bf16() {
+#if defined(G2S_HAVE_X86_ISA)
+  if (isa() < Isa::v4) return Bf16Unit::none;
+  const Features f = features();
+  if (!f.avx512_bf16) return Bf16Unit::none;  // also rounds numbers for the tiles
+  return f.amx && kernel_grants_tiles() ? Bf16Unit::tiles : Bf16Unit::vectors;
+#else
+  return Bf16Unit::none;
+#endif
+}
+
+Bf16Unit best_bf16() {
+  static const Bf16Unit best = detect_bf16();
+  return best;
+}
+
+Bf16Unit choose_bf16() {
+  const Bf16Unit best = best_bf16();
+  const char* wanted = std::getenv("G2S_BF16");
+  if (!wanted || !*wanted) return best;
+  for (Bf16Unit candidate : {Bf16Unit::none, Bf16Unit::vectors, Bf16Unit::tiles}) {
+    if (std::strcmp(wanted, to_string(candidate)) != 0) continue;
+    if (candidate > best) fail(Errc::unsupported, "G2S_BF16", "this machine has no ", wanted, ", the best is ", to_string(best));
+    return candidate;
+  }
+  fail(Errc::invalid_argument, "G2S_BF16", "must be none, vectors or tiles, not ", wanted);
+}
+
+std::atomic<Bf16Unit>& chosen_bf16() {
+  static std::atomic<Bf16Unit> chosen{choose_bf16()};
+  return chosen;
+}
+
 }  // namespace
 
 Isa isa() {
@@ -43,6 +111,22 @@ const char* to_string(Isa isa) {
     case Isa::base: return "base";
     case Isa::v3: return "v3";
     case Isa::v4: return "v4";
+  }
+  return "?";
+}
+
+Bf16Unit bf16_unit() { return chosen_bf16().load(std::memory_order_relaxed); }
+
+void use_bf16_unit(Bf16Unit unit) {
+  if (unit > best_bf16()) fail(Errc::unsupported, "bf16", "this machine has no ", to_string(unit), ", the best is ", to_string(best_bf16()));
+  chosen_bf16() = unit;
+}
+
+const char* to_string(Bf16Unit unit) {
+  switch (unit) {
+    case Bf16Unit::none: return "none";
+    case Bf16Unit::vectors: return "vectors";
+    case Bf16Unit::tiles: return "tiles";
   }
   return "?";
 }

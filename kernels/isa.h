@@ -18,6 +18,19 @@ enum class Isa {
 Isa isa();
 const char* to_string(Isa isa);
 
+// What multiplies numbers in bfloat16, for Precision::bf16. Files X.bf16.isa.cpp are compiled for the last two.
+enum class Bf16Unit {
+  none,
+  vectors,  // AVX512-BF16
+  tiles,    // AMX
+};
+
+// The best that this machine and its kernel grant; G2S_BF16=none|vectors|tiles lowers it (for tests), and so does an isa() below v4.
+Bf16Unit bf16_unit();
+// Takes another one from now on, for tests. Throws if this machine lacks it.
+void use_bf16_unit(Bf16Unit unit);
+const char* to_string(Bf16Unit unit);
+
 }  // namespace g2s::kernels
 
 // Declares kernel `name(const Args&)` in each instruction set's namespace and defines the dispatcher g2s::kernels::name.
@@ -38,4 +51,17 @@ const char* to_string(Isa isa);
 #define G2S_ISA_KERNEL(name, Args)            \
   namespace base { void name(const Args&); }  \
   static inline void name(const Args& args) { base::name(args); }
+#endif
+
+// The same for kernels of X.bf16.isa.cpp, which need one of the units.
+#if defined(G2S_HAVE_X86_ISA)
+#define G2S_BF16_KERNEL(name, Args)                                                                  \
+  namespace avx512bf16 { void name(const Args&); }                                                   \
+  namespace amx { void name(const Args&); }                                                          \
+  static inline void name(const Args& args) {                                                        \
+    return bf16_unit() == Bf16Unit::tiles ? amx::name(args) : avx512bf16::name(args);                \
+  }
+#else
+#define G2S_BF16_KERNEL(name, Args) \
+  static inline void name(const Args&) {}  // never called: there is no unit
 #endif

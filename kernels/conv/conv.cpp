@@ -1,6 +1,7 @@
 #include "kernels/conv/conv.h"
 
 #include "engine/autograd.h"
+#include "engine/precision.h"
 #include "engine/work.h"
 #include "kernels/conv/conv_args.h"
 #include "kernels/conv/conv_paths.h"
@@ -127,7 +128,8 @@ Tensor conv2d_bias_act(const Tensor& x, const Tensor& w, const BiasAct& act, Con
   const char* op = "conv2d_bias_act";
   const ConvShape s = shape_of(op, x, w, options);
   const bool from_y = !grad_enabled() || (!needs_grad(act.scale) && !needs_grad(act.noise_weight));
-  if (x.dtype() == DType::f64 || !from_y) return bias_act(forward(s, op, x, w), act);
+  // The products of matrix tiles have no epilogue.
+  if (x.dtype() == DType::f64 || !from_y || precision() == Precision::bf16) return bias_act(forward(s, op, x, w), act);
   Tensor y = Tensor::empty({s.batch, s.y_rows, s.y_columns, s.y_channels}, x.dtype(), x.device());
   check_bias_act(y, act);
   count_work(s);

@@ -2,6 +2,7 @@
 #include <string>
 
 #include "engine/parallel.h"
+#include "engine/precision.h"
 #include "kernels/conv/conv_choice.h"
 #include "kernels/conv/conv_paths.h"
 #include "kernels/matmul/matmul_args.h"
@@ -122,6 +123,12 @@ void run(IndirectGemmArgs g, const Tensor& x, const WeightView& view, Taps taps,
   g.x = x.data<float>();
   g.k = view.k;
   g.n = view.n;
+  if (precision() == Precision::bf16 && !taps.rows.empty()) {
+    g.taps = static_cast<std::int64_t>(taps.rows.size());
+    g.tap_rows = taps.rows.data();
+    g.tap_columns = taps.columns.data();
+    return conv_bf16(g, view, cache_key);
+  }
   const std::int64_t kernel = taps.row_count;
   if (kernel == taps.column_count && (kernel == 3 || kernel == 5) && g.x_step == 1 && g.y_step == 1 && neighbouring(taps)) {
     const ConvPath path = choose_conv_path({kernel, g.batch, g.rows, g.columns, view.k, view.n, view.owner.is_constant()});

@@ -20,4 +20,7 @@ void conv_winograd(const IndirectGemmArgs& g, std::int64_t tile, std::int64_t ke
 void keep_ties(const IndirectGemmArgs& g, std::int64_t kernel, std::int64_t pad_rows, std::int64_t pad_columns,
                const std::vector<std::int64_t>& wanted);
 
+// Precision::bf16: g with its taps given, everything but its weight; needs a bf16_unit().
+void conv_bf16(const IndirectGemmArgs& g, const WeightView& view, const std::string& cache_key);
+
 }  // namespace g2s::kernels

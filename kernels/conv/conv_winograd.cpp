@@ -48,7 +48,7 @@ void conv_winograd(const IndirectGemmArgs& g, std::int64_t tile, std::int64_t ke
   a.y_rows = g.y_rows, a.y_columns = g.y_columns, a.n = view.n;
   a.pad_rows = pad_rows, a.pad_columns = pad_columns;
   a.zeros = zeros_for(view.k, zeros);
-  a.epilogue = g.epilogue;
+  a.epilogue = &g.epilogue;
   // Transformed inputs and products of a block should stay in the second-level cache, and a block must use each weight often enough.
   const std::int64_t tiles = g.batch * tiles_of_picture(g, tile, kernel), wanted = view.k <= 96 ? 24 : 48, blocks = (tiles + wanted - 1) / wanted;
   a.tiles_in_block = (tiles + blocks - 1) / blocks;

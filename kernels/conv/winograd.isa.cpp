@@ -186,7 +186,7 @@ void output_tile(const WinogradArgs& a, const Tiles& t, std::int64_t tile, const
   float* y = a.y + ((b * a.y_rows + row) * a.y_columns + column) * a.n + column_at;
   for (int n = 0; n < columns; n += lanes) {
     const int count = columns - n < lanes ? columns - n : lanes;
-    const ChannelEpilogue finish(a.epilogue, a.n, b, column_at + n, count);
+    const ChannelEpilogue finish(*a.epilogue, a.n, b, column_at + n, count);
     Vec half[m][size];
     for (int j = 0; j < size; ++j) {
       Vec in[size], out[m];
@@ -199,8 +199,8 @@ void output_tile(const WinogradArgs& a, const Tiles& t, std::int64_t tile, const
       transform_output(half[i], out);
       float* to = y + i * a.y_columns * a.n + n;
       for (int j = 0; j < across; ++j, to += a.n) {
-        if (a.epilogue.wanted)
-          out[j] = finish(out[j], noise_at(a.epilogue, b, a.y_rows * a.y_columns, (row + i) * a.y_columns + column + j));
+        if (a.epilogue->wanted)
+          out[j] = finish(out[j], noise_at(*a.epilogue, b, a.y_rows * a.y_columns, (row + i) * a.y_columns + column + j));
         if (count == lanes) store(to, out[j]);
         else store_first(to, out[j], count);
       }

@@ -4,11 +4,12 @@
 #include <cstdint>
 
 #include "kernels/isa.h"
-#include "kernels/matmul/gemm_args.h"
 
 namespace g2s::kernels {
 
-// Inputs of a tile along one side, m + r - 1: 6 for F(4x4, 3x3) and F(2x2, 5x5), 4 for F(2x2, 3x3).
+struct Epilogue;  // kernels/matmul/gemm_args.h
+
+// A tile has m + r - 1 inputs along a side, 6 for F(4x4, 3x3) and F(2x2, 5x5), 4 for F(2x2, 3x3).
 constexpr std::int64_t winograd_points(std::int64_t tile) { return tile * tile; }
 
 // The weight at the points: panels [n / panel][r * r][k][panel], as pack_panels makes them, become [n / panel][tile * tile][k][panel].
@@ -38,7 +39,7 @@ struct WinogradArgs {
   float* transformed;
   // [batch][tiles of a picture] or null: set to 1 where neighbouring pixels of the tile are equal in all channels, else to 0.
   char* equal_neighbours;
-  Epilogue epilogue;
+  const Epilogue* epilogue;
 };
 
 G2S_ISA_KERNEL(winograd_weight, WinogradWeightArgs)

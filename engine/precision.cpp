@@ -1,0 +1,24 @@
+#include "engine/precision.h"
+
+#include <atomic>
+
+#include "engine/error.h"
+
+namespace g2s {
+namespace {
+std::atomic<Precision> chosen{Precision::f32};
+}
+
+Precision precision() { return chosen.load(std::memory_order_relaxed); }
+
+void set_precision(Precision precision) { chosen = precision; }
+
+const char* to_string(Precision precision) { return precision == Precision::bf16 ? "bf16" : "f32"; }
+
+Precision precision_from_name(const std::string& name) {
+  for (Precision p : {Precision::f32, Precision::bf16})
+    if (name == to_string(p)) return p;
+  fail(Errc::invalid_argument, "--precision", "'", name, "' is none of f32, bf16");
+}
+
+}  // namespace g2s
