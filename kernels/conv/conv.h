@@ -16,7 +16,7 @@ struct ConvOptions {
 // x [B,H,W,C], w [O,kh,kw,C] -> y [B,Ho,Wo,O]. Gradients to x and w, to any order. The gradient of a w that needs none is never computed.
 Tensor conv2d(const Tensor& x, const Tensor& w, ConvOptions options = {});
 
-// bias_act(conv2d(x, w, options), act). In f32, and unless act.scale or act.noise_weight needs a gradient, bias, noise and activation are applied
+// bias_act(conv2d(x, w, options), act). In f32 at full precision, and unless act.scale or act.noise_weight needs a gradient, bias, noise and activation are applied
 // while the outputs are in registers, and what lies between is neither written nor kept. Gradients as of the two, to any order.
 Tensor conv2d_bias_act(const Tensor& x, const Tensor& w, const BiasAct& act, ConvOptions options = {});
 
