@@ -7,7 +7,7 @@ PEER ?=
 BENCH ?=
 CTEST = ctest -j $(JOBS) --output-on-failure
 
-.PHONY: help setup build test test-all demo bench clean test-sanitized test-variants
+.PHONY: help setup build test test-all demo bench fuzz clean test-sanitized test-variants
 
 help:
 	@echo "make setup     install the packages that are missing (Debian 12, Ubuntu 22.04 or later)"
@@ -16,6 +16,7 @@ help:
 	@echo "make test      the test suite"
 	@echo "make test-all  also the long tests, the sanitizers, older instruction sets and poisoned memory"
 	@echo "make bench     the benchmarks, in under half an hour; PEER=DIR compares with PyTorch"
+	@echo "make fuzz      ten minutes of libFuzzer for each reader of checkpoints (needs clang and libclang-rt-14-dev)"
 	@echo "make clean     remove the build folders"
 
 setup:
@@ -56,5 +57,16 @@ bench: setup $(BUILD)/build.ninja
 	cmake --build $(BUILD) -j $(JOBS) --target g2s_bench
 	$(PYTHON) bench/run.py --bench $(BUILD)/bin/g2s_bench --out docs/benchmarks/ $(if $(PEER),--peer $(PEER)) $(BENCH)
 
+# New inputs gather in build-fuzz; one that is a finding lies there as crash-*, oom-* or timeout-*.
+READERS = pytorch_zip pytorch_legacy pickle npy npz onnx safetensors
+FUZZ_SECONDS ?= 600
+fuzz: setup
+	cmake --preset fuzz
+	cmake --build build-fuzz -j $(JOBS) $(READERS:%=--target fuzz_%)
+	@cd build-fuzz && for reader in $(READERS); do \
+	  mkdir -p found/$$reader && bin/fuzz_$$reader -max_total_time=$(FUZZ_SECONDS) -timeout=20 -malloc_limit_mb=320 -print_final_stats=1 \
+	    found/$$reader ../tests/fuzz/corpus/$$reader || exit 1; \
+	done
+
 clean:
-	rm -rf $(BUILD) build-asan build-tsan build-clang
+	rm -rf $(BUILD) build-asan build-tsan build-clang build-fuzz

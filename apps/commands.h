@@ -14,6 +14,7 @@ Command add_reconstruct(CLI::App& app);
 Command add_generate(CLI::App& app);
 Command add_evaluate(CLI::App& app);
 Command add_trace(CLI::App& app);
+Command add_convert(CLI::App& app);
 Command add_info(CLI::App& app);
 Command add_prior(CLI::App& app);
 

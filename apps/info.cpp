@@ -6,11 +6,11 @@
 #include "apps/commands.h"
 #include "engine/image.h"
 #include "engine/parallel.h"
-#include "engine/safetensors.h"
 #include "kernels/isa.h"
 #include "models/gan2shape/config.h"
-#include "models/stylegan2_discriminator.h"
-#include "models/stylegan2_generator.h"
+#include "weights_converter/checkpoint.h"
+#include "weights_converter/plan.h"
+#include "weights_converter/text.h"
 
 namespace g2s::app {
 namespace {
@@ -25,34 +25,33 @@ struct Options {
   MachineOptions machine;
 };
 
-bool ends_with(const std::string& text, const std::string& end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
-
+// A checkpoint of any format; what it is, if that can be told by its names and shapes.
 json weights_info(const std::string& path) {
-  const SafetensorsFile file(path);
+  const auto file = convert::open_checkpoint(path);
   std::int64_t numbers = 0;
-  for (const auto& entry : file.entries()) numbers += entry.shape.numel();
-  json info = {{"file", path}, {"kind", "safetensors"}, {"tensors", file.entries().size()}, {"numbers", numbers}};
-  if (file.contains("style.1.weight")) {
-    const GeneratorConfig g = generator_config(file);
-    info["kind"] = "StyleGAN2 generator";
-    info["size"] = g.size, info["channels"] = g.channels, info["latents"] = g.latents(), info["style_dim"] = g.style_dim;
-  } else if (file.contains("final_linear.0.weight")) {
-    const DiscriminatorConfig d = discriminator_config(file);
-    info["kind"] = "StyleGAN2 discriminator";
-    info["size"] = d.size, info["channels"] = d.channels;
-  } else if (file.contains("lin0.weight")) {
-    info["kind"] = "LPIPS";
-  } else if (file.contains("outconv.weight")) {
-    info["kind"] = "U-2-Net-p";
+  json tensors = json::array();
+  for (const auto& t : file->tensors) {
+    numbers += t.numel();
+    tensors.push_back({{"name", t.name}, {"dtype", convert::to_string(t.type)}, {"shape", t.shape}});
   }
-  if (!file.metadata().empty()) info["metadata"] = file.metadata();
+  json info = {{"file", path}, {"kind", "tensors"}, {"format", convert::to_string(file->format)}, {"tensors", tensors.size()}, {"numbers", numbers}};
+  try {
+    const convert::Plan plan = convert::make_plan({file}, {});
+    info["kind"] = plan.kind, info["description"] = plan.description;
+    for (const auto& [key, value] : plan.metadata) info["metadata"][key] = value;
+    if (plan.kind.rfind("stylegan2", 0) == 0) info["size"] = std::stoll(plan.metadata.at("size"));
+    if (!plan.notes.empty()) info["notes"] = plan.notes;
+  } catch (const Error& e) {
+    info["notes"] = {e.message()};  // it looks like a network and is not quite one
+  }
+  for (const std::string& note : file->notes) info["notes"].push_back(note);
+  for (const auto& [key, value] : file->metadata) info["metadata"][key] = value;
+  info["list"] = std::move(tensors);
   return info;
 }
 
 json file_info(const std::string& path) {
-  if (ends_with(path, ".safetensors")) return weights_info(path);
+  if (!is_picture(path)) return weights_info(path);
   const ImageInfo i = image_info(path);
   return {{"file", path},     {"kind", "picture"},           {"width", i.width},   {"height", i.height},
           {"channels", i.channels}, {"bits", i.bit_depth}, {"orientation", i.orientation}};
@@ -68,15 +67,27 @@ json describe_weights(const std::string& folder) {
   return all;
 }
 
-void print_info(const json& info) {
-  std::cout << info.at("file").get<std::string>() << ": " << info.at("kind").get<std::string>();
-  for (const auto& [key, value] : info.items()) {
-    if (key == "file" || key == "kind" || key == "metadata") continue;
-    std::cout << ", " << key << ' ' << (value.is_string() ? value.get<std::string>() : value.dump());
+// Names come from files and are shown as plain text.
+std::string shown(const json& value) { return convert::printable(value.is_string() ? value.get<std::string>() : value.dump(), 400); }
+
+void print_weights(const json& info, bool with_list) {
+  std::cout << info.at("file").get<std::string>() << ": " << (info.contains("description") ? shown(info["description"]) : "tensors") << "; "
+            << info.at("format").get<std::string>() << ", " << info.at("tensors") << " tensors, " << info.at("numbers") << " numbers\n";
+  for (const json& note : info.value("notes", json::array())) std::cout << "  " << shown(note) << '\n';
+  const json metadata = info.value("metadata", json::object());
+  for (const auto& [key, value] : metadata.items()) {
+    if (key != "kind" && key != "what") std::cout << "  " << convert::printable(key) << ": " << shown(value) << '\n';
   }
+  if (!with_list) return;
+  for (const json& t : info["list"]) std::cout << "  " << shown(t["name"]) << ' ' << shown(t["dtype"]) << ' ' << t["shape"].dump() << '\n';
+}
+
+void print_info(const json& info, bool with_list) {
+  if (info.contains("format")) return print_weights(info, with_list);
+  std::cout << info.at("file").get<std::string>() << ": picture";
+  for (const auto& [key, value] : info.items())
+    if (key != "file" && key != "kind") std::cout << ", " << key << ' ' << value.dump();
   std::cout << '\n';
-  if (!info.contains("metadata")) return;
-  for (const auto& [key, value] : info["metadata"].items()) std::cout << "  " << key << ": " << value.get<std::string>() << '\n';
 }
 
 int run(const Options& o) {
@@ -91,7 +102,7 @@ int run(const Options& o) {
     out["weights"] = describe_weights(o.weights.empty() ? assets_folder() : o.weights);
   }
   if (o.as_json) {
-    std::cout << out.dump(2) << '\n';
+    std::cout << out.dump(2, ' ', false, json::error_handler_t::replace) << '\n';
     return 0;
   }
   if (o.files.empty()) {
@@ -100,7 +111,7 @@ int run(const Options& o) {
     for (const std::string& name : preset_names()) std::cout << ' ' << name;
     std::cout << "\nassets: " << out["assets"].get<std::string>() << '\n';
   }
-  for (const json& info : out[o.files.empty() ? "weights" : "files"]) print_info(info);
+  for (const json& info : out[o.files.empty() ? "weights" : "files"]) print_info(info, !o.files.empty());
   return 0;
 }
 
@@ -108,7 +119,7 @@ int run(const Options& o) {
 
 Command add_info(CLI::App& app) {
   auto o = std::make_shared<Options>();
-  app.add_option("files", o->files, "Pictures and .safetensors files to tell about")->type_name("FILE");
+  app.add_option("files", o->files, "Pictures and checkpoints of any format to tell about")->type_name("FILE");
   app.add_option("--weights", o->weights, "Tell about the weights in this folder instead of the program's own")->type_name("DIR");
   app.add_flag("--json", o->as_json, "Print as JSON");
   add_machine_options(app, o->machine);

@@ -41,6 +41,14 @@ function(g2s_register_tests)
   endforeach()
 endfunction()
 
+# Ten seconds of a fuzz target from its corpus, a minute with the label `long`. Inputs that the fuzzer makes stay in the build folder.
+function(g2s_add_fuzz_test name)
+  set(corpus ${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name})
+  add_test(NAME fuzz/${name} COMMAND fuzz_${name} -max_total_time=10 -seed=1 ${corpus} WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
+  add_test(NAME fuzz/${name}_long COMMAND fuzz_${name} -max_total_time=60 -seed=2 ${corpus} WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
+  set_tests_properties(fuzz/${name}_long PROPERTIES LABELS long)
+endfunction()
+
 # No object that was compiled for one instruction set may offer the linker a symbol that other code could pick up.
 function(g2s_register_symbol_test)
   find_program(NM_PROGRAM nm)

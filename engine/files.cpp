@@ -66,6 +66,16 @@ void AtomicFile::write(const void* data, std::size_t bytes) {
   }
 }
 
+void AtomicFile::write_at(std::uint64_t offset, std::string_view text) {
+  while (!text.empty()) {
+    ssize_t n = ::pwrite(fd_, text.data(), text.size(), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail(Errc::io, path_, "cannot be written: ", reason(errno));
+    text.remove_prefix(static_cast<std::size_t>(n));
+    offset += static_cast<std::uint64_t>(n);
+  }
+}
+
 void AtomicFile::commit() {
   // Some file systems report a full disk only here. Pipes and the like cannot be flushed, which is no error.
   if (::fsync(fd_) != 0 && errno != EINVAL && errno != EROFS) fail(Errc::io, path_, "cannot be written: ", reason(errno));

@@ -18,6 +18,7 @@ class AtomicFile {
 
   void write(const void* data, std::size_t bytes);
   void write(std::string_view text) { write(text.data(), text.size()); }
+  void write_at(std::uint64_t offset, std::string_view text);  // over what was written there before
   void commit();  // flushed to the disk, then renamed
 
  private:

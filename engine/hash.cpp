@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include "engine/files.h"
+#include "engine/mapped_file.h"
 
 namespace g2s {
 namespace {
@@ -50,6 +50,9 @@ std::string sha256(const Tensor& tensor) {
   return hash.hex();
 }
 
-std::string sha256_file(const std::string& path) { return sha256(read_file(path, std::size_t{1} << 34)); }
+std::string sha256_file(const std::string& path) {
+  const auto file = MappedFile::open(path);
+  return sha256(std::string_view(file->data(), file->size()));
+}
 
 }  // namespace g2s

@@ -3,8 +3,10 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <cstring>
+#include <fstream>
 #include <memory>
 #include <string_view>
 
@@ -205,6 +207,14 @@ Tensor read_grey(const std::string& path, ImageInfo* info) {
   Decoded d = read_upright(path);
   if (info) *info = d.info;
   return d.pixels.dtype() == DType::u8 ? grey_of<std::uint8_t>(d.pixels, d.info, 255) : grey_of<std::int32_t>(d.pixels, d.info, 65535);
+}
+
+bool is_picture(const std::string& path) {
+  char start[8] = {};
+  std::ifstream(path, std::ios::binary).read(start, sizeof start);
+  const std::string_view text(start, sizeof start);
+  const bool pnm = text[0] == 'P' && text[1] >= '1' && text[1] <= '6' && std::isspace(static_cast<unsigned char>(text[2]));
+  return is_png(text) || pnm || text.substr(0, 3) == "\xff\xd8\xff" || text.substr(0, 4) == "GIF8" || (text.substr(0, 2) == "BM" && text[2] != 0);
 }
 
 ImageInfo image_info(const std::string& path) { return info_of(path, read_file(path, max_file)); }

@@ -32,6 +32,8 @@ constexpr std::int64_t max_image_pixels = 100'000'000;
 Image read_image(const std::string& path);
 // One value per pixel, upright, f32 [1,H,W,1] in [0,1]: grey value/255 or value/65535 (colours are weighted as by PIL's "L"), times alpha.
 Tensor read_grey(const std::string& path, ImageInfo* info = nullptr);
+// Whether a file's content begins as a picture's does, whatever its name; says nothing about the rest. False if it cannot be read.
+bool is_picture(const std::string& path);
 // The size and form alone, without decoding.
 ImageInfo image_info(const std::string& path);
 

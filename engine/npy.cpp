@@ -27,15 +27,15 @@ std::string_view dict_value(const std::string& path, std::string_view header, st
   return rest.substr(0, end + 1);
 }
 
-Shape parse_shape(const std::string& path, std::string_view tuple) {
-  Shape shape;
+std::vector<std::int64_t> parse_shape(const std::string& path, std::string_view tuple) {
+  std::vector<std::int64_t> shape;
   std::int64_t value = -1;
   for (char c : tuple.substr(1)) {
     if (c >= '0' && c <= '9') {
       if (value > std::numeric_limits<std::int64_t>::max() / 10 - 10) fail(Errc::format, path, "has a shape that overflows");
       value = std::max<std::int64_t>(value, 0) * 10 + (c - '0');
     } else if (c == ',' || c == ')') {
-      if (value >= 0 && shape.rank() == Shape::max_rank) fail(Errc::format, path, "has more than ", Shape::max_rank, " dimensions");
+      if (shape.size() == 64) fail(Errc::format, path, "is not a .npy file: it has more than 64 dimensions");
       if (value >= 0) shape.push_back(value);
       value = -1;
     } else if (c != ' ') {
@@ -69,31 +69,40 @@ const char* type_name(const std::string& path, DType dtype) {
 
 }  // namespace
 
-Tensor read_npy(const std::string& path) {
-  std::string content = read_file(path, std::size_t{1} << 32);
-  if (content.size() < 10 || std::string_view(content).substr(0, 6) != magic) fail(Errc::format, path, "is not a .npy file");
+NpyHeader parse_npy_header(const std::string& path, std::string_view content) {
+  if (content.size() < 10 || content.substr(0, 6) != magic) fail(Errc::format, path, "is not a .npy file");
   const bool wide = content[6] >= 2;  // versions 2 and 3 have a 32-bit header length
   const std::size_t head = wide ? 12 : 10;
   if (content[6] < 1 || content[6] > 3 || content.size() < head) fail(Errc::format, path, "is not a .npy file of version 1, 2 or 3");
   std::uint32_t length = 0;
   std::memcpy(&length, content.data() + 8, wide ? 4 : 2);
   if (length > content.size() - head) fail(Errc::format, path, "is truncated");
-  std::string_view header = std::string_view(content).substr(head, length);
+  const std::string_view text = content.substr(head, length), order = dict_value(path, text, "fortran_order");
+  if (order != "False" && order != "True") fail(Errc::format, path, "is not a .npy file: its header is malformed");
+  const std::string_view shape = dict_value(path, text, "shape"), type = dict_value(path, text, "descr");
+  if (shape.front() != '(') fail(Errc::format, path, "is not a .npy file: its shape is malformed");
+  return {std::string(type), order == "True", parse_shape(path, shape), head + length};
+}
+
+Tensor read_npy(const std::string& path) {
+  std::string content = read_file(path, std::size_t{1} << 32);
+  const NpyHeader header = parse_npy_header(path, content);
   bool swap = false;
-  DType dtype = parse_type(path, dict_value(path, header, "descr"), swap);
-  if (dict_value(path, header, "fortran_order") != "False") fail(Errc::format, path, "is in Fortran order, which cannot be read");
-  Shape shape = parse_shape(path, dict_value(path, header, "shape"));
+  DType dtype = parse_type(path, header.type, swap);
+  if (header.fortran_order) fail(Errc::format, path, "is in Fortran order, which cannot be read");
+  if (header.shape.size() > Shape::max_rank) fail(Errc::format, path, "has more than ", Shape::max_rank, " dimensions");
+  const Shape shape(header.shape);
   std::uint64_t wanted = size_of(dtype);
   for (std::int64_t d : shape)
     if (__builtin_mul_overflow(wanted, static_cast<std::uint64_t>(d), &wanted)) fail(Errc::format, path, "has a shape that overflows");
-  std::size_t have = content.size() - head - length;
+  std::size_t have = content.size() - header.data_begin;
   if (have != wanted) {
     fail(Errc::format, path, have < wanted ? "is truncated: " : "is too long: ", have, " bytes for ", dtype, " ", shape, ", which takes ", wanted);
   }
   Tensor out = Tensor::empty(shape, dtype);
   if (have == 0) return out;
   char* data = static_cast<char*>(out.mutable_raw());
-  std::memcpy(data, content.data() + head + length, have);
+  std::memcpy(data, content.data() + header.data_begin, have);
   if (swap)
     for (std::size_t i = 0; i < have; i += size_of(dtype)) std::reverse(data + i, data + i + size_of(dtype));
   return out;

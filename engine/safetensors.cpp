@@ -1,13 +1,7 @@
 #include "engine/safetensors.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <bit>
-#include <cerrno>
 #include <cstdint>
 #include <cstring>
 #include <limits>
@@ -15,6 +9,7 @@
 #include <set>
 
 #include "engine/files.h"
+#include "engine/mapped_file.h"
 
 static_assert(std::endian::native == std::endian::little, "safetensors holds little-endian numbers");
 
@@ -27,32 +22,8 @@ using nlohmann::ordered_json;
 constexpr std::size_t length_bytes = 8;
 constexpr std::size_t max_header = 100u << 20;  // the format's own limit
 
-struct Mapping {
-  void* data = nullptr;
-  std::size_t bytes = 0;
-  Mapping(void* d, std::size_t n) : data(d), bytes(n) {}
-  Mapping(const Mapping&) = delete;
-  Mapping& operator=(const Mapping&) = delete;
-  ~Mapping() { ::munmap(data, bytes); }
-};
-
-std::shared_ptr<const Mapping> map_file(const std::string& path) {
-  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) fail(Errc::io, path, "cannot be read: ", std::strerror(errno));
-  struct Closer {
-    int fd;
-    ~Closer() { ::close(fd); }
-  } closer{fd};
-  struct stat info {};
-  if (::fstat(fd, &info) != 0) fail(Errc::io, path, "cannot be read: ", std::strerror(errno));
-  if (S_ISDIR(info.st_mode)) fail(Errc::io, path, "cannot be read: it is a folder");
-  if (!S_ISREG(info.st_mode)) fail(Errc::io, path, "cannot be read: it is not a regular file");
-  std::size_t bytes = static_cast<std::size_t>(info.st_size);
-  if (bytes < length_bytes) fail(Errc::format, path, "is not a safetensors file: only ", bytes, " bytes long");
-  void* data = ::mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
-  if (data == MAP_FAILED) fail(Errc::io, path, "cannot be read: ", std::strerror(errno));
-  return std::make_shared<const Mapping>(data, bytes);
-}
+constexpr std::size_t max_values = 4'000'000;    // of the header's JSON, so that it cannot fill the memory with brackets
+constexpr int max_depth = 4;
 
 struct StoredType {
   const char* name;
@@ -89,7 +60,9 @@ const char* stored_name(DType dtype) {
 json parse_header(const std::string& path, const char* text, std::size_t size) {
   std::set<std::string> keys;
   std::string repeated;
+  std::size_t values = 0;
   auto watch = [&](int depth, json::parse_event_t event, json& value) {
+    if (++values > max_values || depth > max_depth) fail(Errc::format, path, "is not a safetensors file: its header is not a JSON object of tensors alone");
     if (event == json::parse_event_t::key && depth == 1) {
       std::string key = value.get<std::string>();
       if (!keys.insert(key).second && repeated.empty()) repeated = key;
@@ -169,16 +142,28 @@ Tensor widen_to_i32(const std::string& path, const SafetensorsFile::Entry& e, co
 }  // namespace
 
 SafetensorsFile::SafetensorsFile(const std::string& path) : path_(path) {
-  std::shared_ptr<const Mapping> mapping = map_file(path);
-  const char* file = static_cast<const char*>(mapping->data);
+  const auto file = MappedFile::open(path);
+  parse({file->data(), file->size()});
+  mapping_ = file;
+}
+
+SafetensorsFile::SafetensorsFile(const std::string& path, std::string_view content, std::shared_ptr<const void> owner)
+    : path_(path), mapping_(std::move(owner)) {
+  parse(content);
+}
+
+void SafetensorsFile::parse(std::string_view content) {
+  const std::string& path = path_;
+  if (content.size() < length_bytes) fail(Errc::format, path, "is not a safetensors file: only ", content.size(), " bytes long");
+  const char* file = content.data();
   std::uint64_t header_bytes;
   std::memcpy(&header_bytes, file, length_bytes);
   if (header_bytes > max_header) fail(Errc::format, path, "is not a safetensors file: its header would be ", header_bytes, " bytes long");
-  if (header_bytes > mapping->bytes - length_bytes) {
-    fail(Errc::format, path, "is truncated: the header takes ", header_bytes, " bytes, the file has ", mapping->bytes - length_bytes);
+  if (header_bytes > content.size() - length_bytes) {
+    fail(Errc::format, path, "is truncated: the header takes ", header_bytes, " bytes, the file has ", content.size() - length_bytes);
   }
   json header = parse_header(path, file + length_bytes, static_cast<std::size_t>(header_bytes));
-  std::size_t data_bytes = mapping->bytes - length_bytes - static_cast<std::size_t>(header_bytes);
+  std::size_t data_bytes = content.size() - length_bytes - static_cast<std::size_t>(header_bytes);
   for (const auto& [name, fields] : header.items()) {
     if (name != "__metadata__") {
       entries_.push_back(parse_entry(path, name, fields, data_bytes));
@@ -195,7 +180,6 @@ SafetensorsFile::SafetensorsFile(const std::string& path) : path_(path) {
   check_layout(path, entries_, data_bytes);
   for (std::size_t i = 0; i < entries_.size(); ++i) index_[entries_[i].name] = i;
   data_ = file + length_bytes + header_bytes;
-  mapping_ = mapping;
 }
 
 bool SafetensorsFile::contains(const std::string& name) const { return index_.count(name) > 0; }
@@ -204,6 +188,11 @@ const SafetensorsFile::Entry& SafetensorsFile::entry(const std::string& name) co
   auto found = index_.find(name);
   if (found == index_.end()) fail(Errc::format, path_, "tensor ", name, " is missing");
   return entries_[found->second];
+}
+
+std::string_view SafetensorsFile::bytes(const std::string& name) const {
+  const Entry& e = entry(name);
+  return {data_ + e.begin, e.end - e.begin};
 }
 
 Tensor SafetensorsFile::get(const std::string& name) const {
@@ -227,36 +216,74 @@ Tensor SafetensorsFile::get(const std::string& name) const {
   return Tensor::wrap(std::move(storage), e.shape, e.dtype);
 }
 
-void write_safetensors(const std::string& path, const NamedTensors& tensors, const std::map<std::string, std::string>& metadata) {
+void SafetensorsWriter::check_name(const std::string& name, std::set<std::string>& names) const {
+  if (name != "__metadata__" && names.insert(name).second) return;
+  fail(Errc::invalid_argument, path_, "tensor ", name, " cannot be written: its name is ", name == "__metadata__" ? "reserved" : "taken");
+}
+
+std::string SafetensorsWriter::header() const {
   ordered_json header = ordered_json::object();
-  if (!metadata.empty()) header["__metadata__"] = metadata;
+  if (!metadata_.empty()) header["__metadata__"] = metadata_;
   std::uint64_t at = 0;
-  std::set<std::string> names;
-  for (const auto& [name, tensor] : tensors) {
-    if (name == "__metadata__" || !names.insert(name).second) {
-      fail(Errc::invalid_argument, path, "tensor ", name, " cannot be written: its name is ", name == "__metadata__" ? "reserved" : "taken");
-    }
-    if (!tensor.defined() || tensor.device().type != DeviceType::cpu) {
-      fail(Errc::invalid_argument, path, "tensor ", name, " cannot be written: it is ", tensor.defined() ? "not on the CPU" : "undefined");
-    }
-    ordered_json dims = ordered_json::array();
-    for (std::int64_t d : tensor.shape()) dims.push_back(d);
-    ordered_json fields = {{"dtype", stored_name(tensor.dtype())}, {"shape", dims}};
-    fields["data_offsets"] = {at, at + tensor.bytes()};
-    header[name] = std::move(fields);
-    at += tensor.bytes();
+  for (const Item& item : items_) {
+    header[item.name] = {{"dtype", item.stored}, {"shape", item.shape}, {"data_offsets", {at, at + item.bytes}}};
+    at += item.bytes;
   }
   std::string text;
   try {
     text = header.dump();
   } catch (const ordered_json::exception&) {
-    fail(Errc::invalid_argument, path, "a tensor name or metadata is not valid UTF-8");
+    fail(Errc::invalid_argument, path_, "a tensor name or metadata is not valid UTF-8");
   }
   text.resize((text.size() + 7) / 8 * 8, ' ');  // the data starts aligned
-  std::uint64_t length = text.size();
-  AtomicFile file(path);
-  file.write(&length, sizeof length);
-  file.write(text);
+  if (text.size() > max_header) fail(Errc::invalid_argument, path_, "cannot be written: its header would be ", text.size(), " bytes long");
+  return text;
+}
+
+SafetensorsWriter::SafetensorsWriter(const std::string& path, std::vector<Item> items, std::map<std::string, std::string> metadata)
+    : path_(path), items_(std::move(items)), metadata_(std::move(metadata)) {
+  std::set<std::string> names;
+  for (const Item& item : items_) {
+    check_name(item.name, names);
+    total_ += item.bytes;
+  }
+  const std::string text = header();
+  header_bytes_ = text.size();
+  const std::uint64_t length = header_bytes_;
+  file_ = std::make_unique<AtomicFile>(path);
+  file_->write(&length, sizeof length);
+  file_->write(text);
+}
+
+SafetensorsWriter::~SafetensorsWriter() = default;
+
+void SafetensorsWriter::write(const void* data, std::size_t bytes) {
+  if (bytes > total_ - written_) fail(Errc::internal, path_, "more bytes were written than its header has");
+  file_->write(data, bytes);
+  written_ += bytes;
+}
+
+void SafetensorsWriter::replace_metadata(const std::string& key, const std::string& value) {
+  metadata_.at(key) = value;
+  const std::string text = header();
+  if (text.size() != header_bytes_) fail(Errc::internal, path_, "metadata ", key, " changed its length");
+  file_->write_at(length_bytes, text);
+}
+
+void SafetensorsWriter::commit() {
+  if (written_ != total_) fail(Errc::internal, path_, "only ", written_, " of ", total_, " bytes were written");
+  file_->commit();
+}
+
+void write_safetensors(const std::string& path, const NamedTensors& tensors, const std::map<std::string, std::string>& metadata) {
+  std::vector<SafetensorsWriter::Item> items;
+  for (const auto& [name, tensor] : tensors) {
+    if (!tensor.defined() || tensor.device().type != DeviceType::cpu) {
+      fail(Errc::invalid_argument, path, "tensor ", name, " cannot be written: it is ", tensor.defined() ? "not on the CPU" : "undefined");
+    }
+    items.push_back({name, stored_name(tensor.dtype()), {tensor.shape().begin(), tensor.shape().end()}, tensor.bytes()});
+  }
+  SafetensorsWriter file(path, std::move(items), metadata);
   for (const auto& [name, tensor] : tensors) file.write(tensor.raw(), tensor.bytes());
   file.commit();
 }

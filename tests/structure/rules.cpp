@@ -99,6 +99,9 @@ std::string refusal(const std::string& from, const std::string& to) {
     return "kernels see POD arguments, never a Tensor";
   if (test) return "";
   if (starts_with(to, "tests/")) return "only tests may use the tests' helpers";
+  if (source->first == "weights_converter" && target->first != "weights_converter" && target->first != "engine")
+    return "reading a checkpoint needs the engine alone";
+  if (target->first == "weights_converter" && source->first == "models") return "networks are made of weights, not of checkpoints";
   if (target->second > source->second) return "includes point from apps to models to kernels to engine";
   return "";
 }

@@ -46,6 +46,7 @@ TEST_CASE("large files are assets") {
     auto size = std::filesystem::file_size(source_path(file.path));
     bool golden = file.path.rfind("kernels/", 0) == 0 && file.path.find("golden.safetensors") != std::string::npos;
     if (golden) CHECK_MESSAGE(size <= 300 * 1024, file.path, " has ", size, " bytes: smaller shapes do");
+    if (file.path.rfind("tests/fuzz/corpus/", 0) == 0) CHECK_MESSAGE(size <= 16 * 1024, file.path, " has ", size, " bytes: fuzzing wants small files");
     if (file.path.rfind("assets/", 0) != 0) CHECK_MESSAGE(size <= 1000000, file.path, " has ", size, " bytes");
   }
 }
@@ -62,6 +63,10 @@ TEST_CASE("the include rule finds what it should") {
   CHECK(bad_include("kernels/conv/conv_args.h", "<vector>"));
   CHECK(bad_include("models/a/a.cpp", "\"tests/support/check.h\""));
   CHECK(bad_include("engine/stream.h", "<cuda_runtime.h>"));
+  CHECK(bad_include("weights_converter/a.cpp", "\"models/lpips.h\""));
+  CHECK(bad_include("weights_converter/a.cpp", "\"kernels/conv/conv.h\""));
+  CHECK(bad_include("models/a/a.cpp", "\"weights_converter/checkpoint.h\""));
+  CHECK(!bad_include("apps/convert.cpp", "\"weights_converter/checkpoint.h\""));
   CHECK(!bad_include("kernels/conv/conv.isa.cpp", "\"engine/parallel.h\""));
   CHECK(!bad_include("kernels/conv/conv.cpp", "\"kernels/conv/conv_args.h\""));
   CHECK(!bad_include("models/a/a.cpp", "\"kernels/conv/conv.h\""));

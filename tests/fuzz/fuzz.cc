@@ -1,0 +1,77 @@
+#include "tests/fuzz/fuzz.h"
+
+#include <malloc.h>
+
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <new>
+#include <string>
+
+#include "engine/error.h"
+#include "weights_converter/numbers.h"
+#include "weights_converter/plan.h"
+
+namespace {
+
+std::atomic<std::size_t> live{0};  // bytes
+std::atomic<std::size_t> limit{SIZE_MAX};
+
+void* allocate(std::size_t bytes) {
+  void* block = std::malloc(bytes ? bytes : 1);
+  if (!block) throw std::bad_alloc();
+  if ((live += malloc_usable_size(block)) > limit) {
+    std::fprintf(stderr, "fuzz: more memory is in use than the reader promises\n");
+    std::abort();
+  }
+  return block;
+}
+
+void release(void* block) noexcept {
+  if (block) live -= malloc_usable_size(block);
+  std::free(block);
+}
+
+}  // namespace
+
+void* operator new(std::size_t bytes) { return allocate(bytes); }
+void* operator new[](std::size_t bytes) { return allocate(bytes); }
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept { return allocate(bytes); }
+void* operator new[](std::size_t bytes, const std::nothrow_t&) noexcept { return allocate(bytes); }
+void operator delete(void* block) noexcept { release(block); }
+void operator delete[](void* block) noexcept { release(block); }
+void operator delete(void* block, std::size_t) noexcept { release(block); }
+void operator delete[](void* block, std::size_t) noexcept { release(block); }
+
+namespace g2s::test {
+namespace {
+
+using namespace convert;
+
+void read_everything(const std::shared_ptr<const Checkpoint>& checkpoint) {
+  constexpr std::uint64_t enough = 1u << 20;  // bytes: more is only more of the same
+  std::uint64_t sum = 0;
+  for (const SourceTensor& t : checkpoint->tensors) {
+    if (t.bytes() > enough) continue;
+    stream_numbers(t, t.type, 1, 0, [&](std::string_view piece) { sum += piece.empty() ? 0 : static_cast<unsigned char>(piece.back()); });
+    if (can_convert(t.type, NumberType::f16)) stream_numbers(t, NumberType::f16, 0.5, 1, [&](std::string_view piece) { sum += piece.size(); });
+  }
+  volatile std::uint64_t kept = sum;
+  (void)kept;
+  make_plan({checkpoint}, {});
+}
+
+}  // namespace
+
+void fuzz_reader(Format format, const std::uint8_t* data, std::size_t size) {
+  const std::size_t before = live;
+  limit = before + 2 * size + allowance + (4u << 20);  // the input itself is copied once
+  try {
+    read_everything(read_checkpoint("input", own_bytes(std::string(reinterpret_cast<const char*>(data), size)), format));
+  } catch (const Error&) {
+    // What bad input should come to.
+  }
+  limit = SIZE_MAX;
+}
+
+}  // namespace g2s::test

@@ -1,0 +1,16 @@
+// What all fuzz targets share. A target gives its bytes to one reader; whatever comes back must be an Error or a checkpoint whose tensors can all
+// be read and planned. Memory beyond the promise of weights_converter/bytes.h ends the program, as a finding.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "weights_converter/checkpoint.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
+
+namespace g2s::test {
+
+void fuzz_reader(convert::Format format, const std::uint8_t* data, std::size_t size);
+
+}  // namespace g2s::test

@@ -1,0 +1,74 @@
+#include "weights_converter/plan.h"
+
+#include <array>
+#include <functional>
+
+#include "engine/error.h"
+#include "weights_converter/network_plans.h"
+#include "weights_converter/plan_tensors.h"
+#include "weights_converter/stylegan2_layout.h"
+
+namespace g2s::convert {
+namespace {
+
+struct Kind {
+  const char* name;
+  std::function<bool(const Inputs&)> matches;
+  std::function<Plan(const Inputs&, const Request&)> plan;
+};
+
+const Checkpoint& only(const Inputs& inputs) {
+  if (inputs.size() != 1) fail(Errc::invalid_argument, inputs.at(1)->path, "is a second input, but only LPIPS is made from several");
+  return *inputs[0];
+}
+
+Kind of_one(const char* name, bool (*matches)(const Checkpoint&), Plan (*plan)(const Checkpoint&, const Request&)) {
+  return {name, [matches](const Inputs& inputs) { return matches(*inputs[0]); },
+          [plan](const Inputs& inputs, const Request& request) { return plan(only(inputs), request); }};
+}
+
+// In the order in which a file is tried.
+const std::vector<Kind>& kinds() {
+  static const std::vector<Kind> all = {
+      of_one("stylegan2-generator", [](const Checkpoint& c) { return !find_generators(c).empty(); }, plan_generator),
+      of_one("stylegan2-discriminator", [](const Checkpoint& c) { return !find_discriminators(c).empty(); }, plan_discriminator),
+      {"lpips", is_lpips, plan_lpips},
+      of_one("u2netp", is_u2netp, plan_u2netp),
+      of_one("bisenet", is_bisenet, plan_bisenet),
+      of_one("pspnet", is_pspnet, plan_pspnet),
+      of_one("gan2shape-nets", is_gan2shape_nets, plan_gan2shape_nets),
+      {"tensors", [](const Inputs&) { return true; }, plan_tensors},
+  };
+  return all;
+}
+
+const Kind& find_kind(const Inputs& inputs, const std::string& wanted) {
+  std::string names;
+  for (const Kind& kind : kinds()) {
+    if (wanted == "auto" ? kind.matches(inputs) : wanted == kind.name) return kind;
+    names += str(", ", kind.name);
+  }
+  fail(Errc::invalid_argument, "--kind", "'", wanted, "' is none of auto", names);
+}
+
+// Metadata of inputs that were safetensors goes on: sources and licences are there.
+void keep_metadata(const Inputs& inputs, Plan& plan) {
+  for (const auto& input : inputs) plan.metadata.insert(input->metadata.begin(), input->metadata.end());
+}
+
+}  // namespace
+
+OutputTensor output(const std::string& name, const SourceTensor& source) { return {name, source.type, source.shape, {source}}; }
+
+Plan make_plan(const std::vector<std::shared_ptr<const Checkpoint>>& inputs, const Request& request) {
+  if (inputs.empty()) fail(Errc::invalid_argument, "convert", "there is no input");
+  Plan plan = find_kind(inputs, request.kind).plan(inputs, request);
+  if (plan.kind == "stylegan2-generator" && request.kind == "auto" && !find_discriminators(*inputs[0]).empty())
+    plan.notes.push_back("the file has a discriminator too: --kind stylegan2-discriminator converts it");
+  plan.metadata["kind"] = plan.kind;
+  plan.metadata["what"] = plan.description;
+  keep_metadata(inputs, plan);
+  return plan;
+}
+
+}  // namespace g2s::convert

@@ -1,0 +1,64 @@
+#include "weights_converter/write.h"
+
+#include <filesystem>
+#include <future>
+
+#include "engine/error.h"
+#include "engine/files.h"
+#include "engine/hash.h"
+#include "engine/progress.h"
+#include "engine/safetensors.h"
+#include "weights_converter/numbers.h"
+
+namespace g2s::convert {
+namespace {
+
+SafetensorsWriter::Item item_of(const std::string& path, const OutputTensor& t) {
+  const std::string what = str("tensor ", t.name, " ");
+  const char* stored = safetensors_name(t.type);
+  if (!stored) fail(Errc::unsupported, path, what, "is ", to_string(t.type), ", which safetensors cannot hold");
+  if (t.shape.size() > Shape::max_rank) fail(Errc::unsupported, path, what, "has ", t.shape.size(), " dimensions, more than ", Shape::max_rank);
+  std::int64_t numbers = 0;
+  for (const SourceTensor& part : t.parts) {
+    numbers += part.numel();
+    check_bounds(part);
+    if (!can_convert(part.type, t.type)) fail(Errc::unsupported, path, what, "cannot become ", to_string(t.type), ": it is ", to_string(part.type));
+  }
+  const std::int64_t wanted = numel_of(t.shape);
+  if (numbers != wanted) fail(Errc::shape_mismatch, path, what, "of shape ", describe(t.type, t.shape), " is made of ", numbers, " numbers");
+  return {t.name, stored, t.shape, static_cast<std::uint64_t>(wanted) * size_of(t.type)};
+}
+
+std::string hash_key(std::size_t input, std::size_t inputs) { return inputs == 1 ? "source_sha256" : str("source_sha256.", input); }
+
+}  // namespace
+
+void write_plan(const std::string& path, const Plan& plan, const std::vector<std::shared_ptr<const Checkpoint>>& inputs) {
+  std::vector<SafetensorsWriter::Item> items;
+  for (const OutputTensor& t : plan.tensors) items.push_back(item_of(path, t));
+  std::map<std::string, std::string> metadata = plan.metadata;
+  metadata["kind"] = plan.kind;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    metadata[inputs.size() == 1 ? "source_format" : str("source_format.", i)] = to_string(inputs[i]->format);
+    metadata[hash_key(i, inputs.size())] = std::string(64, '0');  // known once everything is read
+  }
+  if (const auto parent = std::filesystem::path(path).parent_path(); !parent.empty()) make_folders(parent.string());
+  SafetensorsWriter file(path, std::move(items), std::move(metadata));
+
+  auto hashes = std::async(std::launch::async, [&inputs] {
+    std::vector<std::string> all;
+    for (const auto& input : inputs) all.push_back(sha256(input->file.load().view()));
+    return all;
+  });
+  for (const OutputTensor& t : plan.tensors) {
+    check_cancelled("convert");
+    for (const SourceTensor& part : t.parts) {
+      stream_numbers(part, t.type, t.scale, t.add, [&](std::string_view piece) { file.write(piece.data(), piece.size()); });
+    }
+  }
+  const std::vector<std::string> found = hashes.get();
+  for (std::size_t i = 0; i < found.size(); ++i) file.replace_metadata(hash_key(i, inputs.size()), found[i]);
+  file.commit();
+}
+
+}  // namespace g2s::convert
