@@ -170,14 +170,8 @@ void scale_schedule(Config& config, double factor) {
 FitInput fit_input(const Job& job) { return {job.input.image, job.input.mask, job.input.original_size, job.latent, job.input.truth}; }
 
 namespace {
-// The program itself takes some of what it may use.
-constexpr std::size_t program_bytes = std::size_t{40} << 20;
-
 std::size_t memory_limit(const ReconstructOptions& o) {
-  if (o.memory_limit.empty()) return 0;
-  const std::size_t bytes = memory_size_from(o.memory_limit, "--memory-limit");
-  if (bytes <= program_bytes) fail(Errc::invalid_argument, "--memory-limit", o.memory_limit, " is less than the program itself takes");
-  return bytes - program_bytes;
+  return o.memory_limit.empty() ? 0 : memory_size_from(o.memory_limit, "--memory-limit");
 }
 }  // namespace
 
@@ -206,8 +200,8 @@ Plan make_plan(const ReconstructOptions& o) {
   scale_schedule(plan.config, o.scale);
   read_job_latents(o, plan);
   if (const std::size_t limit = memory_limit(o)) {
-    allocator(Device{}).set_limit(limit);
     plan_memory(plan.config, plan.generator->config(), plan.discriminator->config(), limit);  // throws before any work starts
+    allocator(Device{}).set_limit(limit - program_bytes);
   }
   identify(o, plan);
   prepare_jobs(o, plan);

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #endif
 
+#include <algorithm>
 #include <bit>
 #include <cstdlib>
 #include <cstring>
@@ -43,6 +44,8 @@ std::size_t size_class(std::size_t bytes) {
 // new ones, and cost memory.
 constexpr std::size_t large = std::size_t{1} << 20;
 constexpr double least_use = 0.6;
+// Idle blocks above this part of what is in use are given back before a new one is taken from the system.
+constexpr double most_idle = 1.0 / 16;
 
 class CpuAllocator final : public Allocator {
  public:
@@ -54,7 +57,7 @@ class CpuAllocator final : public Allocator {
     std::size_t size = size_class(bytes);
     void* block = take(size);
     if (!block) {
-      if (over_limit(size)) trim();
+      make_room(size);
       block = system_block(size);
       if (!block) {
         trim();
@@ -108,9 +111,23 @@ class CpuAllocator final : public Allocator {
   }
 
  private:
-  bool over_limit(std::size_t size) const {
+  // Gives idle blocks back before one of `size` is taken from the system. `size` is counted as in use already.
+  void make_room(std::size_t size) {
     std::lock_guard lock(mutex_);
-    return limit_ > 0 && stats_.reserved + size > limit_;
+    if (size < large && limit_ == 0) return;
+    std::size_t allowed = static_cast<std::size_t>((1 + most_idle) * static_cast<double>(stats_.in_use));
+    if (limit_ > 0) allowed = std::min(allowed, limit_);
+    // The next smaller ones first: they do not help, and what is much larger may be wanted again as it is.
+    for (auto it = free_.upper_bound(size); it != free_.begin() && stats_.reserved + size > allowed;) give_back(*--it, size, allowed);
+    for (auto it = free_.upper_bound(size); it != free_.end() && stats_.reserved + size > allowed; ++it) give_back(*it, size, allowed);
+  }
+
+  void give_back(std::pair<const std::size_t, std::vector<void*>>& idle, std::size_t size, std::size_t allowed) {
+    while (!idle.second.empty() && stats_.reserved + size > allowed) {
+      std::free(idle.second.back());
+      idle.second.pop_back();
+      stats_.reserved -= idle.first;
+    }
   }
 
   // Counts `size` as in use and gives a cached block, if there is one.

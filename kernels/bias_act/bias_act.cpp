@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/autograd.h"
+#include "engine/graph_place.h"
 #include "kernels/bias_act/bias_act_args.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/reduce/reduce.h"
@@ -38,6 +39,7 @@ const T* data_or_null(const Tensor& t) {
 struct Saved {
   Tensor gate;             // u8, like x
   Tensor x;                // with the gradient to the scale or the noise weight, unless the output is saved
+  Tensor place;            // of x in the graph, where the output is saved
   bool by_output = false;
 };
 
@@ -89,21 +91,22 @@ Tensor act_grad(const Tensor& dy, const Tensor& by, double slope, double gain) {
   act.slope = slope;
   act.gain = gain;
   const bool is_gate = by.defined() && by.dtype() == DType::u8;
-  Tensor out = backward(dy, is_gate ? Tensor{} : by, {is_gate ? by : Tensor{}, {}, false}, act, std::vector<bool>(4)).dx;
+  Tensor out = backward(dy, is_gate ? Tensor{} : by, {is_gate ? by : Tensor{}, {}, {}, false}, act, std::vector<bool>(4)).dx;
   return record(out, "bias_act", {dy}, [by, slope, gain](const BackwardArgs& a) -> std::vector<Tensor> {
     return {act_grad(a.dy, by, slope, gain)};
   });
 }
 
-// x from the output, in the graph.
-Tensor input_of(const Tensor& y, const BiasAct& args, const Shape& per_picture) {
+// x from the output, with x's place in the graph.
+Tensor input_of(const Tensor& y, const Tensor& place, const BiasAct& args, const Shape& per_picture) {
+  NoGrad no_grad;
   BiasAct inverse;
   inverse.slope = 1 / args.slope;
   inverse.gain = 1 / args.gain;
   Tensor x = bias_act(y, inverse);
   if (args.noise.defined()) x = x - args.noise * args.noise_weight;
   if (args.bias.defined()) x = x - args.bias;
-  return x / args.scale.reshape(per_picture);
+  return at_place(x / args.scale.reshape(per_picture), place);
 }
 
 // The same gradients from differentiable operators, for when they will be differentiated again.
@@ -114,7 +117,7 @@ Gradients backward_in_graph(const Tensor& dy, const Tensor& y, const Saved& save
   Gradients g;
   if (needs[0]) g.dx = args.scale.defined() ? mul(dpre, args.scale.reshape(per_picture)) : dpre;
   if (needs[1]) {
-    const Tensor x = saved.by_output ? input_of(y, args, per_picture) : saved.x;
+    const Tensor x = saved.by_output ? input_of(y, saved.place, args, per_picture) : saved.x;
     g.dscale = sum_to(mul(dpre, x), per_picture).reshape(args.scale.shape());
   }
   if (needs[2]) g.dnoise_weight = sum(mul(dpre, args.noise)).reshape({1});
@@ -162,10 +165,12 @@ Tensor bias_act_chosen(const Tensor& dy, const Tensor& gate, const BiasAct& args
 Tensor bias_act(const Tensor& x, const BiasAct& args) {
   check_bias_act(x, args);
   Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
-  const bool act = args.slope != 1, wants_scale = will_record({&args.scale}), recorded = will_record({&x, &args.scale, &args.noise_weight, &args.bias});
+  const bool act = args.slope != 1, wants_scale = will_record({&args.scale});
+  const bool recorded = will_record({&x, &args.scale, &args.noise_weight, &args.bias});
   Saved saved;
   saved.by_output = act && args.slope > 0 && wants_scale && without_zeros(args.scale);
-  if (act && recorded && !saved.by_output) saved.gate = Tensor::empty(x.shape(), DType::u8, x.device());
+  if (saved.by_output) saved.place = place_of(x);
+  else if (act && recorded) saved.gate = Tensor::empty(x.shape(), DType::u8, x.device());
   if (!saved.by_output && (wants_scale || will_record({&args.noise_weight}))) saved.x = x;
   forward(x, args, y, saved.gate);
   BackwardFn fn = [saved, args](const BackwardArgs& a) -> std::vector<Tensor> {

@@ -10,6 +10,9 @@
 
 namespace g2s {
 
+// What the program takes besides its tensors; part of every figure here.
+constexpr std::size_t program_bytes = std::size_t{64} << 20;
+
 struct MemoryPlan {
   std::int64_t step2 = 0, step3 = 0;  // pictures in a part; of step 3 the input is one
   std::size_t bytes = 0;              // what the larger of the two steps is expected to take

@@ -18,6 +18,7 @@ namespace {
 // Steps 2 and 3 of a preset with random generator and discriminator.
 struct World {
   Config config;
+  DType dtype;
   Networks networks;
   StyleGan2Generator generator;
   StyleGan2Discriminator discriminator;
@@ -25,13 +26,19 @@ struct World {
   Context context;
   Target target;
 
-  static ParameterMap randomised(ParameterMap parameters) {
+  static ParameterMap randomised(ParameterMap parameters, DType dtype) {
     Random random(0, "parts");
     for (const Parameter& p : parameters.all()) {
       Tensor value = p.value;
       copy_into(value, random.normal(value.shape()));
     }
-    return parameters;
+    return dtype == DType::f32 ? parameters : parameters.to(dtype);
+  }
+  static Networks networks_of(const Config& c, DType dtype) {
+    Networks n(c, 0);
+    for (auto& [name, net] : n.all()) net->convert(dtype);
+    n.set_trainable();
+    return n;
   }
   static GeneratorConfig generator_of(const std::vector<std::int64_t>& widths) {
     GeneratorConfig g;
@@ -47,21 +54,21 @@ struct World {
     return d;
   }
 
-  World(const Config& c, const std::vector<std::int64_t>& widths)
-      : config(c), networks(c, 0), generator(generator_of(widths), randomised(generator_parameters(generator_of(widths)))),
-        discriminator(discriminator_of(widths), randomised(discriminator_parameters(discriminator_of(widths)))),
-        lpips(SafetensorsFile(source_path("assets/lpips_vgg.safetensors"))), context(config, networks, generator, discriminator, lpips) {
-    networks.set_trainable();
-    target.image = Random(1, "input").uniform({1, c.size, c.size, 3}, -1, 1);
-    target.mask = Tensor::full({1, c.size, c.size, 1}, 1);
-    target.latent = Random(2, "latent").normal({1, 512});
+  World(const Config& c, const std::vector<std::int64_t>& widths, DType d = DType::f32)
+      : config(c), dtype(d), networks(networks_of(c, d)),
+        generator(generator_of(widths), randomised(generator_parameters(generator_of(widths)), d)),
+        discriminator(discriminator_of(widths), randomised(discriminator_parameters(discriminator_of(widths)), d)),
+        lpips(SafetensorsFile(source_path("assets/lpips_vgg.safetensors")), d), context(config, networks, generator, discriminator, lpips) {
+    target.image = Random(1, "input").uniform({1, c.size, c.size, 3}, -1, 1, d);
+    target.mask = Tensor::full({1, c.size, c.size, 1}, 1, d);
+    target.latent = Random(2, "latent").normal({1, 512}, 0, 1, d);
     prepare_target(context, target);
   }
   Snapshot snapshot() const { return Step1(context, target, false, Tensor()).forward().snapshot; }
-  Tensor views() const { return Random(3, "views").normal({config.batch, 6}, 0, 0.2); }
-  Tensor lights() const { return Random(4, "lights").uniform({config.batch, 3}, -0.2, 0.6); }
-  Tensor images() const { return Random(5, "images").uniform({config.batch, config.size, config.size, 3}, -1, 1); }
-  Tensor masks() const { return Random(6, "masks").uniform({config.batch, config.size, config.size, 1}, 0, 1); }
+  Tensor views() const { return Random(3, "views").normal({config.batch, 6}, 0, 0.2, dtype); }
+  Tensor lights() const { return Random(4, "lights").uniform({config.batch, 3}, -0.2, 0.6, dtype); }
+  Tensor images() const { return Random(5, "images").uniform({config.batch, config.size, config.size, 3}, -1, 1, dtype); }
+  Tensor masks() const { return Random(6, "masks").uniform({config.batch, config.size, config.size, 1}, 0, 1, dtype); }
 };
 
 Config small_config() {
@@ -76,20 +83,21 @@ double gradient_error(const std::vector<Tensor>& a, const std::vector<Tensor>& b
   double error = 0, norm = 0;
   REQUIRE(a.size() == b.size());
   for (std::size_t i = 0; i < a.size(); ++i) {
-    const float *x = a[i].data<float>(), *y = b[i].data<float>();
+    const Tensor wide_a = a[i].to(DType::f64), wide_b = b[i].to(DType::f64);
+    const double *x = wide_a.data<double>(), *y = wide_b.data<double>();
     for (std::int64_t k = 0; k < a[i].numel(); ++k) {
-      error += (static_cast<double>(x[k]) - y[k]) * (static_cast<double>(x[k]) - y[k]);
-      norm += static_cast<double>(y[k]) * y[k];
+      error += (x[k] - y[k]) * (x[k] - y[k]);
+      norm += y[k] * y[k];
     }
   }
   return std::sqrt(error / norm);
 }
 
-void check_losses(const Losses& a, const Losses& b) {
+void check_losses(const Losses& a, const Losses& b, double tolerance = 1e-5) {
   for (Tensor Losses::*term : {&Losses::l1, &Losses::lpips, &Losses::l1_flip, &Losses::lpips_flip, &Losses::smooth_depth, &Losses::smooth_diffuse,
                                &Losses::disc, &Losses::latent_norm, &Losses::total}) {
     REQUIRE((a.*term).defined() == (b.*term).defined());
-    if ((a.*term).defined()) CHECK((a.*term).item() == doctest::Approx((b.*term).item()).epsilon(1e-5));
+    if ((a.*term).defined()) CHECK((a.*term).item() == doctest::Approx((b.*term).item()).epsilon(tolerance));
   }
 }
 
@@ -109,16 +117,20 @@ TEST_CASE("step 2 in parts gives the losses and gradients of the whole batch") {
   }
 }
 
+// Gradients in f64: another size of batch rounds differently, and in f32 that alone turns them for values beside a kink (the larger of two that are
+// pooled, the sign of a difference): 5e-4 of the whole with these pictures.
 TEST_CASE("step 3 in parts gives the losses and gradients of the whole batch") {
-  for (bool flip : {false, true}) {
-    World w(small_config(), small_widths);
-    Step3 step(w.context, w.target, flip);
-    Step3::PartedUpdate whole = step.update(w.images(), w.masks(), 6);
-    for (std::int64_t part : {1, 4}) {
-      Step3::PartedUpdate parted = step.update(w.images(), w.masks(), part);
-      CHECK(gradient_error(parted.gradients, whole.gradients) < 1e-5);
-      check_losses(parted.batch, whole.batch);
-      check_losses(parted.input, whole.input);
+  for (DType dtype : {DType::f64, DType::f32}) {
+    for (bool flip : {false, true}) {
+      World w(small_config(), small_widths, dtype);
+      Step3 step(w.context, w.target, flip);
+      Step3::PartedUpdate whole = step.update(w.images(), w.masks(), 6);
+      for (std::int64_t part : {1, 4}) {
+        Step3::PartedUpdate parted = step.update(w.images(), w.masks(), part);
+        if (dtype == DType::f64) CHECK(gradient_error(parted.gradients, whole.gradients) < 1e-9);
+        check_losses(parted.batch, whole.batch, dtype == DType::f64 ? 1e-10 : 1e-5);
+        check_losses(parted.input, whole.input, dtype == DType::f64 ? 1e-10 : 1e-5);
+      }
     }
   }
 }
