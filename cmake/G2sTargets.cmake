@@ -32,8 +32,8 @@ endfunction()
 function(g2s_add_engine)
   g2s_sources(sources engine)
   g2s_library(g2s_engine ${sources})
-  target_include_directories(g2s_engine SYSTEM PRIVATE ${STB_INCLUDE_DIR} ${EXIF_INCLUDE_DIR})
-  target_link_libraries(g2s_engine PUBLIC Threads::Threads nlohmann_json::nlohmann_json PRIVATE PNG::PNG OpenSSL::Crypto ${EXIF_LIBRARY})
+  target_include_directories(g2s_engine SYSTEM PRIVATE ${STB_INCLUDE_DIR} ${EXIF_INCLUDE_DIR} ${XXHASH_INCLUDE_DIR})
+  target_link_libraries(g2s_engine PUBLIC Threads::Threads nlohmann_json::nlohmann_json PRIVATE PNG::PNG OpenSSL::Crypto ${EXIF_LIBRARY} ${XXHASH_LIBRARY})
 endfunction()
 
 # kernels/<family>/*.isa.cpp is compiled once per instruction set (see kernels/isa.h); the *.bf16.isa.cpp among them for units that multiply
@@ -54,6 +54,10 @@ function(g2s_add_isa variant)
   # O3 for the vectoriser; fused multiply-adds wherever the instruction set has them.
   target_compile_options(g2s_kernels_${variant} PRIVATE -O3 -fno-math-errno -fno-trapping-math -ffp-contract=fast ${ARGN})
   target_compile_definitions(g2s_kernels_${variant} PRIVATE G2S_ISA=${variant})
+  if(G2S_SANITIZE)
+    # g++ 12 crashes in this pass where it meets both sanitizers and bf16 vectors.
+    target_compile_options(g2s_kernels_${variant} PRIVATE -fno-tree-slp-vectorize)
+  endif()
   # Random numbers are the same with and without fused multiply-adds.
   set_source_files_properties(${CMAKE_SOURCE_DIR}/kernels/random/random.isa.cpp PROPERTIES COMPILE_OPTIONS -ffp-contract=off)
   target_sources(g2s_kernels PRIVATE $<TARGET_OBJECTS:g2s_kernels_${variant}>)

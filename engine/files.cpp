@@ -39,7 +39,8 @@ std::string temporary_name(const std::string& path) {
   return str(path, ".", ::getpid(), "-", counter++, ".tmp");
 }
 
-AtomicFile::AtomicFile(const std::string& path) : path_(path), temporary_(temporary_name(path)) {
+AtomicFile::AtomicFile(const std::string& path, Durability durability)
+    : path_(path), temporary_(temporary_name(path)), durability_(durability) {
   std::error_code ignored;
   if (fs::is_directory(path, ignored)) fail(Errc::io, path, "cannot be written: it is a folder");
   fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
@@ -78,7 +79,7 @@ void AtomicFile::write_at(std::uint64_t offset, std::string_view text) {
 
 void AtomicFile::commit() {
   // Some file systems report a full disk only here. Pipes and the like cannot be flushed, which is no error.
-  if (::fsync(fd_) != 0 && errno != EINVAL && errno != EROFS) fail(Errc::io, path_, "cannot be written: ", reason(errno));
+  if (durability_ == Durability::power_cut && ::fsync(fd_) != 0 && errno != EINVAL && errno != EROFS) fail(Errc::io, path_, "cannot be written: ", reason(errno));
   int fd = fd_;
   fd_ = -1;
   if (::close(fd) != 0 || ::rename(temporary_.c_str(), path_.c_str()) != 0) {
@@ -86,7 +87,7 @@ void AtomicFile::commit() {
     ::unlink(temporary_.c_str());
     fail(Errc::io, path_, "cannot be written: ", reason(error));
   }
-  flush_folder(parent_of(path_));
+  if (durability_ == Durability::power_cut) flush_folder(parent_of(path_));
 }
 
 void write_file(const std::string& path, std::string_view content) {

@@ -7,11 +7,14 @@
 
 namespace g2s {
 
+// What a committed file survives. Waiting for the disk takes longer than writing to memory: what can be made again from a file that stays need not.
+enum class Durability { power_cut, crash };
+
 // A file written under a temporary name in the same folder; commit() puts it in place, anything else removes it. An existing file is
 // replaced only by a complete one. Every failure is Error(io) naming the final path.
 class AtomicFile {
  public:
-  explicit AtomicFile(const std::string& path);
+  explicit AtomicFile(const std::string& path, Durability durability = Durability::power_cut);
   ~AtomicFile();
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
@@ -19,12 +22,13 @@ class AtomicFile {
   void write(const void* data, std::size_t bytes);
   void write(std::string_view text) { write(text.data(), text.size()); }
   void write_at(std::uint64_t offset, std::string_view text);  // over what was written there before
-  void commit();  // flushed to the disk, then renamed
+  void commit();  // flushed to the disk if it is to survive a power cut, then renamed
 
  private:
   void discard() noexcept;
   std::string path_, temporary_;
   int fd_ = -1;
+  Durability durability_;
 };
 
 void write_file(const std::string& path, std::string_view content);

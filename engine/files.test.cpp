@@ -134,6 +134,11 @@ TEST_CASE("npy: arrays come back; NumPy's own files are understood") {
   }
 }
 
+TEST_CASE("hash: XXH128 as xxhsum prints it") {
+  CHECK(xxh128("") == "99aa06d3014798d86001c324468d497f");
+  CHECK(xxh128("abc") == "06b05ab6733a618578af5f94892f3950");
+}
+
 TEST_CASE("hash: SHA-256") {
   CHECK(sha256("") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
   CHECK(sha256("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");

@@ -1,6 +1,7 @@
 #include "engine/hash.h"
 
 #include <openssl/evp.h>
+#include <xxhash.h>
 
 #include <memory>
 
@@ -8,6 +9,15 @@
 
 namespace g2s {
 namespace {
+
+std::string hexadecimal(const unsigned char* bytes, std::size_t count) {
+  std::string text;
+  for (std::size_t i = 0; i < count; ++i) {
+    text += "0123456789abcdef"[bytes[i] >> 4];
+    text += "0123456789abcdef"[bytes[i] & 15];
+  }
+  return text;
+}
 
 class Sha256 {
  public:
@@ -21,12 +31,7 @@ class Sha256 {
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned length = 0;
     if (EVP_DigestFinal_ex(context_.get(), digest, &length) != 1) broken();
-    std::string text;
-    for (unsigned i = 0; i < length; ++i) {
-      text += "0123456789abcdef"[digest[i] >> 4];
-      text += "0123456789abcdef"[digest[i] & 15];
-    }
-    return text;
+    return hexadecimal(digest, length);
   }
 
  private:
@@ -40,6 +45,12 @@ std::string sha256(std::string_view content) {
   Sha256 hash;
   hash.add(content.data(), content.size());
   return hash.hex();
+}
+
+std::string xxh128(std::string_view content) {
+  XXH128_canonical_t canonical;
+  XXH128_canonicalFromHash(&canonical, XXH3_128bits(content.data(), content.size()));
+  return hexadecimal(canonical.digest, sizeof canonical.digest);
 }
 
 std::string sha256(const Tensor& tensor) {

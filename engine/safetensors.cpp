@@ -240,7 +240,8 @@ std::string SafetensorsWriter::header() const {
   return text;
 }
 
-SafetensorsWriter::SafetensorsWriter(const std::string& path, std::vector<Item> items, std::map<std::string, std::string> metadata)
+SafetensorsWriter::SafetensorsWriter(const std::string& path, std::vector<Item> items, std::map<std::string, std::string> metadata,
+                                     Durability durability)
     : path_(path), items_(std::move(items)), metadata_(std::move(metadata)) {
   std::set<std::string> names;
   for (const Item& item : items_) {
@@ -250,7 +251,7 @@ SafetensorsWriter::SafetensorsWriter(const std::string& path, std::vector<Item> 
   const std::string text = header();
   header_bytes_ = text.size();
   const std::uint64_t length = header_bytes_;
-  file_ = std::make_unique<AtomicFile>(path);
+  file_ = std::make_unique<AtomicFile>(path, durability);
   file_->write(&length, sizeof length);
   file_->write(text);
 }

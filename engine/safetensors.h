@@ -10,11 +10,11 @@
 #include <utility>
 #include <vector>
 
+#include "engine/files.h"
 #include "engine/tensor.h"
 
 namespace g2s {
 
-class AtomicFile;
 using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
 
 class SafetensorsFile {
@@ -63,7 +63,8 @@ class SafetensorsWriter {
     std::vector<std::int64_t> shape;
     std::uint64_t bytes = 0;
   };
-  SafetensorsWriter(const std::string& path, std::vector<Item> items, std::map<std::string, std::string> metadata);
+  SafetensorsWriter(const std::string& path, std::vector<Item> items, std::map<std::string, std::string> metadata,
+                    Durability durability = Durability::power_cut);
   ~SafetensorsWriter();
   void write(const void* data, std::size_t bytes);  // the items' bytes, one after another, in pieces of any size
   // A value known only at the end, a checksum: takes the place of one of the same length.

@@ -95,8 +95,8 @@ constexpr double screen_limit = 1 << 20;
 // Largest box (samples along an axis) that is drawn one cell a lane.
 constexpr int small_box = 8;
 
-// What x and y are multiplied with, z's inverse being `inv`: 1/(z + 1e-9), as the reference projects. In f32 it is the same, but in f64 the
-// difference moves positions far more than rounding does, and so decides on which side of a kink single units of a network fall.
+// What x and y are multiplied with, z's inverse being `inv`: 1/(z + 1e-9), as the reference projects. In f32 it is the same; in f64 the
+// difference moves positions a million times further than rounding does.
 template <class T>
 inline T across(T z, T inv) {
   return sizeof(T) == 8 ? T(1) / (z + T(1e-9)) : inv;

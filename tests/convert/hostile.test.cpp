@@ -7,6 +7,7 @@
 
 #include "engine/error.h"
 #include "engine/files.h"
+#include "engine/hash.h"
 #include "engine/safetensors.h"
 #include "tests/cli/program.h"
 #include "tests/support/check.h"
@@ -173,10 +174,7 @@ TEST_CASE("convert: tensors stay bit for bit, numbers change their type, metadat
   CHECK(same_bits(half.get("n"), whole));
   CHECK(half.metadata().at("source_format") == "safetensors");
   CHECK(half.metadata().at("licence") == "mine");
-  std::string hash;
-  for (const auto& [name, value] : file_hashes(folder.path()))
-    if (name == "a.safetensors") hash = value;
-  CHECK(half.metadata().at("source_sha256") == hash);
+  CHECK(half.metadata().at("source_xxh128") == xxh128(read_file(folder / "a.safetensors")));
   // In place: the input is replaced when all of it has been read.
   REQUIRE(run_program({"convert", folder / "a.safetensors", "--kind", "tensors", folder / "a.safetensors"}).code == 0);
   CHECK(same_bits(SafetensorsFile(folder / "a.safetensors").get("x"), x));
