@@ -160,6 +160,9 @@ Command add_reconstruct(CLI::App& app) {
   app.add_option("--progress", o->progress, "auto (one line on a terminal), lines (now and then a line) or none")
       ->type_name("STYLE")
       ->capture_default_str();
+  app.add_option("--memory-limit", o->memory_limit,
+                 "Stay below this much memory, for example 2G: batches are taken in parts, with the same result but for the order of sums")
+      ->type_name("SIZE");
   app.add_flag("--json", o->json, "Print the results as JSON");
   add_precision_option(app, o->precision);
   add_machine_options(app, o->machine);

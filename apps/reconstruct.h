@@ -19,7 +19,7 @@ namespace g2s::app {
 struct ReconstructOptions {
   std::vector<std::string> images;
   std::string preset = "default", quality = "standard", weights, latent, mask, truth, out = "out", crop = "auto", progress = "auto",
-              precision = "f32";
+              precision = "f32", memory_limit;
   std::uint64_t seed = 0;
   double save_every = 120;  // seconds
   double scale = 1;         // of every iteration count

@@ -5,6 +5,7 @@
 
 #include "apps/output.h"
 #include "apps/reconstruct.h"
+#include "engine/allocator.h"
 #include "engine/files.h"
 #include "engine/hash.h"
 #include "engine/precision.h"
@@ -168,6 +169,12 @@ void scale_schedule(Config& config, double factor) {
 
 FitInput fit_input(const Job& job) { return {job.input.image, job.input.mask, job.input.original_size, job.latent, job.input.truth}; }
 
+namespace {
+std::size_t memory_limit(const ReconstructOptions& o) {
+  return o.memory_limit.empty() ? 0 : memory_size_from(o.memory_limit, "--memory-limit");
+}
+}  // namespace
+
 FitOptions fit_options(const ReconstructOptions& o, const Plan& plan, const Job& job) {
   FitOptions options;
   options.seed = o.seed;
@@ -175,6 +182,7 @@ FitOptions fit_options(const ReconstructOptions& o, const Plan& plan, const Job&
   options.state_path = job.state_path;
   options.save_interval = o.save_every;
   options.identity = job.identity;
+  options.memory_limit = memory_limit(o);
   options.depth_prior = plan.depth_prior.get();
   return options;
 }
@@ -191,6 +199,10 @@ Plan make_plan(const ReconstructOptions& o) {
   apply_quality(plan.config, plan.quality, plan.depth_prior != nullptr);
   scale_schedule(plan.config, o.scale);
   read_job_latents(o, plan);
+  if (const std::size_t limit = memory_limit(o)) {
+    plan_memory(plan.config, plan.generator->config(), plan.discriminator->config(), limit);  // throws before any work starts
+    allocator(Device{}).set_limit(limit - program_bytes);
+  }
   identify(o, plan);
   prepare_jobs(o, plan);
   return plan;

@@ -70,6 +70,25 @@ std::function<void()> step3_case(int size, const std::string& assets) {
   return iteration(w, step, [=](const Step3& s) { return s.forward(images, masks).batch.total; });
 }
 
+// Steps 2 and 3 with four pictures at a time, as a memory limit has them.
+constexpr std::int64_t part = 4;
+
+std::function<void()> parted_step2_case(int size, const std::string& assets) {
+  auto w = world(size, assets);
+  auto step = std::make_shared<Step2>(w->context, w->target, Step1(w->context, w->target, false, Tensor()).forward().snapshot);
+  auto adam = w->optimiser(step->parameters());
+  Tensor views = Random(3, "views").normal({w->config.batch, 6}, 0, 0.2), lights = Random(4, "lights").uniform({w->config.batch, 3}, -0.2, 0.6);
+  return [w, step, adam, views, lights] { adam->step(step->update(views, lights, part).gradients); };
+}
+
+std::function<void()> parted_step3_case(int size, const std::string& assets) {
+  auto w = world(size, assets);
+  auto step = std::make_shared<Step3>(w->context, w->target, true);
+  auto adam = w->optimiser(step->parameters());
+  Tensor images = random_pictures(w->config.batch, size, "projected"), masks = Tensor::full({w->config.batch, size, size, 1}, 1);
+  return [w, step, adam, images, masks] { adam->step(step->update(images, masks, part).gradients); };
+}
+
 }  // namespace
 
 std::map<std::string, Setup> step_cases(const std::string& assets) {
@@ -78,6 +97,8 @@ std::map<std::string, Setup> step_cases(const std::string& assets) {
     all[str("step1_", size)] = [=] { return step1_case(size, assets); };
     all[str("step2_", size, "_b16")] = [=] { return step2_case(size, assets); };
     all[str("step3_", size, "_b16")] = [=] { return step3_case(size, assets); };
+    all[str("step2_", size, "_b16_by4")] = [=] { return parted_step2_case(size, assets); };
+    all[str("step3_", size, "_b16_by4")] = [=] { return parted_step3_case(size, assets); };
   }
   return all;
 }

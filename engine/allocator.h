@@ -8,7 +8,7 @@
 namespace g2s {
 
 struct MemoryStats {
-  std::size_t in_use = 0;    // bytes handed out now
+  std::size_t in_use = 0;    // bytes handed out now, rounded up to classes of sizes
   std::size_t peak = 0;      // the most ever handed out at once since reset_peak()
   std::size_t reserved = 0;  // bytes held from the system, cached blocks included
   std::size_t handed_out = 0;  // all bytes ever handed out, a block as often as it was
@@ -24,6 +24,8 @@ class Allocator {
   virtual MemoryStats stats() const = 0;
   virtual void reset_peak() = 0;
   virtual void trim() = 0;  // give cached blocks back to the system
+  // Cached blocks are given back rather than that more than this is held from the system; 0: no limit. What is in use may exceed it.
+  virtual void set_limit(std::size_t bytes) = 0;
 };
 
 Allocator& allocator(Device device);

@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "engine/accumulate.h"
+#include "engine/graph_place.h"
 
 namespace g2s {
 
@@ -19,13 +20,14 @@ struct TensorAccess {
     t.impl_->node = std::move(node);
     return t;
   }
-  // What a released node keeps of an input: its vertex, without the data of a computed tensor.
-  static Tensor vertex_only(const Tensor& t) {
+  static Tensor place_of(const Tensor& t) {
     if (!t.defined() || !t.requires_grad()) return {};
     if (!t.node()) return t;
     Tensor stub;
     stub.impl_ = std::make_shared<Tensor::Impl>();
     stub.impl_->node = t.node();
+    stub.impl_->shape = t.shape();
+    stub.impl_->dtype = t.dtype();
     return stub;
   }
 };
@@ -121,7 +123,6 @@ Tensor saved_output(const std::shared_ptr<Node>& node) {
 
 void release(Node& node) {
   node.released = true;
-  for (Tensor& t : node.inputs) t = TensorAccess::vertex_only(t);
   node.derivative = {};
   node.output_storage.reset();
 }
@@ -170,7 +171,7 @@ Tensor record(Tensor output, const char* op, std::vector<Tensor> inputs, Derivat
   auto node = std::make_shared<Node>();
   node->op = op;
   node->sequence = next_sequence++;
-  node->inputs = std::move(inputs);
+  for (const Tensor& t : inputs) node->inputs.push_back(place_of(t));
   node->derivative = std::move(derivative);
   if (node->derivative.save_output) {
     node->output_storage = output.storage();
@@ -179,6 +180,15 @@ Tensor record(Tensor output, const char* op, std::vector<Tensor> inputs, Derivat
     node->output_dtype = output.dtype();
   }
   return TensorAccess::with_node(std::move(output), std::move(node));
+}
+
+Tensor place_of(const Tensor& t) { return TensorAccess::place_of(t); }
+
+Tensor at_place(const Tensor& values, const Tensor& place) {
+  if (!place.defined()) return values.detach();
+  check(values.shape() == place.shape() && values.dtype() == place.dtype(), "at_place", "values ", describe(values), " for a place of ",
+        describe(place));
+  return place.node() ? TensorAccess::with_node(values.detach(), place.node()) : place;
 }
 
 Tensor once(Tensor gradient, const char* op, std::vector<Tensor> inputs) {

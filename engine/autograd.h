@@ -23,7 +23,8 @@ struct Derivative {
   bool save_output = false;  // the derivative uses y. Never capture y in fn: it would keep itself alive.
 };
 
-// One recorded operation. Its output is known to it weakly, its inputs strongly.
+// One recorded operation. Of its inputs it keeps only their places in the graph: what its derivative needs of their data the derivative holds,
+// and all other data is freed as soon as nobody uses it. Its output is known to it weakly.
 struct Node {
   Node() = default;
   Node(const Node&) = delete;
@@ -31,13 +32,13 @@ struct Node {
 
   const char* op = "";
   std::uint64_t sequence = 0;  // grows as operations are recorded: a topological order
-  std::vector<Tensor> inputs;
+  std::vector<Tensor> inputs;  // leaves as they are; of computed tensors vertex, shape and dtype; undefined where no gradient flows
   Derivative derivative;
   std::shared_ptr<Storage> output_storage;  // only if save_output
   std::size_t output_offset = 0;
   Shape output_shape;
   DType output_dtype = DType::f32;
-  bool released = false;  // by a grad() through it: only its place in the graph is left
+  bool released = false;  // by a grad() through it: what its derivative held is gone
 };
 
 // Is anything recorded on this thread now?
@@ -56,7 +57,8 @@ class NoGrad {
 };
 
 // Attaches the derivative of `op` to its output when gradients are enabled and an input requires them; gives the output back.
-// fn returns one gradient per input, shaped like it, built with differentiable operators (or with `once` below).
+// fn returns one gradient per input, shaped like it, built with differentiable operators (or with `once` below). It should capture no more
+// tensors than it will read: what it captures stays in memory until the gradient is taken.
 Tensor record(Tensor output, const char* op, std::vector<Tensor> inputs, Derivative derivative);
 inline Tensor record(Tensor output, const char* op, std::vector<Tensor> inputs, BackwardFn fn, bool save_output = false) {
   return record(std::move(output), op, std::move(inputs), Derivative{std::move(fn), save_output});

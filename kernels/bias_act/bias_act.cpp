@@ -1,6 +1,9 @@
 #include "kernels/bias_act/bias_act.h"
 
+#include <algorithm>
+
 #include "engine/autograd.h"
+#include "engine/graph_place.h"
 #include "kernels/bias_act/bias_act_args.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/reduce/reduce.h"
@@ -31,62 +34,100 @@ const T* data_or_null(const Tensor& t) {
   return t.defined() ? t.data<T>() : nullptr;
 }
 
+// What the derivative needs of the forward pass. Where the scale's gradient is wanted behind an activation it is the output, from which x
+// follows and which the next layer keeps anyway; else a byte per element tells where the activation let the gradient pass.
+struct Saved {
+  Tensor gate;             // u8, like x
+  Tensor x;                // with the gradient to the scale or the noise weight, unless the output is saved
+  Tensor place;            // of x in the graph, where the output is saved
+  bool by_output = false;
+};
+
 template <class T>
-void forward(const Tensor& x, const BiasAct& args, Tensor& y) {
+void forward(const Tensor& x, const BiasAct& args, Tensor& y, Tensor& gate) {
   const Sizes s = sizes_of(x, args);
-  launch({x.data<T>(), y.mutable_data<T>(), data_or_null<T>(args.scale), data_or_null<T>(args.noise), data_or_null<T>(args.noise_weight),
-          data_or_null<T>(args.bias), s.batch, s.pixels, s.channels, s.noise_shared, static_cast<T>(args.slope),
-          static_cast<T>(args.gain)});
+  launch({x.data<T>(), y.mutable_data<T>(), gate.defined() ? gate.mutable_data<std::uint8_t>() : nullptr, data_or_null<T>(args.scale),
+          data_or_null<T>(args.noise), data_or_null<T>(args.noise_weight), data_or_null<T>(args.bias), s.batch, s.pixels, s.channels,
+          s.noise_shared, static_cast<T>(args.slope), static_cast<T>(args.gain)});
 }
 
-// dy where the activation passed it on, scaled: linear in dy, so it is its own derivative. y only chooses and has no gradient.
-Tensor act_grad(const Tensor& dy, const Tensor& y, double slope, double gain);
+void forward(const Tensor& x, const BiasAct& args, Tensor& y, Tensor& gate) {
+  if (x.dtype() == DType::f64) forward<double>(x, args, y, gate);
+  else forward<float>(x, args, y, gate);
+}
+
+// dy where the activation passed it on, scaled: linear in dy, so it is its own derivative. `by` is the output or its gate, which only chooses
+// and has no gradient.
+Tensor act_grad(const Tensor& dy, const Tensor& by, double slope, double gain);
 
 struct Gradients {
   Tensor dx, dscale, dnoise_weight, dbias;
 };
 
+// y is defined where the output was saved.
 template <class T>
-Gradients backward(const Tensor& dy, const Tensor& y, const Tensor& x, const BiasAct& args, const std::vector<bool>& needs) {
-  const Sizes s = sizes_of(x, args);
+Gradients backward(const Tensor& dy, const Tensor& y, const Saved& saved, const BiasAct& args, const std::vector<bool>& needs) {
+  const Sizes s = sizes_of(dy, args);
   auto like = [&](bool wanted, const Tensor& t) { return wanted ? Tensor::empty(t.shape(), t.dtype(), t.device()) : Tensor{}; };
-  Gradients g{Tensor::empty(x.shape(), x.dtype(), x.device()), like(needs[1], args.scale), like(needs[2], args.noise_weight),
+  Gradients g{Tensor::empty(dy.shape(), dy.dtype(), dy.device()), like(needs[1], args.scale), like(needs[2], args.noise_weight),
               like(needs[3], args.bias)};
   Tensor partial;
   if (needs[1] || needs[2] || needs[3])
-    partial = Tensor::empty({s.batch, kernels::bias_act_chunks(s.pixels, s.channels), 3, s.channels}, x.dtype(), x.device());
+    partial = Tensor::empty({s.batch, kernels::bias_act_chunks(s.pixels, s.channels), 3, s.channels}, dy.dtype(), dy.device());
   auto out = [](Tensor& t) { return t.defined() ? t.mutable_data<T>() : nullptr; };
-  launch({dy.data<T>(), data_or_null<T>(y), x.data<T>(), data_or_null<T>(args.scale), data_or_null<T>(args.noise), out(g.dx), out(g.dscale),
-          out(g.dbias), out(g.dnoise_weight), out(partial), s.batch, s.pixels, s.channels, s.noise_shared, static_cast<T>(args.slope),
+  launch({dy.data<T>(), data_or_null<T>(y), data_or_null<std::uint8_t>(saved.gate), data_or_null<T>(saved.x), data_or_null<T>(args.scale),
+          data_or_null<T>(args.noise), data_or_null<T>(args.noise_weight), data_or_null<T>(args.bias), out(g.dx), out(g.dscale), out(g.dbias),
+          out(g.dnoise_weight), out(partial), s.batch, s.pixels, s.channels, s.noise_shared, static_cast<T>(args.slope),
           static_cast<T>(args.gain)});
   return g;
 }
 
-Gradients backward(const Tensor& dy, const Tensor& y, const Tensor& x, const BiasAct& args, const std::vector<bool>& needs) {
-  return x.dtype() == DType::f64 ? backward<double>(dy, y, x, args, needs) : backward<float>(dy, y, x, args, needs);
+Gradients backward(const Tensor& dy, const Tensor& y, const Saved& saved, const BiasAct& args, const std::vector<bool>& needs) {
+  return dy.dtype() == DType::f64 ? backward<double>(dy, y, saved, args, needs) : backward<float>(dy, y, saved, args, needs);
 }
 
-Tensor act_grad(const Tensor& dy, const Tensor& y, double slope, double gain) {
+Tensor act_grad(const Tensor& dy, const Tensor& by, double slope, double gain) {
   BiasAct act;
   act.slope = slope;
   act.gain = gain;
-  Tensor out = backward(dy, y, dy, act, std::vector<bool>(4)).dx;
-  return record(out, "bias_act", {dy}, [y, slope, gain](const BackwardArgs& a) -> std::vector<Tensor> {
-    return {act_grad(a.dy, y, slope, gain)};
+  const bool is_gate = by.defined() && by.dtype() == DType::u8;
+  Tensor out = backward(dy, is_gate ? Tensor{} : by, {is_gate ? by : Tensor{}, {}, {}, false}, act, std::vector<bool>(4)).dx;
+  return record(out, "bias_act", {dy}, [by, slope, gain](const BackwardArgs& a) -> std::vector<Tensor> {
+    return {act_grad(a.dy, by, slope, gain)};
   });
 }
 
+// x from the output, with x's place in the graph.
+Tensor input_of(const Tensor& y, const Tensor& place, const BiasAct& args, const Shape& per_picture) {
+  NoGrad no_grad;
+  BiasAct inverse;
+  inverse.slope = 1 / args.slope;
+  inverse.gain = 1 / args.gain;
+  Tensor x = bias_act(y, inverse);
+  if (args.noise.defined()) x = x - args.noise * args.noise_weight;
+  if (args.bias.defined()) x = x - args.bias;
+  return at_place(x / args.scale.reshape(per_picture), place);
+}
+
 // The same gradients from differentiable operators, for when they will be differentiated again.
-Gradients backward_in_graph(const Tensor& dy, const Tensor& y, const Tensor& x, const BiasAct& args, const std::vector<bool>& needs) {
-  const Tensor dpre = act_grad(dy, y, args.slope, args.gain);
-  Shape per_picture = x.shape();
-  if (x.rank() == 4) per_picture[1] = per_picture[2] = 1;
+Gradients backward_in_graph(const Tensor& dy, const Tensor& y, const Saved& saved, const BiasAct& args, const std::vector<bool>& needs) {
+  const Tensor dpre = act_grad(dy, saved.by_output ? y.detach() : saved.gate, args.slope, args.gain);
+  Shape per_picture = dy.shape();
+  if (dy.rank() == 4) per_picture[1] = per_picture[2] = 1;
   Gradients g;
   if (needs[0]) g.dx = args.scale.defined() ? mul(dpre, args.scale.reshape(per_picture)) : dpre;
-  if (needs[1]) g.dscale = sum_to(mul(dpre, x), per_picture).reshape(args.scale.shape());
+  if (needs[1]) {
+    const Tensor x = saved.by_output ? input_of(y, saved.place, args, per_picture) : saved.x;
+    g.dscale = sum_to(mul(dpre, x), per_picture).reshape(args.scale.shape());
+  }
   if (needs[2]) g.dnoise_weight = sum(mul(dpre, args.noise)).reshape({1});
   if (needs[3]) g.dbias = sum_to(dpre, args.bias.shape());
   return g;
+}
+
+bool without_zeros(const Tensor& t) {
+  auto search = [&](const auto* v) { return std::none_of(v, v + t.numel(), [](auto x) { return x == 0; }); };
+  return t.dtype() == DType::f64 ? search(t.data<double>()) : search(t.data<float>());
 }
 
 }  // namespace
@@ -112,22 +153,32 @@ void check_bias_act(const Tensor& x, const BiasAct& args) {
     fail(Errc::invalid_argument, op, "needs slope >= 0 and gain > 0, got ", args.slope, " and ", args.gain);
 }
 
-Tensor bias_act_chosen(const Tensor& dy, const Tensor& y, const BiasAct& args) { return act_grad(dy, y, args.slope, args.gain); }
+Tensor bias_act_gate(const Tensor& y) {
+  Tensor gate = Tensor::empty(y.shape(), DType::u8, y.device());
+  if (y.dtype() == DType::f64) kernels::bias_act_gate_f64_cpu({y.data<double>(), gate.mutable_data<std::uint8_t>(), y.numel()});
+  else kernels::bias_act_gate_f32_cpu({y.data<float>(), gate.mutable_data<std::uint8_t>(), y.numel()});
+  return gate;
+}
+
+Tensor bias_act_chosen(const Tensor& dy, const Tensor& gate, const BiasAct& args) { return act_grad(dy, gate, args.slope, args.gain); }
 
 Tensor bias_act(const Tensor& x, const BiasAct& args) {
   check_bias_act(x, args);
   Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
-  if (x.dtype() == DType::f64) forward<double>(x, args, y);
-  else forward<float>(x, args, y);
-  const bool act = args.slope != 1;
-  return record(
-      y, "bias_act", {x, args.scale, args.noise_weight, args.bias},
-      [x, args, act](const BackwardArgs& a) -> std::vector<Tensor> {
-        const Tensor y_values = act ? a.y.detach() : Tensor{};
-        Gradients g = grad_enabled() ? backward_in_graph(a.dy, y_values, x, args, a.needs) : backward(a.dy, y_values, x, args, a.needs);
-        return {g.dx, g.dscale, g.dnoise_weight, g.dbias};
-      },
-      act);
+  const bool act = args.slope != 1, wants_scale = will_record({&args.scale});
+  const bool recorded = will_record({&x, &args.scale, &args.noise_weight, &args.bias});
+  Saved saved;
+  saved.by_output = act && args.slope > 0 && wants_scale && without_zeros(args.scale);
+  if (saved.by_output) saved.place = place_of(x);
+  else if (act && recorded) saved.gate = Tensor::empty(x.shape(), DType::u8, x.device());
+  if (!saved.by_output && (wants_scale || will_record({&args.noise_weight}))) saved.x = x;
+  forward(x, args, y, saved.gate);
+  BackwardFn fn = [saved, args](const BackwardArgs& a) -> std::vector<Tensor> {
+    Gradients g = grad_enabled() ? backward_in_graph(a.dy, a.y, saved, args, a.needs)
+                                 : backward(a.dy, saved.by_output ? a.y.detach() : Tensor{}, saved, args, a.needs);
+    return {g.dx, g.dscale, g.dnoise_weight, g.dbias};
+  };
+  return record(y, "bias_act", {x, args.scale, args.noise_weight, args.bias}, {std::move(fn), saved.by_output});
 }
 
 }  // namespace g2s

@@ -20,8 +20,10 @@ Tensor bias_act(const Tensor& x, const BiasAct& args);
 
 // Throws unless `args` fit x.
 void check_bias_act(const Tensor& x, const BiasAct& args);
-// The gradient of y = bias_act(x, args) to scale * x + noise_weight * noise + bias, from y: dy * gain * (y > 0 ? 1 : slope). Differentiable
-// in dy; y only chooses.
-Tensor bias_act_chosen(const Tensor& dy, const Tensor& y, const BiasAct& args);
+// u8, 1 where y is positive: what the derivative of an activation needs of its output, in a quarter of the memory.
+Tensor bias_act_gate(const Tensor& y);
+// The gradient of y = bias_act(x, args) to scale * x + noise_weight * noise + bias, from the gate of y: dy * gain * (gate ? 1 : slope).
+// Differentiable in dy. The gate may be undefined where the slope is 1.
+Tensor bias_act_chosen(const Tensor& dy, const Tensor& gate, const BiasAct& args);
 
 }  // namespace g2s

@@ -5,6 +5,7 @@ namespace g2s::kernels::G2S_ISA {
 namespace {
 
 using std::int64_t;
+using std::uint8_t;
 
 constexpr int64_t piece_elements = 32768;
 constexpr int64_t few_channels = 32;   // fewer do not fill vectors: several pixels are then taken as one of more channels
@@ -25,8 +26,8 @@ inline const T* repeat(const T* values, int64_t channels, int64_t times, T fallb
   return pattern;
 }
 
-template <bool Scale, bool Noise, bool Bias, class T>
-inline void forward_row(const T* x, const T* scale, T noise, const T* bias, T slope, T gain, T* y, int64_t n) {
+template <bool Scale, bool Noise, bool Bias, bool Gated, class T>
+inline void forward_row(const T* x, const T* scale, T noise, const T* bias, T slope, T gain, T* y, uint8_t* gate, int64_t n) {
 #pragma omp simd
   for (int64_t i = 0; i < n; ++i) {
     T v = x[i];
@@ -34,10 +35,11 @@ inline void forward_row(const T* x, const T* scale, T noise, const T* bias, T sl
     if constexpr (Noise) v += noise;
     if constexpr (Bias) v += bias[i];
     y[i] = gain * (v > 0 ? v : v * slope);
+    if constexpr (Gated) gate[i] = y[i] > 0;
   }
 }
 
-template <bool Scale, bool Noise, bool Bias, class T>
+template <bool Scale, bool Noise, bool Bias, bool Gated, class T>
 void forward(const BiasActArgs<T>& a) {
   const int64_t block = max(1, piece_elements / a.channels), blocks = (a.pixels + block - 1) / block;
   const int64_t at_once = pixels_at_once(a.channels, Noise);
@@ -49,24 +51,30 @@ void forward(const BiasActArgs<T>& a) {
     const T* noise = Noise ? a.noise + (a.noise_shared ? 0 : b * a.pixels) : nullptr;
     for (int64_t p = begin; p < end; p += at_once) {
       const int64_t at = (b * a.pixels + p) * a.channels;
-      forward_row<Scale, Noise, Bias>(a.x + at, scale, Noise ? a.noise_weight[0] * noise[p] : T(0), bias, a.slope, a.gain, a.y + at,
-                                      min(at_once, end - p) * a.channels);
+      forward_row<Scale, Noise, Bias, Gated>(a.x + at, scale, Noise ? a.noise_weight[0] * noise[p] : T(0), bias, a.slope, a.gain, a.y + at,
+                                             Gated ? a.gate + at : nullptr, min(at_once, end - p) * a.channels);
     }
   });
 }
 
+template <bool Gated, class T>
+void forward(const BiasActArgs<T>& a) {
+  switch ((a.scale ? 4 : 0) + (a.noise ? 2 : 0) + (a.bias ? 1 : 0)) {
+    case 0: return forward<false, false, false, Gated>(a);
+    case 1: return forward<false, false, true, Gated>(a);
+    case 2: return forward<false, true, false, Gated>(a);
+    case 3: return forward<false, true, true, Gated>(a);
+    case 4: return forward<true, false, false, Gated>(a);
+    case 5: return forward<true, false, true, Gated>(a);
+    case 6: return forward<true, true, false, Gated>(a);
+    default: return forward<true, true, true, Gated>(a);
+  }
+}
+
 template <class T>
 void bias_act(const BiasActArgs<T>& a) {
-  switch ((a.scale ? 4 : 0) + (a.noise ? 2 : 0) + (a.bias ? 1 : 0)) {
-    case 0: return forward<false, false, false>(a);
-    case 1: return forward<false, false, true>(a);
-    case 2: return forward<false, true, false>(a);
-    case 3: return forward<false, true, true>(a);
-    case 4: return forward<true, false, false>(a);
-    case 5: return forward<true, false, true>(a);
-    case 6: return forward<true, true, false>(a);
-    default: return forward<true, true, true>(a);
-  }
+  if (a.gate) forward<true>(a);
+  else forward<false>(a);
 }
 
 template <int N>
@@ -77,23 +85,43 @@ struct Count {
 // Which sums are taken.
 enum class Sums { none, bias, scale, all };
 
+// What tells where the activation passed the gradient on.
+enum class Gate { open, mask, output };
+
+template <class T>
+struct GradRows {
+  const T *dy, *y, *x, *scale, *noise;  // y or x
+  const uint8_t* gate;
+  T slope, gain;
+  T *dx, *sums;
+  int64_t stride;  // from sum to sum
+};
+
 // Rows pixels (or groups of pixels) of n elements; the sums grow by theirs.
-template <int Rows, bool Act, bool Scale, Sums Wanted, class T>
-inline void grad_rows(const T* dy, const T* y, const T* x, const T* scale, const T* noise, T slope, T gain, T* dx, T* sums, int64_t stride,
-                      int64_t n) {
-  const T low = gain * slope;
+template <int Rows, Gate Act, bool Scale, Sums Wanted, class T>
+inline void grad_rows(const GradRows<T>& a, int64_t n) {
+  const T low = a.gain * a.slope, gain = a.gain, inverse = 1 / a.gain, inverse_low = 1 / low;
+  const T *dy = a.dy, *y = a.y, *x = a.x, *scale = a.scale;
+  const uint8_t* gate = a.gate;
+  T *dx = a.dx, *sums = a.sums;
+  const int64_t stride = a.stride;
   T nz[Rows];
-  for (int r = 0; r < Rows; ++r) nz[r] = Wanted == Sums::all ? noise[r] : T(0);
+  for (int r = 0; r < Rows; ++r) nz[r] = Wanted == Sums::all ? a.noise[r] : T(0);
 #pragma omp simd
   for (int64_t i = 0; i < n; ++i) {
     T bias_sum = 0, scale_sum = 0, noise_sum = 0;
 #pragma GCC unroll 4
     for (int r = 0; r < Rows; ++r) {
       const int64_t at = r * n + i;
-      const T d = dy[at] * (Act ? (y[at] > 0 ? gain : low) : gain);
+      T passed = gain;
+      if constexpr (Act == Gate::mask) passed = gate[at] ? gain : low;
+      if constexpr (Act == Gate::output) passed = y[at] > 0 ? gain : low;
+      const T d = dy[at] * passed;
       dx[at] = Scale ? d * scale[i] : d;
       if constexpr (Wanted >= Sums::bias) bias_sum += d;
-      if constexpr (Wanted >= Sums::scale) scale_sum += d * x[at];
+      // Of the output: what the activation was applied to, noise and bias included.
+      if constexpr (Wanted >= Sums::scale && Act == Gate::output) scale_sum += d * (y[at] * (y[at] > 0 ? inverse : inverse_low));
+      if constexpr (Wanted >= Sums::scale && Act != Gate::output) scale_sum += d * x[at];
       if constexpr (Wanted >= Sums::all) noise_sum += d * nz[r];
     }
     if constexpr (Wanted >= Sums::bias) sums[i] += bias_sum;
@@ -102,7 +130,7 @@ inline void grad_rows(const T* dy, const T* y, const T* x, const T* scale, const
   }
 }
 
-template <bool Act, bool Scale, Sums Wanted, class T>
+template <Gate Act, bool Scale, Sums Wanted, class T>
 void grad_chunk(const BiasActGradArgs<T>& a, int64_t piece, int64_t b, int64_t begin, int64_t end) {
   const int64_t channels = a.channels, at_once = pixels_at_once(channels, Wanted == Sums::all), n = at_once * channels;
   T scale_pattern[pattern_size], local[3 * pattern_size];
@@ -112,16 +140,21 @@ void grad_chunk(const BiasActGradArgs<T>& a, int64_t piece, int64_t b, int64_t b
   if constexpr (Wanted != Sums::none)
     for (int64_t i = 0; i < 3 * channels; ++i) sums[i] = 0;
   for (int64_t i = 0; i < 3 * pattern_size; ++i) local[i] = 0;
-  T* into = at_once > 1 ? local : sums;
-  const int64_t stride = at_once > 1 ? pattern_size : channels;
-  auto rows = [&](auto count, int64_t p, int64_t size) {
+  GradRows<T> rows{nullptr, nullptr, nullptr, scale, nullptr, nullptr, a.slope, a.gain, nullptr, at_once > 1 ? local : sums,
+                   at_once > 1 ? pattern_size : channels};
+  auto take = [&](auto count, int64_t p, int64_t size) {
     const int64_t at = (b * a.pixels + p) * channels;
-    const T *y = Act ? a.y + at : nullptr, *x = Wanted >= Sums::scale ? a.x + at : nullptr, *nz = Wanted == Sums::all ? noise + p : nullptr;
-    grad_rows<decltype(count)::value, Act, Scale, Wanted>(a.dy + at, y, x, scale, nz, a.slope, a.gain, a.dx + at, into, stride, size);
+    rows.dy = a.dy + at;
+    rows.dx = a.dx + at;
+    if constexpr (Act == Gate::output) rows.y = a.y + at;
+    if constexpr (Act == Gate::mask) rows.gate = a.gate + at;
+    if constexpr (Wanted >= Sums::scale && Act != Gate::output) rows.x = a.x + at;
+    if constexpr (Wanted == Sums::all) rows.noise = noise + p;
+    grad_rows<decltype(count)::value, Act, Scale, Wanted>(rows, size);
   };
   int64_t p = begin;
-  for (; p + 4 * at_once <= end; p += 4 * at_once) rows(Count<4>{}, p, n);
-  for (; p < end; p += at_once) rows(Count<1>{}, p, min(at_once, end - p) * channels);
+  for (; p + 4 * at_once <= end; p += 4 * at_once) take(Count<4>{}, p, n);
+  for (; p < end; p += at_once) take(Count<1>{}, p, min(at_once, end - p) * channels);
   if (Wanted != Sums::none && at_once > 1)
     for (int64_t k = 0; k < 3; ++k)
       for (int64_t i = 0; i < n; ++i) sums[k * channels + i % channels] += local[k * pattern_size + i];
@@ -142,11 +175,27 @@ inline void add_chunks(const T* partial, int64_t which, int64_t channels, int64_
   }
 }
 
+// dscale of one picture from its sums over dpre times what the activation was applied to, which contains noise and bias.
+template <class T>
+void finish_scale_of_output(const BiasActGradArgs<T>& a, int64_t b, int64_t first, int64_t last) {
+  T* out = a.dscale + b * a.channels;
+  for (int64_t c = 0; c < a.channels; ++c) {
+    double sums[3] = {};
+    for (int64_t k = first; k < last; ++k)
+      for (int64_t which = 0; which < 3; ++which) sums[which] += static_cast<double>(a.partial[(3 * k + which) * a.channels + c]);
+    if (a.bias) sums[1] -= static_cast<double>(a.bias[c]) * sums[0];
+    if (a.noise) sums[1] -= static_cast<double>(a.noise_weight[0]) * sums[2];
+    out[c] = static_cast<T>(sums[1] / static_cast<double>(a.scale[b * a.channels + c]));
+  }
+}
+
 template <class T>
 void finish_sums(const BiasActGradArgs<T>& a, int64_t chunks) {
   if (a.dbias) add_chunks(a.partial, 0, a.channels, 0, a.batch * chunks, a.dbias);
-  if (a.dscale)
-    for (int64_t b = 0; b < a.batch; ++b) add_chunks(a.partial, 1, a.channels, b * chunks, (b + 1) * chunks, a.dscale + b * a.channels);
+  for (int64_t b = 0; a.dscale && b < a.batch; ++b) {
+    if (a.y) finish_scale_of_output(a, b, b * chunks, (b + 1) * chunks);
+    else add_chunks(a.partial, 1, a.channels, b * chunks, (b + 1) * chunks, a.dscale + b * a.channels);
+  }
   if (a.dnoise_weight) {
     double total = 0;
     for (int64_t k = 0; k < a.batch * chunks; ++k)
@@ -155,7 +204,7 @@ void finish_sums(const BiasActGradArgs<T>& a, int64_t chunks) {
   }
 }
 
-template <bool Act, bool Scale, Sums Wanted, class T>
+template <Gate Act, bool Scale, Sums Wanted, class T>
 void backward(const BiasActGradArgs<T>& a) {
   const int64_t chunk = bias_act_chunk(a.channels), chunks = bias_act_chunks(a.pixels, a.channels);
   parallel_for(a.batch * chunks, [&](int64_t piece) {
@@ -165,9 +214,9 @@ void backward(const BiasActGradArgs<T>& a) {
   finish_sums(a, chunks);
 }
 
-template <bool Act, bool Scale, class T>
+template <Gate Act, bool Scale, class T>
 void backward(const BiasActGradArgs<T>& a) {
-  if (a.dnoise_weight) return backward<Act, Scale, Sums::all>(a);
+  if (a.dnoise_weight || (a.y && a.dscale && a.noise)) return backward<Act, Scale, Sums::all>(a);
   if (a.dscale) return backward<Act, Scale, Sums::scale>(a);
   if (a.dbias) return backward<Act, Scale, Sums::bias>(a);
   return backward<Act, Scale, Sums::none>(a);
@@ -175,16 +224,28 @@ void backward(const BiasActGradArgs<T>& a) {
 
 template <class T>
 void bias_act_grad(const BiasActGradArgs<T>& a) {
-  switch ((a.y ? 2 : 0) + (a.scale ? 1 : 0)) {
-    case 0: return backward<false, false>(a);
-    case 1: return backward<false, true>(a);
-    case 2: return backward<true, false>(a);
-    default: return backward<true, true>(a);
+  switch ((a.y ? 4 : a.gate ? 2 : 0) + (a.scale ? 1 : 0)) {
+    case 0: return backward<Gate::open, false>(a);
+    case 1: return backward<Gate::open, true>(a);
+    case 2: return backward<Gate::mask, false>(a);
+    case 3: return backward<Gate::mask, true>(a);
+    case 4: return backward<Gate::output, false>(a);
+    default: return backward<Gate::output, true>(a);
   }
+}
+
+template <class T>
+void gate_of(const BiasActGateArgs<T>& a) {
+  parallel_blocks(a.count, piece_elements, [&](int64_t begin, int64_t end) {
+#pragma omp simd
+    for (int64_t i = begin; i < end; ++i) a.gate[i] = a.y[i] > 0;
+  });
 }
 
 }  // namespace
 
+void bias_act_gate_f32_cpu(const BiasActGateArgs<float>& a) { gate_of(a); }
+void bias_act_gate_f64_cpu(const BiasActGateArgs<double>& a) { gate_of(a); }
 void bias_act_f32_cpu(const BiasActArgs<float>& a) { bias_act(a); }
 void bias_act_f64_cpu(const BiasActArgs<double>& a) { bias_act(a); }
 void bias_act_grad_f32_cpu(const BiasActGradArgs<float>& a) { bias_act_grad(a); }

@@ -11,6 +11,7 @@ template <class T>
 struct BiasActArgs {
   const T* x;             // [batch, pixels, channels]
   T* y;                   // like x
+  std::uint8_t* gate;     // like x: 1 where y is positive; or null
   const T* scale;         // [batch, channels] or null
   const T* noise;         // [batch or 1, pixels] or null
   const T* noise_weight;  // [1] with noise
@@ -25,13 +26,17 @@ struct BiasActArgs {
 
 // With dpre = dy * gain * (y > 0 ? 1 : slope):
 // dx = scale * dpre, dscale = sum over pixels of x * dpre, dbias = sum of dpre, dnoise_weight = sum of noise * dpre.
+// Where y is given, x is not: scale * x = (y > 0 ? y : y / slope) / gain - noise_weight * noise - bias.
 template <class T>
 struct BiasActGradArgs {
   const T* dy;            // [batch, pixels, channels]
-  const T* y;             // like dy, or null where slope is 1
-  const T* x;             // like dy, with dscale or dnoise_weight
+  const T* y;             // like dy, or null
+  const std::uint8_t* gate;  // like dy: 1 where y is positive; null with y and where slope is 1
+  const T* x;             // like dy, with dscale or dnoise_weight, unless there is y
   const T* scale;         // [batch, channels] or null
-  const T* noise;         // [batch or 1, pixels], with dnoise_weight
+  const T* noise;         // [batch or 1, pixels] or null
+  const T* noise_weight;  // [1] with noise
+  const T* bias;          // [channels] or null
   T* dx;                  // like dy
   T* dscale;              // [batch, channels] or null
   T* dbias;               // [channels] or null
@@ -52,6 +57,15 @@ static constexpr std::int64_t bias_act_chunks(std::int64_t pixels, std::int64_t 
   return (pixels + bias_act_chunk(channels) - 1) / bias_act_chunk(channels);
 }
 
+template <class T>
+struct BiasActGateArgs {
+  const T* y;           // [count]
+  std::uint8_t* gate;   // like y: 1 where y is positive
+  std::int64_t count;
+};
+
+G2S_ISA_KERNEL(bias_act_gate_f32_cpu, BiasActGateArgs<float>)
+G2S_ISA_KERNEL(bias_act_gate_f64_cpu, BiasActGateArgs<double>)
 G2S_ISA_KERNEL(bias_act_f32_cpu, BiasActArgs<float>)
 G2S_ISA_KERNEL(bias_act_f64_cpu, BiasActArgs<double>)
 G2S_ISA_KERNEL(bias_act_grad_f32_cpu, BiasActGradArgs<float>)

@@ -53,6 +53,9 @@ void count_work(const ConvShape& s) {
   count_products(s.batch * s.y_rows * s.y_columns * s.y_channels * s.kernel_rows * s.kernel_columns * s.x_channels);
 }
 
+// What a derivative keeps of one factor: nothing where the other has no gradient. So a frozen weight costs no copy of the picture.
+Tensor kept_for(const Tensor& other, const Tensor& factor) { return other.requires_grad() ? factor : Tensor{}; }
+
 // The three operators on one geometry. Each one's derivatives are the two others.
 Tensor forward(const ConvShape& s, const char* op, const Tensor& x, const Tensor& w);
 Tensor input_grad(const ConvShape& s, const char* op, const Tensor& dy, const Tensor& w);
@@ -63,7 +66,7 @@ Tensor forward(const ConvShape& s, const char* op, const Tensor& x, const Tensor
   count_work(s);
   if (x.dtype() == DType::f64) kernels::plain_conv_forward({s, x.data<double>(), w.data<double>(), y.mutable_data<double>()});
   else kernels::conv_forward_cpu(s, x, w, y);
-  return record(y, op, {x, w}, [=](const BackwardArgs& a) {
+  return record(y, op, {x, w}, [=, x = kept_for(w, x), w = kept_for(x, w)](const BackwardArgs& a) {
     return std::vector<Tensor>{a.needs[0] ? input_grad(s, "conv_transpose2d", a.dy, w) : Tensor{},
                                a.needs[1] ? weight_grad(s, "conv2d_weight_grad", x, a.dy) : Tensor{}};
   });
@@ -74,7 +77,7 @@ Tensor input_grad(const ConvShape& s, const char* op, const Tensor& dy, const Te
   count_work(s);
   if (dy.dtype() == DType::f64) kernels::plain_conv_input_grad({s, dy.data<double>(), w.data<double>(), dx.mutable_data<double>()});
   else kernels::conv_input_grad_cpu(s, dy, w, dx);
-  return record(dx, op, {dy, w}, [=](const BackwardArgs& a) {
+  return record(dx, op, {dy, w}, [=, dy = kept_for(w, dy), w = kept_for(dy, w)](const BackwardArgs& a) {
     return std::vector<Tensor>{a.needs[0] ? forward(s, "conv2d", a.dy, w) : Tensor{},
                                a.needs[1] ? weight_grad(s, "conv2d_weight_grad", a.dy, dy) : Tensor{}};
   });
@@ -85,7 +88,7 @@ Tensor weight_grad(const ConvShape& s, const char* op, const Tensor& x, const Te
   count_work(s);
   if (x.dtype() == DType::f64) kernels::plain_conv_weight_grad({s, x.data<double>(), dy.data<double>(), dw.mutable_data<double>()});
   else kernels::conv_weight_grad_cpu(s, x, dy, dw);
-  return record(dw, op, {x, dy}, [=](const BackwardArgs& a) {
+  return record(dw, op, {x, dy}, [=, x = kept_for(dy, x), dy = kept_for(x, dy)](const BackwardArgs& a) {
     return std::vector<Tensor>{a.needs[0] ? input_grad(s, "conv_transpose2d", dy, a.dy) : Tensor{},
                                a.needs[1] ? forward(s, "conv2d", x, a.dy) : Tensor{}};
   });
@@ -131,16 +134,16 @@ Tensor conv2d_bias_act(const Tensor& x, const Tensor& w, const BiasAct& act, Con
   check_bias_act(y, act);
   count_work(s);
   kernels::conv_forward_cpu(s, x, w, y, epilogue_of(act));
+  if (!will_record({&x, &w, &act.bias})) return y;
   return record(
       y, op, {x, w, act.bias},
-      [=](const BackwardArgs& a) {
-        Tensor d = bias_act_chosen(a.dy, a.y.detach(), act);
+      [=, x = kept_for(w, x), w = kept_for(x, w), gate = act.slope == 1 ? Tensor{} : bias_act_gate(y)](const BackwardArgs& a) {
+        Tensor d = bias_act_chosen(a.dy, gate, act);
         Tensor dbias = a.needs[2] ? sum_to(d, act.bias.shape()) : Tensor{};
         if (act.scale.defined()) d = mul(d, act.scale.reshape({s.batch, 1, 1, s.y_channels}));
         return std::vector<Tensor>{a.needs[0] ? input_grad(s, "conv_transpose2d", d, w) : Tensor{},
                                    a.needs[1] ? weight_grad(s, "conv2d_weight_grad", x, d) : Tensor{}, dbias};
-      },
-      true);
+      });
 }
 
 Tensor conv_transpose2d(const Tensor& x, const Tensor& w, ConvOptions options, int output_pad) {

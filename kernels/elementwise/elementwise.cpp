@@ -82,14 +82,17 @@ Tensor add_scaled(const char* name, const Tensor& a, const Tensor& b, double p) 
 
 // p * a * b
 Tensor mul_scaled(const Tensor& a, const Tensor& b, double p) {
-  return record(binary("mul", BinaryOp::mul, a, b, p), "mul", {a, b}, [a, b, p](const BackwardArgs& g) {
-    auto gradient = [&](const Tensor& self, const Tensor& other) {
-      if (self.shape() == g.dy.shape()) return mul_scaled(g.dy, other, p);
-      if (other.shape() == g.dy.shape()) return affine(dot_to(g.dy, other, self.shape()), p, 0);
-      return sum_to(mul_scaled(g.dy, other, p), self.shape());
+  // A factor is kept only for the other one's gradient.
+  BackwardFn fn = [a = will_record({&b}) ? a : Tensor{}, b = will_record({&a}) ? b : Tensor{}, a_shape = a.shape(), b_shape = b.shape(),
+                   p](const BackwardArgs& g) {
+    auto gradient = [&](const Shape& self, const Tensor& other) {
+      if (self == g.dy.shape()) return mul_scaled(g.dy, other, p);
+      if (other.shape() == g.dy.shape()) return affine(dot_to(g.dy, other, self), p, 0);
+      return sum_to(mul_scaled(g.dy, other, p), self);
     };
-    return Gradients{g.needs[0] ? gradient(a, b) : Tensor{}, g.needs[1] ? gradient(b, a) : Tensor{}};
-  });
+    return Gradients{g.needs[0] ? gradient(a_shape, b) : Tensor{}, g.needs[1] ? gradient(b_shape, a) : Tensor{}};
+  };
+  return record(binary("mul", BinaryOp::mul, a, b, p), "mul", {a, b}, std::move(fn));
 }
 
 // p * a / b

@@ -148,11 +148,11 @@ Tensor matmul(const Tensor& a, const Tensor& b, bool transpose_a, bool transpose
   count_products(s.batch * s.m * s.n * s.k);
   if (a.dtype() == DType::f64) kernels::plain_matmul_f64(plain_args<double>(s, a, b, c));
   else matmul_f32(s, a, b, c);
-  return record(c, "matmul", {a, b}, [=](const BackwardArgs& args) {
+  BackwardFn fn = [=, a = will_record({&b}) ? a : Tensor{}, b = will_record({&a}) ? b : Tensor{}](const BackwardArgs& args) {
     std::vector<Tensor> gradients(2);
     if (args.needs[0]) {
       Tensor g = transpose_a ? matmul(b, args.dy, transpose_b, true) : matmul(args.dy, b, false, !transpose_b);
-      gradients[0] = g.rank() > a.rank() ? sum_batches(g) : g;
+      gradients[0] = s.batched_a || g.rank() == 2 ? g : sum_batches(g);
     }
     if (args.needs[1]) {
       if (!s.batched_b && s.batched_a && !transpose_a) {  // the sum over batches is part of one product
@@ -160,11 +160,12 @@ Tensor matmul(const Tensor& a, const Tensor& b, bool transpose_a, bool transpose
         gradients[1] = transpose_b ? matmul(dy, rows, true, false) : matmul(rows, dy, true, false);
       } else {
         Tensor g = transpose_b ? matmul(args.dy, a, true, transpose_a) : matmul(a, args.dy, !transpose_a, false);
-        gradients[1] = g.rank() > b.rank() ? sum_batches(g) : g;
+        gradients[1] = s.batched_b || g.rank() == 2 ? g : sum_batches(g);
       }
     }
     return gradients;
-  });
+  };
+  return record(c, "matmul", {a, b}, std::move(fn));
 }
 
 }  // namespace g2s

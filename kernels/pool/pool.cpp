@@ -53,11 +53,11 @@ Tensor max_pool2d(const Tensor& x, int k, int stride, bool ceil_mode) {
   if (will_record({&x})) choice = Tensor::empty(y.shape(), DType::u8, x.device());
   if (f64) forward<double>(x, k, stride, y, choice);
   else forward<float>(x, k, stride, y, choice);
-  return record(y, op, {x}, [x, choice, k, stride, f64, op](const BackwardArgs& a) -> std::vector<Tensor> {
-    Tensor dx = Tensor::empty(x.shape(), x.dtype(), x.device());
+  return record(y, op, {x}, [shape = x.shape(), choice, k, stride, f64, op](const BackwardArgs& a) -> std::vector<Tensor> {
+    Tensor dx = Tensor::empty(shape, a.dy.dtype(), a.dy.device());
     if (f64) backward<double>(a.dy, choice, k, stride, dx);
     else backward<float>(a.dy, choice, k, stride, dx);
-    return {once(dx, op, {a.dy, x})};
+    return {once(dx, op, {a.dy})};
   });
 }
 

@@ -106,6 +106,7 @@ Fit::Fit(const Config& config, const StyleGan2Generator& generator, const StyleG
     fail(Errc::invalid_argument, "generator", "makes pictures of ", generator.config().size, " pixels, the preset '", config_.preset, "' expects ",
          config_.gan_size);
   }
+  plan_ = plan_memory(config_, generator.config(), discriminator.config(), options_.memory_limit);
   ellipsoid_ = ellipsoid_depth(input_.mask, config_);
   if (options_.depth_prior) networks_.netD.load(*options_.depth_prior, "netD.");
   networks_.set_trainable();
@@ -214,13 +215,21 @@ void Fit::begin() {
   begun_ = true;
 }
 
-void Fit::update(const Tensor& total) {
-  const double value = total.item();
-  if (!std::isfinite(value)) {
+void Fit::require_finite(double loss) const {
+  if (!std::isfinite(loss)) {
     fail(Errc::internal, "fit", "the loss is not finite in ", to_string(phase_), " of stage ", stage_ + 1, ", iteration ", iteration_ + 1,
          ": is the object inside the picture?");
   }
+}
+
+void Fit::update(const Tensor& total) {
+  require_finite(total.item());
   adam_->step(grad({total}, adam_->parameters()));
+}
+
+void Fit::apply(double loss, const std::vector<Tensor>& gradients) {
+  require_finite(loss);
+  adam_->step(gradients);
 }
 
 NamedLosses Fit::project_iteration() {
@@ -273,16 +282,21 @@ std::pair<Tensor, Tensor> Fit::draw_views_and_lights() {
 
 NamedLosses Fit::step2_iteration() {
   auto [views, lights] = draw_views_and_lights();
-  Step2::Result r = step2_->forward(views, lights);
-  update(r.losses.total);
-  return named(r.losses);
+  Update u = step2_->update(views, lights, plan_.step2);
+  apply(u.losses.total.item(), u.gradients);
+  return named(u.losses);
 }
 
 void Fit::collect_batch() {
   NoGrad no_grad;
   auto [views, lights] = draw_views_and_lights();
   Step2::Pseudo pseudo = step2_->render(views, lights);
-  images_.push_back(step2_->project(pseudo.image).image);
+  std::vector<Tensor> parts;
+  for (std::int64_t begin = 0; begin < config_.batch; begin += plan_.step2) {
+    const std::int64_t end = std::min<std::int64_t>(begin + plan_.step2, config_.batch);
+    parts.push_back(step2_->project(slice(pseudo.image, 0, begin, end)).image);
+  }
+  images_.push_back(concat(parts, 0));
   masks_.push_back(pseudo.mask);
 }
 
@@ -316,11 +330,11 @@ Fit::Batch Fit::next_batch() {
 
 NamedLosses Fit::step3_iteration() {
   const Batch batch = next_batch();
-  Step3::Result r = step3_->forward(batch.images, batch.masks);
-  update(r.batch.total);
-  snapshot_.canon_mask = r.canon_mask;
-  NamedLosses out = named(r.batch);
-  append(out, "input_", named(r.input));
+  Step3::PartedUpdate u = step3_->update(batch.images, batch.masks, plan_.step3);
+  apply(u.batch.total.item(), u.gradients);
+  snapshot_.canon_mask = u.canon_mask;
+  NamedLosses out = named(u.batch);
+  append(out, "input_", named(u.input));
   return out;
 }
 

@@ -11,6 +11,7 @@
 
 #include "kernels/adam/adam.h"
 #include "kernels/random/random.h"
+#include "models/gan2shape/memory_plan.h"
 #include "models/gan2shape/metrics.h"
 #include "models/gan2shape/steps.h"
 
@@ -43,6 +44,7 @@ struct FitOptions {
   std::function<bool()> cancelled;                   // asked before every iteration: save, then throw Error(cancelled)
   std::string state_path;                            // where to save the state; empty: nowhere
   double save_interval = 300;                        // seconds between saves within a phase; it is also saved when cancelled and at the end of a phase
+  std::size_t memory_limit = 0;                      // bytes, 0: none; steps 2 and 3 then take their batches in parts, see MemoryPlan
   const SafetensorsFile* depth_prior = nullptr;      // netD starts from these weights (fit_depth_prior) instead of random ones
   // What the state belongs to (hashes of picture, weights, ...); the configuration and the seed are added.
   std::map<std::string, std::string> identity;
@@ -116,6 +118,8 @@ class Fit {
   Batch next_batch();
   std::pair<Tensor, Tensor> draw_views_and_lights();
   void update(const Tensor& total);
+  void apply(double loss, const std::vector<Tensor>& gradients);
+  void require_finite(double loss) const;
   std::vector<Tensor> trained() const;
   ProjectionQuality projection_quality() const;
   std::optional<Measures> measures() const;
@@ -146,6 +150,7 @@ class Fit {
   double seconds_ = 0;  // spent so far
   // ----
 
+  MemoryPlan plan_;
   Tensor ellipsoid_, mean_latent_;
   Lpips::Features projection_features_;
   std::unique_ptr<Step1> step1_;

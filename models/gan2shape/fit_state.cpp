@@ -70,6 +70,8 @@ std::map<std::string, std::string> Fit::full_identity() const {
   auto out = options_.identity;
   out["settings"] = to_json(config_).dump();
   out["seed"] = std::to_string(options_.seed);
+  // The order of the sums over pictures.
+  if (plan_.step2 < config_.batch || plan_.step3 <= config_.batch) out["--memory-limit"] = str(plan_.step2, " and ", plan_.step3, " pictures at a time");
   return out;
 }
 

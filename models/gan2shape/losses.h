@@ -7,10 +7,11 @@
 
 namespace g2s {
 
-// sum(|a-b| m) / (C sum(m)), a scalar. a, b [B,H,W,C], mask [B,H,W,1] without gradient.
-Tensor masked_l1(const Tensor& a, const Tensor& b, const Tensor& mask);
+// sum(|a-b| m) / (C sum(m)), a scalar. a, b [B,H,W,C], mask [B,H,W,1] without gradient. Where the pictures are a part of a batch, sum(m) is that of
+// `whole`, the masks of all of it: then the parts' losses add up to the batch's.
+Tensor masked_l1(const Tensor& a, const Tensor& b, const Tensor& mask, const Tensor& whole);
 
 // The sum of masked_l1 over layers of features, the mask averaged over each layer's pixels. mask [B,S,S,1].
-Tensor feature_l1(const std::vector<Tensor>& a, const std::vector<Tensor>& b, const Tensor& mask);
+Tensor feature_l1(const std::vector<Tensor>& a, const std::vector<Tensor>& b, const Tensor& mask, const Tensor& whole);
 
 }  // namespace g2s

@@ -1,5 +1,6 @@
 #include "models/gan2shape/steps.h"
 
+#include "engine/accumulate.h"
 #include "engine/autograd.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/grid_sample/grid_sample.h"
@@ -33,6 +34,34 @@ Tensor stacked(const std::vector<Tensor>& parts) { return parts.size() == 1 ? pa
 void add_up_input(Losses& l, const Config& c) {
   l.total = l.l1 + l.lpips * c.lam_perc + (l.smooth_depth + l.smooth_diffuse) * c.lam_smooth;
   if (l.l1_flip) l.total = l.total + l.l1_flip + l.lpips_flip * c.lam_perc;
+}
+
+// A batch cut into parts of nearly one size, none above `most`.
+struct Parts {
+  std::int64_t size, count;
+
+  Parts(std::int64_t batch, std::int64_t most) : size(batch), count(0) {
+    check(most > 0, "parts", "a part has at least one picture, not ", most);
+    count = (batch + most - 1) / most;
+  }
+  std::int64_t begin(std::int64_t part) const { return part * size / count; }
+};
+
+void add_up(std::vector<Tensor>& sums, const std::vector<Tensor>& more) {
+  if (sums.empty()) {
+    sums = more;
+    return;
+  }
+  for (std::size_t i = 0; i < sums.size(); ++i) sums[i] = accumulate(std::move(sums[i]), more[i], false);
+}
+
+void add_values(Losses& sums, const Losses& more) {
+  for (Tensor Losses::*term : {&Losses::l1, &Losses::lpips, &Losses::l1_flip, &Losses::lpips_flip, &Losses::smooth_depth, &Losses::smooth_diffuse,
+                               &Losses::disc, &Losses::latent_norm, &Losses::total}) {
+    if (!(more.*term)) continue;
+    Tensor& sum = sums.*term;
+    sum = sum ? Tensor::scalar(sum.item() + (more.*term).item(), sum.dtype()) : (more.*term).detach();
+  }
 }
 
 Tensor with_mean(const Tensor& x, const std::vector<double>& mean) {
@@ -174,10 +203,11 @@ Step2::Projection Step2::project(const Tensor& images) const {
   return out;
 }
 
-Step2::Result Step2::forward(const Tensor& views, const Tensor& lights) const {
+Step2::Result Step2::forward_part(const Pseudo& all, std::int64_t begin, std::int64_t end) const {
   const Config& c = context_.config;
   Result out;
-  out.pseudo = render(views, lights);
+  const std::int64_t count = all.image.dim(0);
+  out.pseudo = end - begin == count ? all : Pseudo{slice(all.image, 0, begin, end), slice(all.mask, 0, begin, end)};
   std::vector<Tensor> wanted;
   {
     NoGrad no_grad;
@@ -185,10 +215,27 @@ Step2::Result Step2::forward(const Tensor& views, const Tensor& lights) const {
   }
   out.projection = project(out.pseudo.image);
   Losses& l = out.losses;
-  l.l1 = masked_l1(out.projection.image, out.pseudo.image, out.pseudo.mask);
-  l.disc = feature_l1(context_.discriminator.features(out.projection.image, 4), wanted, out.pseudo.mask);
-  l.latent_norm = mean(square(out.projection.offset));
+  l.l1 = masked_l1(out.projection.image, out.pseudo.image, out.pseudo.mask, all.mask);
+  l.disc = feature_l1(context_.discriminator.features(out.projection.image, 4), wanted, out.pseudo.mask, all.mask);
+  l.latent_norm = mean(square(out.projection.offset)) * (static_cast<double>(end - begin) / static_cast<double>(count));
   l.total = l.l1 + l.disc + l.latent_norm * c.lam_regular;
+  return out;
+}
+
+Step2::Result Step2::forward(const Tensor& views, const Tensor& lights) const {
+  return forward_part(render(views, lights), 0, views.dim(0));
+}
+
+Update Step2::update(const Tensor& views, const Tensor& lights, std::int64_t part) const {
+  const Pseudo all = render(views, lights);
+  const Parts parts(views.dim(0), part);
+  const std::vector<Tensor> trained = parameters();
+  Update out;
+  for (std::int64_t i = 0; i < parts.count; ++i) {
+    Losses losses = forward_part(all, parts.begin(i), parts.begin(i + 1)).losses;
+    add_up(out.gradients, grad({losses.total}, trained));
+    add_values(out.losses, losses);
+  }
   return out;
 }
 
@@ -198,61 +245,134 @@ std::vector<Tensor> Step2::parameters() const { return context_.networks.netEnc.
 
 Step3::Step3(const Context& context, const Target& target, bool flip) : context_(context), target_(target), flip_(flip) {}
 
-Step3::Result Step3::forward(const Tensor& images, const Tensor& masks) const {
-  const Config& c = context_.config;
-  const Lpips& lpips = context_.lpips;
-  const Renderer& renderer = context_.renderer;
-  Result out;
-  Tensor all = concat({target_.image, images}, 0);
-  out.raw_view = context_.networks.netV(all);
-  out.raw_light = context_.networks.netL(all);
-  out.view = view_of(context_, out.raw_view);
-  out.light = light_of(context_, out.raw_light);
+Canonical Step3::predict() const {
   Canonical shape;
   shape.depth = predict_depth(context_, target_.image);
-  shape.normal = renderer.normals(shape.depth);
+  shape.normal = context_.renderer.normals(shape.depth);
   shape.albedo = context_.networks.netA(target_.image);
+  return shape;
+}
+
+Step3::Result Step3::render(const Canonical& shape, const Tensor& pictures) const {
+  const Renderer& renderer = context_.renderer;
+  Result out;
+  out.raw_view = context_.networks.netV(pictures);
+  out.raw_light = context_.networks.netL(pictures);
+  out.view = view_of(context_, out.raw_view);
+  out.light = light_of(context_, out.raw_light);
   out.shapes = {shape};
   if (flip_) out.shapes.push_back(mirrored(renderer, shape));
-
-  std::vector<Tensor> depths, diffuse;
   for (const Canonical& s : out.shapes) {
     Rendering r;
     r.shading = shade(renderer, s.normal, out.light);
     r.texture = renderer.texture(s.albedo, r.shading.shading);
     r.warp = warp(renderer, s.depth, out.view);
     r.recon = renderer.reconstruct(r.texture, r.warp.grid);
-    depths.push_back(s.depth);
-    diffuse.push_back(slice(r.shading.diffuse, 0, 0, 1));
     out.copies.push_back(r);
   }
   share_valid(out.copies);
-  if (c.use_mask) out.canon_mask = canonical_mask(context_, target_, shape.depth, slice(out.view, 0, 0, 1));
+  return out;
+}
 
-  // The input counts wherever the mesh is valid, the samples only within their own masks.
-  Tensor mask, weight;
-  std::vector<Tensor> target_features;
+// The input counts wherever the mesh is valid, the samples only within their own masks.
+Step3::Pictures Step3::weigh(const Tensor& all, const Tensor& valid, const Tensor& masks) const {
+  NoGrad no_grad;
+  const Tensor input_mask = slice(valid, 0, 0, 1), sample_mask = rest(valid) * masks;
+  return {all, concat({input_mask, sample_mask}, 0), concat({l1_weight(input_mask), l1_weight(sample_mask)}, 0), masks.dim(0), true};
+}
+
+void Step3::add_losses(Result& out, const Pictures& p) const {
+  const Config& c = context_.config;
+  const Lpips& lpips = context_.lpips;
+  std::vector<Tensor> target_features, depths, diffuse;
   {
     NoGrad no_grad;
-    const Tensor& valid = out.copies[0].valid;
-    const Tensor input_mask = slice(valid, 0, 0, 1), sample_mask = rest(valid) * masks;
-    mask = concat({input_mask, sample_mask}, 0);
-    weight = concat({l1_weight(input_mask), l1_weight(sample_mask)}, 0);
-    target_features = lpips.features(all * mask);
+    target_features = lpips.features(p.all * p.mask);
   }
+  const std::int64_t count = p.all.dim(0) - (p.with_input ? 1 : 0);
+  const double share = static_cast<double>(count) / static_cast<double>(p.samples);
+  auto samples = [&](const Tensor& x) { return p.with_input ? rest(x) : x; };
   for (std::size_t i = 0; i < out.copies.size(); ++i) {
     const Tensor& recon = out.copies[i].recon;
-    Tensor l1 = weighted_l1(recon, all, weight), distance = lpips.distance(lpips.features(recon * mask), target_features);
-    (i == 0 ? out.input.l1 : out.input.l1_flip) = first(l1);
-    (i == 0 ? out.batch.l1 : out.batch.l1_flip) = sum(rest(l1));
-    (i == 0 ? out.input.lpips : out.input.lpips_flip) = first(distance);
-    (i == 0 ? out.batch.lpips : out.batch.lpips_flip) = mean(rest(distance));
+    Tensor l1 = weighted_l1(recon, p.all, p.weight), distance = lpips.distance(lpips.features(recon * p.mask), target_features);
+    if (p.with_input) {
+      (i == 0 ? out.input.l1 : out.input.l1_flip) = first(l1);
+      (i == 0 ? out.input.lpips : out.input.lpips_flip) = first(distance);
+      depths.push_back(out.shapes[i].depth);
+      diffuse.push_back(slice(out.copies[i].shading.diffuse, 0, 0, 1));
+    }
+    (i == 0 ? out.batch.l1 : out.batch.l1_flip) = count > 0 ? sum(samples(l1)) : Tensor::scalar(0, l1.dtype());
+    (i == 0 ? out.batch.lpips : out.batch.lpips_flip) = count > 0 ? mean(samples(distance)) * share : Tensor::scalar(0, l1.dtype());
   }
+  out.batch.total = out.batch.l1 + out.batch.lpips * c.lam_perc;
+  if (flip_) out.batch.total = out.batch.total + out.batch.l1_flip + out.batch.lpips_flip * c.lam_perc;
+  if (!p.with_input) return;
   out.input.smooth_depth = smooth_loss(stacked(depths));
   out.input.smooth_diffuse = smooth_loss(stacked(diffuse));
   add_up_input(out.input, c);
-  out.batch.total = out.input.total + out.batch.l1 + out.batch.lpips * c.lam_perc;
-  if (flip_) out.batch.total = out.batch.total + out.batch.l1_flip + out.batch.lpips_flip * c.lam_perc;
+  out.batch.total = out.input.total + out.batch.total;
+}
+
+Step3::Result Step3::forward(const Tensor& images, const Tensor& masks) const {
+  const Tensor all = concat({target_.image, images}, 0);
+  const Canonical shape = predict();
+  Result out = render(shape, all);
+  if (context_.config.use_mask) out.canon_mask = canonical_mask(context_, target_, shape.depth, slice(out.view, 0, 0, 1));
+  add_losses(out, weigh(all, out.copies[0].valid, masks));
+  return out;
+}
+
+// Where the mesh is seen in every picture, outside the graph.
+Tensor Step3::valid_in_parts(const Canonical& shape, const Tensor& all, std::int64_t part) const {
+  NoGrad no_grad;
+  std::vector<Tensor> valid;
+  const Parts parts(all.dim(0), part);
+  for (std::int64_t i = 0; i < parts.count; ++i) {
+    const Tensor view = view_of(context_, context_.networks.netV(slice(all, 0, parts.begin(i), parts.begin(i + 1))));
+    Tensor seen = warp(context_.renderer, shape.depth, view).valid;
+    if (flip_) seen = seen * warp(context_.renderer, flip(shape.depth, 2), view).valid;
+    valid.push_back(seen);
+  }
+  return stacked(valid);
+}
+
+Step3::PartedUpdate Step3::update(const Tensor& images, const Tensor& masks, std::int64_t part) const {
+  PartedUpdate out;
+  const Parts parts(images.dim(0) + 1, part);
+  if (parts.count == 1) {
+    Result r = forward(images, masks);
+    out.gradients = grad({r.batch.total}, parameters());
+    add_values(out.input, r.input);
+    add_values(out.batch, r.batch);
+    out.canon_mask = r.canon_mask;
+    return out;
+  }
+  // The shape is predicted once. Each part's gradients stop at it; their sums go on through the networks at the end.
+  const Tensor all = concat({target_.image, images}, 0);
+  const Canonical shape = predict();
+  Canonical part_shape;
+  part_shape.depth = shape.depth.detach().set_requires_grad();
+  part_shape.albedo = shape.albedo.detach().set_requires_grad();
+  const Pictures whole = weigh(all, valid_in_parts(part_shape, all, part), masks);
+  std::vector<Tensor> wanted = {part_shape.depth, part_shape.albedo}, to_shape, to_view_and_light;
+  for (const ParameterMap* p : {&context_.networks.netV.parameters(), &context_.networks.netL.parameters()})
+    for (const Tensor& t : p->tensors()) wanted.push_back(t);
+  for (std::int64_t i = 0; i < parts.count; ++i) {
+    auto cut = [&](const Tensor& x) { return slice(x, 0, parts.begin(i), parts.begin(i + 1)); };
+    part_shape.normal = context_.renderer.normals(part_shape.depth);
+    Result r = render(part_shape, cut(all));
+    if (i == 0 && context_.config.use_mask) out.canon_mask = canonical_mask(context_, target_, part_shape.depth, slice(r.view, 0, 0, 1));
+    add_losses(r, {cut(all), cut(whole.mask), cut(whole.weight), whole.samples, i == 0});
+    std::vector<Tensor> gradients = grad({r.batch.total}, wanted);
+    add_up(to_shape, {gradients[0], gradients[1]});
+    add_up(to_view_and_light, {gradients.begin() + 2, gradients.end()});
+    add_values(out.input, r.input);
+    add_values(out.batch, r.batch);
+  }
+  std::vector<Tensor> shape_parameters = context_.networks.netA.parameters().tensors();
+  for (const Tensor& t : context_.networks.netD.parameters().tensors()) shape_parameters.push_back(t);
+  out.gradients = grad({shape.depth, shape.albedo}, shape_parameters, to_shape);
+  out.gradients.insert(out.gradients.end(), to_view_and_light.begin(), to_view_and_light.end());
   return out;
 }
 

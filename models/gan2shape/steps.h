@@ -33,6 +33,12 @@ struct Target {
   Tensor center_w, center_h;  // [1,512]: the mapping network at zero, and before its last F1_d + 1 modules
 };
 
+// One update of a step: the values of its losses and the gradients of the total to its parameters.
+struct Update {
+  Losses losses;
+  std::vector<Tensor> gradients;
+};
+
 // Everything that a step needs. What it refers to outlives it.
 struct Context {
   const Config& config;
@@ -119,9 +125,15 @@ class Step2 {
     Projection projection;
   };
   Result forward(const Tensor& views, const Tensor& lights) const;
+  // forward() and the gradients, with at most `part` pictures in memory at a time. Another `part` gives the same up to the order of the sums
+  // over pictures: each is weighted as in the whole batch.
+  Update update(const Tensor& views, const Tensor& lights, std::int64_t part) const;
   std::vector<Tensor> parameters() const;
 
  private:
+  // The losses of the pictures [begin, end).
+  Result forward_part(const Pseudo& all, std::int64_t begin, std::int64_t end) const;
+
   const Context& context_;
   const Target& target_;
   Snapshot snapshot_;
@@ -141,9 +153,28 @@ class Step3 {
   };
   // images [B,S,S,3], masks [B,S,S,1].
   Result forward(const Tensor& images, const Tensor& masks) const;
+  struct PartedUpdate {
+    Losses input, batch;
+    Tensor canon_mask;
+    std::vector<Tensor> gradients;
+  };
+  // As Step2::update; the input picture counts as one of a part.
+  PartedUpdate update(const Tensor& images, const Tensor& masks, std::int64_t part) const;
   std::vector<Tensor> parameters() const;
 
  private:
+  // Pictures, the input first, with what decides where each of them counts.
+  struct Pictures {
+    Tensor all, mask, weight;
+    std::int64_t samples;  // of the whole batch
+    bool with_input;
+  };
+  Canonical predict() const;                                           // netD and netA
+  Result render(const Canonical& shape, const Tensor& pictures) const;  // netV, netL and the renderer; no losses
+  Pictures weigh(const Tensor& all, const Tensor& valid, const Tensor& masks) const;
+  void add_losses(Result& result, const Pictures& pictures) const;
+  Tensor valid_in_parts(const Canonical& shape, const Tensor& all, std::int64_t part) const;
+
   const Context& context_;
   const Target& target_;
   bool flip_;

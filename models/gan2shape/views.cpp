@@ -15,7 +15,7 @@ namespace {
 
 constexpr double degree = M_PI / 180;
 constexpr double relight_alpha = -0.6;         // how the ambient light follows `a`
-constexpr std::int64_t projection_batch = 10;  // pictures encoded and generated at once
+constexpr std::int64_t projection_batch = 4;  // pictures encoded and generated at once: less than a part of step 2 takes
 // A relit mesh keeps the photograph's detail: its texture times new shading over old. Where the old shading is darker than this there is no
 // detail to keep.
 constexpr double darkest_shading = 0.2;

@@ -140,6 +140,25 @@ TEST_CASE("cli: an interrupted fit goes on to the same bytes; finished ones are 
   CHECK(file_hashes(out) == before);
 }
 
+TEST_CASE("cli: a memory limit that is too small is refused with what is needed; with that a fit finishes") {
+  const TemporaryFolder folder;
+  const std::string out = folder / "out";
+  const auto fit = short_fit(folder, out);
+  const Outcome refused = run_program(fit + std::vector<std::string>{"--memory-limit", "20M"});
+  CHECK(refused.code == 1);
+  const std::string before = "--memory-limit: 20M is less than the ", after = " that the preset 'default' needs with one picture at a time";
+  const std::size_t at = refused.err.find(before), end = refused.err.find(after);
+  INFO(refused.err);
+  REQUIRE(at != std::string::npos);
+  REQUIRE(end != std::string::npos);
+  CHECK_FALSE(fs::exists(out + "/004_64"));
+  const std::string needed = refused.err.substr(at + before.size(), end - at - before.size());
+  const Outcome parted = run_program(fit + std::vector<std::string>{"--memory-limit", needed});
+  INFO(parted.err);
+  CHECK(parted.code == 0);
+  CHECK(fs::exists(out + "/004_64/result.json"));
+}
+
 TEST_CASE("cli: fits start from a depth prior of one's own; the published schedule from random weights") {
   TemporaryFolder folder;
   REQUIRE(run_program({"prior", "--count", "3", "--iterations", "2", "--out", folder / "weights/depth_prior.safetensors"}).code == 1);  // no such folder

@@ -1,0 +1,13 @@
+// A tensor's place in the graph without its data, for derivatives that get the data in another way.
+#pragma once
+
+#include "engine/tensor.h"
+
+namespace g2s {
+
+// Of a computed tensor its place, shape and dtype; leaves as they are; undefined where no gradient flows.
+Tensor place_of(const Tensor& t);
+// `values`, whose gradient goes where that of the tensor went that the place was taken of.
+Tensor at_place(const Tensor& values, const Tensor& place);
+
+}  // namespace g2s

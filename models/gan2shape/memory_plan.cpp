@@ -1,0 +1,106 @@
+#include "models/gan2shape/memory_plan.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+namespace g2s {
+namespace {
+
+constexpr double f32 = 4, mib = 1 << 20;
+
+// Activations of one picture, in bytes, each layer's output once.
+double generator_activations(const GeneratorConfig& g) {
+  double floats = 0;
+  for (int level = 0; level < g.levels(); ++level) {
+    const double side = 4 << level;
+    floats += (level == 0 ? 1 : 2) * side * side * static_cast<double>(g.channels[static_cast<std::size_t>(level)]);
+  }
+  return f32 * floats;
+}
+
+double discriminator_activations(const DiscriminatorConfig& d, double size) {
+  constexpr int blocks = 4;  // that step 2 compares
+  double floats = 0, side = size;
+  for (int i = 0; i < std::min(blocks, d.blocks()); ++i, side /= 2) floats += 2 * side * side * static_cast<double>(d.channels[static_cast<std::size_t>(i)]);
+  return f32 * floats;
+}
+
+double vgg_activations(double size) { return f32 * size * size * (2 * 64 + 2 * 128 / 4.0 + 3 * 256 / 16.0 + 3 * 512 / 64.0 + 3 * 512 / 256.0); }
+
+double kernel_weights(double in, double out, double kernel) { return f32 * in * out * kernel * kernel; }
+
+double gan_weights(const GeneratorConfig& g, const DiscriminatorConfig& d) {
+  double bytes = f32 * static_cast<double>(g.style_dim * g.style_dim * g.mapping_layers);
+  for (std::size_t i = 0; i < g.channels.size(); ++i) {
+    const double out = static_cast<double>(g.channels[i]), in = static_cast<double>(g.channels[i ? i - 1 : 0]);
+    bytes += kernel_weights(out, out, 3) + (i ? kernel_weights(in, out, 3) : 0);
+  }
+  for (std::size_t i = 1; i < d.channels.size(); ++i) {
+    const double in = static_cast<double>(d.channels[i - 1]), out = static_cast<double>(d.channels[i]);
+    bytes += kernel_weights(in, in, 3) + kernel_weights(in, out, 3) + kernel_weights(in, out, 1);
+  }
+  return bytes;
+}
+
+// How many times a frozen network's weights are held, packed for both directions; what the trained networks, their moments and their gradients
+// take; and how much of the activations is alive at the worst moment. Upper bounds: less samples and program the estimate is 17 % above the peak
+// of g2s_bench's step2_128_b16 and 7 % above that of step3_128_b16. It counts the weights packed for all steps, as a fit holds them.
+constexpr double weight_copies = 6, trained_copies = 5;
+constexpr double alive_step2 = 1.5, alive_step3 = 1.6;
+constexpr double vgg_weights = f32 * 14.7e6;
+
+double trained_weights(const Config& c) {
+  const double nf = c.nf, zdim = c.zdim, enc = c.enc_nf;
+  return f32 * (2 * (nf * nf * 16 * 60 + 2 * zdim * nf * 8 * 16) + 2 * nf * nf * 16 * 24 + enc * enc * 9 * 300);
+}
+
+// What lies in memory whatever the part: weights, moments and the projected samples.
+double fixed_bytes(const Config& c, const GeneratorConfig& g, const DiscriminatorConfig& d) {
+  const double samples = f32 * 4.0 * c.size * c.size * c.batch * (c.collect + 4);
+  return weight_copies * (gan_weights(g, d) + vgg_weights) + trained_copies * trained_weights(c) + samples + program_bytes;
+}
+
+std::string in_mib(std::size_t bytes) { return std::to_string((bytes + (std::size_t{1} << 20) - 1) >> 20) + "M"; }
+
+}  // namespace
+
+std::size_t step2_bytes(const Config& c, const GeneratorConfig& g, const DiscriminatorConfig& d, std::int64_t part) {
+  const double picture = alive_step2 * (generator_activations(g) + discriminator_activations(d, c.size));
+  return static_cast<std::size_t>(fixed_bytes(c, g, d) + static_cast<double>(part) * picture);
+}
+
+std::size_t step3_bytes(const Config& c, const GeneratorConfig& g, const DiscriminatorConfig& d, std::int64_t part) {
+  const bool flipped = std::find(c.flip3.begin(), c.flip3.end(), true) != c.flip3.end();
+  const double picture = alive_step3 * (flipped ? 2 : 1) * vgg_activations(c.size);
+  return static_cast<std::size_t>(fixed_bytes(c, g, d) + static_cast<double>(part) * picture);
+}
+
+MemoryPlan plan_memory(const Config& c, const GeneratorConfig& g, const DiscriminatorConfig& d, std::size_t limit) {
+  MemoryPlan plan{c.batch, c.batch + 1, 0};
+  if (limit == 0) return plan;
+  const std::size_t least = std::max(step2_bytes(c, g, d, 1), step3_bytes(c, g, d, 1));
+  if (least > limit) {
+    fail(Errc::invalid_argument, "--memory-limit", in_mib(limit), " is less than the ", in_mib(least), " that the preset '", c.preset,
+         "' needs with one picture at a time");
+  }
+  while (step2_bytes(c, g, d, plan.step2) > limit) --plan.step2;
+  while (step3_bytes(c, g, d, plan.step3) > limit) --plan.step3;
+  plan.bytes = std::max(step2_bytes(c, g, d, plan.step2), step3_bytes(c, g, d, plan.step3));
+  return plan;
+}
+
+std::size_t memory_size_from(const std::string& text, const char* option) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const std::string unit(end, text.data() + text.size());
+  double factor = 0;
+  if (unit.empty() || unit == "B") factor = 1;
+  for (const auto& [letter, size] : {std::pair{'K', 1024.0}, {'M', mib}, {'G', 1024 * mib}})
+    if (unit == std::string(1, letter) || unit == std::string(1, letter) + "B" || unit == std::string(1, letter) + "iB") factor = size;
+  if (error != std::errc() || factor == 0 || !(value > 0 && value * factor < 1e18))
+    fail(Errc::invalid_argument, option, "'", text, "' is not a size such as 2G or 1500M");
+  return static_cast<std::size_t>(value * factor);
+}
+
+}  // namespace g2s

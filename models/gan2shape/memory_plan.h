@@ -1,0 +1,32 @@
+// How many pictures of a batch fit into a given memory at a time.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "models/gan2shape/config.h"
+#include "models/stylegan2_discriminator.h"
+#include "models/stylegan2_generator.h"
+
+namespace g2s {
+
+// What the program takes besides its tensors; part of every figure here.
+constexpr std::size_t program_bytes = std::size_t{64} << 20;
+
+struct MemoryPlan {
+  std::int64_t step2 = 0, step3 = 0;  // pictures in a part; of step 3 the input is one
+  std::size_t bytes = 0;              // what the larger of the two steps is expected to take
+};
+
+// Bytes that an iteration takes with `part` pictures at a time, an upper estimate from the sizes of the networks' layers.
+std::size_t step2_bytes(const Config& config, const GeneratorConfig& generator, const DiscriminatorConfig& discriminator, std::int64_t part);
+std::size_t step3_bytes(const Config& config, const GeneratorConfig& generator, const DiscriminatorConfig& discriminator, std::int64_t part);
+
+// The largest parts below `limit` bytes, whole batches if they fit or if the limit is 0. Depends on the arguments alone, so that the same
+// settings give the same bytes on every machine. Throws naming what is needed at least.
+MemoryPlan plan_memory(const Config& config, const GeneratorConfig& generator, const DiscriminatorConfig& discriminator, std::size_t limit);
+
+// 2G, 512M, 1500000K or bytes; throws naming the option.
+std::size_t memory_size_from(const std::string& text, const char* option);
+
+}  // namespace g2s
