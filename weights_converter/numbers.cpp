@@ -7,28 +7,32 @@
 #include <vector>
 
 #include "engine/error.h"
+#include "engine/parallel.h"
 
 namespace g2s::convert {
 namespace {
 
 static_assert(std::endian::native == std::endian::little, "numbers are written as they lie in memory");
 
-constexpr std::int64_t piece = 1 << 16;  // numbers at a time
+constexpr std::int64_t piece = 1 << 15;  // numbers at a time
+constexpr std::int64_t pieces_at_once = 16;
 
 using Take = std::function<void(std::string_view)>;
 
 // Loops of this file are plain and free of branches, so that the compiler turns them into vector instructions.
 
+std::int32_t choose(bool first, std::int32_t a, std::int32_t b) { return (a & -std::int32_t{first}) | (b & (std::int32_t{first} - 1)); }
+
 std::uint16_t half_bits(std::uint32_t u) {
-  const std::uint32_t sign = (u >> 16) & 0x8000u, magnitude = u & 0x7fffffffu;
-  const std::uint32_t normal = (magnitude - 0x38000000u + 0xfffu + ((magnitude >> 13) & 1u)) >> 13;
+  const auto magnitude = static_cast<std::int32_t>(u & 0x7fffffffu);
+  const std::int32_t normal = (magnitude - 0x38000000 + 0xfff + ((magnitude >> 13) & 1)) >> 13;
   // Adding 0.5 lets the adder round at the 2^-24 place. Only magnitudes below 2^-14 take this way.
-  const float small = std::bit_cast<float>(std::min(magnitude, 0x38800000u)) + 0.5f;
-  const std::uint32_t tiny = std::bit_cast<std::uint32_t>(small) - 0x3f000000u;
-  std::uint32_t bits = magnitude < 0x38800000u ? tiny : normal;
-  bits = magnitude >= 0x477ff000u ? 0x7c00u : bits;  // 65520 and more round to infinity
-  bits = magnitude > 0x7f800000u ? 0x7e00u : bits;
-  return static_cast<std::uint16_t>(sign | bits);
+  const std::int32_t small = choose(magnitude < 0x38800000, magnitude, 0x38800000);
+  const std::int32_t tiny = std::bit_cast<std::int32_t>(std::bit_cast<float>(small) + 0.5f) - 0x3f000000;
+  std::int32_t bits = choose(magnitude < 0x38800000, tiny, normal);
+  bits = choose(magnitude >= 0x477ff000, 0x7c00, bits);  // 65520 and more round to infinity
+  bits = choose(magnitude > 0x7f800000, 0x7e00, bits);
+  return static_cast<std::uint16_t>((u >> 16 & 0x8000u) | static_cast<std::uint32_t>(bits));
 }
 
 std::uint16_t brain_bits(std::uint32_t u) {
@@ -121,18 +125,46 @@ void map_all(const char* from, std::int64_t n, char* to, F&& f) {
   }
 }
 
-// The usual changes of type; false for all others.
+// The usual changes of type; false for all others. Each has a lambda of its own: a function's address would be called number by number.
 bool convert_quickly(NumberType from, const char* x, std::int64_t n, NumberType to, char* y) {
   using enum NumberType;
-  if (from == f32 && to == f16) map_all<std::uint32_t, std::uint16_t>(x, n, y, half_bits);
-  else if (from == f32 && to == bf16) map_all<std::uint32_t, std::uint16_t>(x, n, y, brain_bits);
-  else if (from == f16 && to == f32) map_all<std::uint16_t, float>(x, n, y, float_of_half);
+  if (from == f32 && to == f16) map_all<std::uint32_t, std::uint16_t>(x, n, y, [](std::uint32_t u) { return half_bits(u); });
+  else if (from == f32 && to == bf16) map_all<std::uint32_t, std::uint16_t>(x, n, y, [](std::uint32_t u) { return brain_bits(u); });
+  else if (from == f16 && to == f32) map_all<std::uint16_t, float>(x, n, y, [](std::uint16_t h) { return float_of_half(h); });
   else if (from == bf16 && to == f32) map_all<std::uint16_t, std::uint32_t>(x, n, y, [](std::uint16_t b) { return std::uint32_t{b} << 16; });
   else if (from == i64 && to == f64) map_all<std::int64_t, double>(x, n, y, [](std::int64_t v) { return static_cast<double>(v); });
   else if (from == u64 && to == f64) map_all<std::uint64_t, double>(x, n, y, [](std::uint64_t v) { return static_cast<double>(v); });
   else if (from == f64 && to == f32) map_all<double, float>(x, n, y, [](double d) { return static_cast<float>(d); });
   else return false;
   return true;
+}
+
+struct Conversion {
+  NumberType from, to;
+  double scale, add;
+
+  bool copies() const { return from == to && scale == 1 && add == 0; }
+
+  void run(const char* x, std::int64_t n, char* y) const {
+    const bool affine = scale != 1 || add != 0;
+    if (!affine && convert_quickly(from, x, n, to, y)) return;
+    std::vector<double> wide(static_cast<std::size_t>(n));
+    to_doubles(from, x, n, wide.data());
+    if (affine)
+      for (double& v : wide) v = scale * v + add;
+    from_doubles(wide.data(), n, to, y);
+  }
+};
+
+// A few pieces at a time, on all threads; handed on in order.
+void convert_in_pieces(const Conversion& conversion, const char* x, std::int64_t n, const Take& take) {
+  const auto from = static_cast<std::int64_t>(size_of(conversion.from)), to = static_cast<std::int64_t>(size_of(conversion.to));
+  std::vector<char> out(static_cast<std::size_t>(std::min(n, pieces_at_once * piece) * to));
+  for (std::int64_t begin = 0; begin < n; begin += pieces_at_once * piece) {
+    const std::int64_t count = std::min(pieces_at_once * piece, n - begin);
+    parallel_blocks(count, piece, [&](std::int64_t i, std::int64_t end) { conversion.run(x + (begin + i) * from, end - i, out.data() + i * to); });
+    take({out.data(), static_cast<std::size_t>(count * to)});
+  }
 }
 
 // Copies numbers of a view in row-major order, `count` of them from the current position on.
@@ -171,7 +203,8 @@ class Gather {
  private:
   template <std::size_t size>
   void copy_elements(std::int64_t run, std::int64_t stride, char* to) const {
-    for (std::int64_t i = 0; i < run; ++i) std::memcpy(to + i * static_cast<std::int64_t>(size), at_ + i * stride * static_cast<std::int64_t>(size), size);
+    constexpr auto step = static_cast<std::int64_t>(size);
+    for (std::int64_t i = 0; i < run; ++i) std::memcpy(to + i * step, at_ + i * stride * step, size);
   }
   void copy_run(std::int64_t run, std::int64_t stride, char* to) const {
     if (stride == 1) std::memcpy(to, at_, static_cast<std::size_t>(run) * size_);
@@ -217,39 +250,24 @@ void check_bounds(const SourceTensor& t) {
 void stream_numbers(const SourceTensor& tensor, NumberType type, double scale, double add, const Take& take) {
   if (!can_convert(tensor.type, type)) fail(Errc::unsupported, "tensor " + tensor.name, to_string(tensor.type), " cannot become ", to_string(type));
   check_bounds(tensor);
-  const bool same = tensor.type == type && scale == 1 && add == 0;
-  if (!same && !is_real(type)) fail(Errc::unsupported, "tensor " + tensor.name, to_string(type), " cannot be scaled");
+  const Conversion conversion{tensor.type, type, scale, add};
+  if (!conversion.copies() && !is_real(type)) fail(Errc::unsupported, "tensor " + tensor.name, to_string(type), " cannot be scaled");
   const std::int64_t n = tensor.numel(), size = static_cast<std::int64_t>(size_of(tensor.type));
   if (n == 0) return;
   const Memory memory = tensor.storage.load();
   const char* first = memory.data + tensor.offset * size;
   const bool in_place = tensor.contiguous() && (!tensor.big_endian || size == 1);
-  if (in_place && same) return take({first, static_cast<std::size_t>(n * size)});
+  if (in_place && conversion.copies()) return take({first, static_cast<std::size_t>(n * size)});
+  if (in_place) return convert_in_pieces(conversion, first, n, take);
 
   Gather gather(tensor, first);
-  std::vector<char> gathered(in_place ? 0 : static_cast<std::size_t>(std::min(n, piece) * size));
-  std::vector<char> out(same ? 0 : static_cast<std::size_t>(std::min(n, piece)) * size_of(type));
-  std::vector<double> wide;
+  std::vector<char> gathered(static_cast<std::size_t>(std::min(n, piece) * size));
   for (std::int64_t begin = 0; begin < n; begin += piece) {
     const std::int64_t count = std::min(piece, n - begin);
-    const char* x = first + begin * size;
-    if (!in_place) {
-      gather.copy(count, gathered.data());
-      if (tensor.big_endian) swap_bytes(gathered.data(), count, tensor.type);
-      x = gathered.data();
-    }
-    if (same) {
-      take({x, static_cast<std::size_t>(count * size)});
-      continue;
-    }
-    if (scale != 1 || add != 0 || !convert_quickly(tensor.type, x, count, type, out.data())) {
-      wide.resize(static_cast<std::size_t>(std::min(n, piece)));
-      to_doubles(tensor.type, x, count, wide.data());
-      if (scale != 1 || add != 0)
-        for (std::int64_t i = 0; i < count; ++i) wide[static_cast<std::size_t>(i)] = scale * wide[static_cast<std::size_t>(i)] + add;
-      from_doubles(wide.data(), count, type, out.data());
-    }
-    take({out.data(), static_cast<std::size_t>(count) * size_of(type)});
+    gather.copy(count, gathered.data());
+    if (tensor.big_endian) swap_bytes(gathered.data(), count, tensor.type);
+    if (conversion.copies()) take({gathered.data(), static_cast<std::size_t>(count * size)});
+    else convert_in_pieces(conversion, gathered.data(), count, take);
   }
 }
 
