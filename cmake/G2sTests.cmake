@@ -6,6 +6,10 @@ function(g2s_add_test_entry name)
   set_tests_properties(${name} PROPERTIES
     # A filter that matches nothing is a mistake, not a success.
     FAIL_REGULAR_EXPRESSION "test cases: *0 [|]")
+  if(G2S_SANITIZE)
+    # Tests ask for more memory than there is.
+    set_property(TEST ${name} PROPERTY ENVIRONMENT "ASAN_OPTIONS=allocator_may_return_null=1")
+  endif()
 endfunction()
 
 # kernels/conv/conv.test.cpp -> kernels/conv, engine/tensor.test.cpp -> engine/tensor

@@ -19,6 +19,7 @@ constexpr int vector_bytes = 16;
 constexpr int lanes = vector_bytes / 4;
 using vf = float __attribute__((vector_size(vector_bytes)));
 using vi = std::int32_t __attribute__((vector_size(vector_bytes)));
+using vu = std::uint32_t __attribute__((vector_size(vector_bytes)));
 
 inline vf load(const float* x) {
   vf v;
@@ -52,7 +53,7 @@ inline vf log(vf x) {
   vi subnormal = x < 0x1p-126f;
   vf v = subnormal ? x * 0x1p23f : x;
   // v = 2^k (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)).
-  vi bits = as_int(v) + (0x3f800000 - 0x3f3504f3);
+  vi bits = reinterpret_cast<vi>(reinterpret_cast<vu>(v) + (0x3f800000u - 0x3f3504f3u));  // unsigned: the bits of a NaN overflow
   vi k = (bits >> 23) - 127;
   vf f = as_float((bits & 0x007fffff) + 0x3f3504f3) - 1.0f;
   vf e = __builtin_convertvector(subnormal ? k - 23 : k, vf);

@@ -33,7 +33,7 @@ std::vector<T> streamed(const SourceTensor& t, NumberType type, double scale = 1
   std::string all;
   stream_numbers(t, type, scale, add, [&](std::string_view piece) { all += piece; });
   std::vector<T> out(all.size() / sizeof(T));
-  std::memcpy(out.data(), all.data(), all.size());
+  if (!out.empty()) std::memcpy(out.data(), all.data(), all.size());
   return out;
 }
 

@@ -52,7 +52,9 @@ Drawn draw(const Tensor& points, const DepthMeshOptions& options, Tensor& depth)
     DType dtype = points.dtype();
     Device device = points.device();
     Shape samples{a.batch, a.height * a.supersample, a.sample_stride};
-    drawn.screen = Tensor::empty({a.batch, 3, a.height, a.vertex_stride}, dtype, device);
+    // The last vector of the last row, read one column further on, ends behind the planes.
+    constexpr std::int64_t beyond = 16;
+    drawn.screen = Tensor::empty({a.batch * 3 * a.height * a.vertex_stride + beyond}, dtype, device);
     drawn.samples = Tensor::empty(samples, DType::i32, device);
     Tensor row_range = Tensor::empty({a.batch, a.height, 2}, dtype, device), sample_depth = Tensor::empty(samples, dtype, device);
     a.screen = drawn.screen.template mutable_data<T>();
