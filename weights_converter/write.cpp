@@ -1,5 +1,6 @@
 #include "weights_converter/write.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <future>
 
@@ -31,6 +32,16 @@ SafetensorsWriter::Item item_of(const std::string& path, const OutputTensor& t) 
 
 std::string hash_key(std::size_t input, std::size_t inputs) { return inputs == 1 ? "source_xxh128" : str("source_xxh128.", input); }
 
+// Bytes of a mapped file that nobody has touched yet make write() fault in the middle of its copying and begin again, at a third of the speed.
+void write_mapped(SafetensorsWriter& file, std::string_view bytes) {
+  constexpr std::size_t step = 1u << 20, page = 4096;
+  for (; !bytes.empty(); bytes.remove_prefix(std::min(step, bytes.size()))) {
+    const std::string_view part = bytes.substr(0, step);
+    for (std::size_t i = 0; i < part.size(); i += page) static_cast<void>(*static_cast<const volatile char*>(&part[i]));
+    file.write(part.data(), part.size());
+  }
+}
+
 }  // namespace
 
 void write_plan(const std::string& path, const Plan& plan, const std::vector<std::shared_ptr<const Checkpoint>>& inputs) {
@@ -53,7 +64,7 @@ void write_plan(const std::string& path, const Plan& plan, const std::vector<std
   for (const OutputTensor& t : plan.tensors) {
     check_cancelled("convert");
     for (const SourceTensor& part : t.parts) {
-      stream_numbers(part, t.type, t.scale, t.add, [&](std::string_view piece) { file.write(piece.data(), piece.size()); });
+      stream_numbers(part, t.type, t.scale, t.add, [&](std::string_view piece) { write_mapped(file, piece); });
     }
   }
   const std::vector<std::string> found = hashes.get();
