@@ -53,7 +53,8 @@ Format format_of(const std::string& path, const Bytes& file) {
   }
   if (starts_with(text, "\x93NUMPY")) return Format::npy;
   if (is_pytorch_legacy(text)) return Format::pytorch_legacy;
-  if (is_tar(text)) fail(Errc::unsupported, path, "is a tar archive, as PyTorch before 0.1.10 wrote them: load it with an old PyTorch and save it again");
+  if (is_tar(text))
+    fail(Errc::unsupported, path, "is a tar archive, as PyTorch before 0.1.10 wrote them: load it with an old PyTorch and save it again");
   if (is_safetensors(text)) return Format::safetensors;
   if (is_pickle(text)) return Format::pickle;
   if (looks_like_onnx(text)) return Format::onnx;
@@ -77,7 +78,8 @@ void read_content(Checkpoint& c, ReadContext& context, const Bytes& file) {
 void check_sizes(const Checkpoint& c, std::uint64_t file_bytes) {
   for (const SourceTensor& t : c.tensors) {
     if (t.bytes() > file_bytes + allowance) {
-      fail(Errc::format, c.path, "tensor ", printable(t.name), " ", describe(t.type, t.shape), " is larger than a file of ", file_bytes, " bytes can hold");
+      fail(Errc::format, c.path, "tensor ", printable(t.name), " ", describe(t.type, t.shape), " is larger than a file of ", file_bytes,
+           " bytes can hold");
     }
     check_bounds(t);
   }

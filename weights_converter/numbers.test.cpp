@@ -50,7 +50,8 @@ TEST_CASE("numbers: f32 becomes f16 and bf16 as the engine rounds, at every repr
   for (std::uint32_t bits = 0; bits < 0x10000; ++bits) {
     for (int shift : {0, 3}) {  // bf16 values, and all f16 values among those with three more digits
       const std::uint32_t u = bits << (16 - shift) | (shift ? 0x30000000u : 0u);
-      for (std::uint32_t near : {u, u + 1, u - 1, u + 0x7fff, u + 0x8000, u + 0x8001, u + 0xfff, u + 0x1000, u + 0x1001}) values.push_back(std::bit_cast<float>(near));
+      for (std::uint32_t near : {u, u + 1, u - 1, u + 0x7fff, u + 0x8000, u + 0x8001, u + 0xfff, u + 0x1000, u + 0x1001})
+        values.push_back(std::bit_cast<float>(near));
     }
   }
   const SourceTensor t = tensor_of(NumberType::f32, {static_cast<std::int64_t>(values.size())}, values);

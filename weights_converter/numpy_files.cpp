@@ -33,7 +33,8 @@ void read_npy(Checkpoint& checkpoint, ReadContext& context, const Bytes& file, c
   t.strides = header.fortran_order ? column_major(t.shape) : row_major(t.shape);
   t.storage = file.slice(header.data_begin, file.size - header.data_begin);
   if (t.storage.size != t.bytes()) {
-    fail(Errc::format, context.path, "array ", name, " has ", t.storage.size, " bytes, but ", convert::describe(t.type, t.shape), " takes ", t.bytes());
+    fail(Errc::format, context.path, "array ", name, " has ", t.storage.size, " bytes, but ", convert::describe(t.type, t.shape), " takes ",
+         t.bytes());
   }
   context.arena->charge(2 * sizeof t + 4 * name.size());
   checkpoint.tensors.push_back(std::move(t));

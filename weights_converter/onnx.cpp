@@ -157,7 +157,8 @@ class Reader {
     t.strides = row_major(t.shape);
     const std::uint64_t have = has_raw ? raw.size() : typed.size();
     if (have != t.bytes()) {
-      fail(Errc::format, path_, "initialiser ", printable(t.name), " has ", have, " bytes, but ", convert::describe(t.type, t.shape), " takes ", t.bytes());
+      fail(Errc::format, path_, "initialiser ", printable(t.name), " has ", have, " bytes, but ", convert::describe(t.type, t.shape),
+           " takes ", t.bytes());
     }
     t.storage = has_raw ? file_.slice(static_cast<std::uint64_t>(raw.data() - memory_.data), raw.size()) : own_bytes(std::move(typed));
     context_.arena->charge(2 * (sizeof t + sizeof(Node)));

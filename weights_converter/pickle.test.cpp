@@ -79,8 +79,9 @@ TEST_CASE("pickle: what a file asks for beyond data is refused by its name") {
 }
 
 TEST_CASE("pickle: malformed ones say so") {
-  for (const std::string& text : {"."s, "0."s, "a."s, "(."s, "K"s, "K\x01"s, "e."s, "t."s, "NNs."s, "(NNNd."s, "h\x05."s, "\xff."s, "Ix\n."s, "X\xff\xff\xff\x7f."s,
-                                  "\x8d\xff\xff\xff\xff\xff\xff\xff\xff."s, "\x8e\xff\xff\xff\xff\xff\xff\xff\x7f."s, "X\x01\x00\x00\x00\xff."s, "NN."s + "x"}) {
+  for (const std::string& text :
+       {"."s, "0."s, "a."s, "(."s, "K"s, "K\x01"s, "e."s, "t."s, "NNs."s, "(NNNd."s, "h\x05."s, "\xff."s, "Ix\n."s, "X\xff\xff\xff\x7f."s,
+        "\x8d\xff\xff\xff\xff\xff\xff\xff\xff."s, "\x8e\xff\xff\xff\xff\xff\xff\xff\x7f."s, "X\x01\x00\x00\x00\xff."s, "NN."s + "x"}) {
     CAPTURE(text);
     CHECK(error_of(text) != "no error");
   }
@@ -99,7 +100,9 @@ TEST_CASE("pickle: depth, cycles and repetition end with an error, in little mem
 }
 
 TEST_CASE("pickle: Python 2's dictionaries and encoded bytes") {
-  const std::string array = "cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(I2\ntcnumpy\ndtype\n(S'f4'\nI0\nI1\ntR(I3\nS'<'\nNNNI-1\nI-1\nI0\ntbI00\n";
+  const std::string array =
+      "cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(I2\ntcnumpy\ndtype\n(S'f4'\nI0\nI1\ntR(I3\nS'<'\nNNNI-"
+      "1\nI-1\nI0\ntbI00\n";
   const auto file = read_checkpoint("file", own_bytes("(dS'x'\n" + array + "S'\\x00\\x00\\x80?\\x00\\x00\\x00@'\ntbs."), Format::pickle);
   REQUIRE(file->find("x"));
   CHECK(read_values(*file->find("x")) == std::vector<double>{1, 2});

@@ -78,7 +78,8 @@ const Value* read_pytorch_zip(ReadContext& context, const std::vector<ZipMember>
   if (const ZipMember* order = find_member(members, root + "byteorder")) {
     const Memory text = order->content.load();
     if (text.view() == "big") fail(Errc::unsupported, context.path, "was written on a big-endian machine: load and save it on a little-endian one");
-    if (text.view() != "little") fail(Errc::format, context.path, "says the byte order '", printable(text.view()), "', which is neither little nor big");
+    if (text.view() != "little")
+      fail(Errc::format, context.path, "says the byte order '", printable(text.view()), "', which is neither little nor big");
   }
   if (find_member(members, root + "constants.pkl")) {
     fail(Errc::unsupported, context.path, "is a TorchScript program, not a checkpoint: save its state_dict() instead");
@@ -90,7 +91,8 @@ const Value* read_pytorch_zip(ReadContext& context, const std::vector<ZipMember>
   for (const NamedStorage& s : content.storages) {
     const auto found = storages.find(s.key);
     if (found != storages.end()) s.numbers->storage = found->second->content;
-    else if (s.numbers->shape[0] > 0) fail(Errc::format, context.path, "lacks the member ", printable(root + "data/" + s.key), " that its pickle refers to");
+    else if (s.numbers->shape[0] > 0)
+      fail(Errc::format, context.path, "lacks the member ", printable(root + "data/" + s.key), " that its pickle refers to");
   }
   bind_tensors(context, content);
   return content.root;

@@ -116,7 +116,8 @@ SourceTensor SourceTensor::flip(int axis) const {
 SourceTensor SourceTensor::slice(int axis, std::int64_t begin, std::int64_t count) const {
   require_axis(*this, axis);
   const auto a = static_cast<std::size_t>(axis);
-  require(begin >= 0 && count >= 0 && begin <= shape[a] && count <= shape[a] - begin, *this, "has no elements ", begin, "+", count, " along axis ", axis);
+  require(begin >= 0 && count >= 0 && begin <= shape[a] && count <= shape[a] - begin, *this, "has no elements ", begin, "+", count,
+          " along axis ", axis);
   SourceTensor out = *this;
   if (count > 0) out.offset += begin * strides[a];
   out.shape[a] = count;

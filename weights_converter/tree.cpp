@@ -17,7 +17,8 @@ class Lister {
   Lister(Checkpoint& checkpoint, ReadContext& context) : checkpoint_(checkpoint), context_(context) {}
 
   void list(const Value* v, const std::string& path, int depth) {
-    if (depth > deepest) fail(Errc::format, context_.path, "is nested more than ", deepest, " levels deep at ", printable(path), ", or contains itself");
+    if (depth > deepest)
+      fail(Errc::format, context_.path, "is nested more than ", deepest, " levels deep at ", printable(path), ", or contains itself");
     context_.spend(1);
     if (const SourceTensor* t = v->tensor()) return add(*t, path);
     if (const Object* object = v->object()) {

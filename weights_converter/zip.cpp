@@ -65,7 +65,8 @@ class InflatedMember final : public ByteSource {
       if (stream.avail_out == 0) stream.avail_out = static_cast<uInt>(std::min(out_left, most)), out_left -= stream.avail_out;
       status = inflate(&stream, Z_NO_FLUSH);
     }
-    if (status != Z_STREAM_END) bad(status == Z_BUF_ERROR && out_left + stream.avail_out == 0 ? "is longer than it says" : "is damaged: it does not inflate");
+    if (status != Z_STREAM_END)
+      bad(status == Z_BUF_ERROR && out_left + stream.avail_out == 0 ? "is longer than it says" : "is damaged: it does not inflate");
     if (out_left + stream.avail_out > 0) bad("is shorter than it says");
     uLong crc = crc32(0, nullptr, 0);
     for (std::size_t i = 0; i < out.size(); i += most) {
@@ -157,7 +158,8 @@ class ZipReader {
     read_zip64({e + entry_size + name, static_cast<std::size_t>(extra)}, out);
     at += entry_size + name + extra + comment;
     if (out.flags & 1u) bad("member ", printable(out.name), " is encrypted");
-    if (out.method != 0 && out.method != 8) bad("member ", printable(out.name), " is compressed by method ", out.method, "; 0 and 8 (DEFLATE) are known");
+    if (out.method != 0 && out.method != 8)
+      bad("member ", printable(out.name), " is compressed by method ", out.method, "; 0 and 8 (DEFLATE) are known");
     return out;
   }
 

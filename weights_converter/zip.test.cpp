@@ -49,7 +49,8 @@ struct Archive {
   std::string bytes() const {
     const std::string first = local(), directory = entry();
     return first + directory + "PK\x05\x06" + number(0, 4) + number(count, 2) + number(count, 2) +
-           number(directory_size ? directory_size : directory.size(), 4) + number(directory_offset ? directory_offset : first.size(), 4) + number(0, 2);
+           number(directory_size ? directory_size : directory.size(), 4) + number(directory_offset ? directory_offset : first.size(), 4) +
+           number(0, 2);
   }
 };
 
@@ -104,12 +105,14 @@ TEST_CASE("zip: records that lie are refused") {
   CHECK(says(spoiled([](Archive& a) { a.count = 0xffff; }), "ZIP64"));
   CHECK(says(spoiled([](Archive& a) { a.directory_size = 0xfffffff0; }), "beyond its end record"));
   CHECK(says(spoiled([](Archive& a) { a.directory_offset = 0xfffffff0; }), "beyond its end record"));
-  CHECK(says(spoiled([](Archive& a) { a.size = a.packed = 0xffffffff, a.extra = Archive::number(1, 2) + Archive::number(4, 2) + Archive::number(7, 4); }),
+  CHECK(says(spoiled([](Archive& a) {
+               a.size = a.packed = 0xffffffff, a.extra = Archive::number(1, 2) + Archive::number(4, 2) + Archive::number(7, 4);
+             }),
              "ZIP64 sizes"));
   Archive twice;
   const std::string local = twice.local(), entry = twice.entry();
-  const std::string end = "PK\x05\x06" + Archive::number(0, 4) + Archive::number(2, 2) + Archive::number(2, 2) + Archive::number(2 * entry.size(), 4) +
-                          Archive::number(local.size(), 4) + Archive::number(0, 2);
+  const std::string end = "PK\x05\x06" + Archive::number(0, 4) + Archive::number(2, 2) + Archive::number(2, 2) +
+                          Archive::number(2 * entry.size(), 4) + Archive::number(local.size(), 4) + Archive::number(0, 2);
   CHECK(says(error_of(local + entry + entry + end), "overlap"));
   const std::string whole = twice.bytes();
   for (std::size_t length = 0; length < whole.size(); ++length) CHECK(error_of(whole.substr(0, length)) != "no error");
@@ -130,5 +133,6 @@ TEST_CASE("zip: a bomb is refused before anything is allocated, a lie about leng
   CHECK(says(deflated([](Archive& a) { a.crc ^= 1; }), "checksum"));
   CHECK(says(deflated([](Archive& a) { a.content[0] = static_cast<char>(a.content[0] | 6); }), "damaged"));
   // Within what DEFLATE can do, but beyond the allowance: 300 MiB out of as many bytes as would be needed.
-  CHECK(says(deflated([](Archive& a) { a.content.resize(400 << 10), a.packed = a.content.size(), a.size = std::uint64_t{300} << 20; }), "would inflate"));
+  CHECK(says(deflated([](Archive& a) { a.content.resize(400 << 10), a.packed = a.content.size(), a.size = std::uint64_t{300} << 20; }),
+             "would inflate"));
 }

@@ -67,7 +67,8 @@ class Mutator {
         break;
       }
       case 4: {  // a number that lengths and offsets go wrong on
-        static constexpr std::uint64_t odd[] = {0, 1, 0x7f, 0x80, 0xff, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff, 0x7fffffffffffffff, ~std::uint64_t{0}};
+        static constexpr std::uint64_t odd[] = {
+            0, 1, 0x7f, 0x80, 0xff, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff, 0x7fffffffffffffff, ~std::uint64_t{0}};
         const std::uint64_t value = odd[below(std::size(odd))] + below(3) - 1;
         char bytes[8];
         std::memcpy(bytes, &value, 8);
