@@ -1,94 +1,105 @@
 #include "engine/allocator.h"
 
-#if defined(__linux__)
 #include <sys/mman.h>
-#endif
+#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <map>
 #include <mutex>
-#include <unordered_map>
 #include <vector>
 
 #include "engine/error.h"
+#include "engine/ranges.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define G2S_ASAN
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define G2S_ASAN
+#endif
+#endif
+#if defined(G2S_ASAN)
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(block, size) ((void)(block), (void)(size))
+#define ASAN_UNPOISON_MEMORY_REGION(block, size) ((void)(block), (void)(size))
+#endif
 
 namespace g2s {
 namespace {
 
+constexpr std::size_t round_up(std::size_t bytes, std::size_t step) { return (bytes + step - 1) / step * step; }
+
+std::size_t page_size() { return static_cast<std::size_t>(sysconf(_SC_PAGESIZE)); }
+
 constexpr std::size_t alignment = 64;
-
+constexpr std::size_t mib = std::size_t{1} << 20;
+// From this size on, blocks are ranges of regions; below, each is a block of the system, kept for the next of its class of sizes.
+constexpr std::size_t large = mib / 16;
 // Pages of 2 MiB: a convolution walks through dozens of places of a large block at once, more than a processor keeps small pages in mind.
-constexpr std::size_t huge_page = std::size_t{2} << 20;
-
-// A block from the system, or null. Large ones ask for huge pages, which the system may refuse.
-void* system_block(std::size_t size) {
-  if (size < huge_page) return std::aligned_alloc(alignment, size);
-  void* block = std::aligned_alloc(huge_page, (size + huge_page - 1) / huge_page * huge_page);
-#if defined(__linux__)
-  if (block) madvise(block, size / huge_page * huge_page, MADV_HUGEPAGE);
-#endif
-  return block;
-}
+constexpr std::size_t huge_page = 2 * mib;
 
 // Eight size classes per power of two: at most an eighth of a block is wasted, and shapes that differ a little share blocks.
 std::size_t size_class(std::size_t bytes) {
-  if (bytes <= 512) return (bytes + alignment - 1) / alignment * alignment;
-  std::size_t step = std::bit_floor(bytes - 1) / 8;
-  return (bytes + step - 1) / step * step;
+  if (bytes <= 512) return round_up(bytes, alignment);
+  return round_up(bytes, std::bit_floor(bytes - 1) / 8);
 }
 
-// A large block may also serve a request for less, down to this part of it: otherwise blocks of sizes that are not used now lie idle beside
-// new ones, and cost memory.
-constexpr std::size_t large = std::size_t{1} << 20;
-constexpr double least_use = 0.6;
-// Idle blocks above this part of what is in use are given back before a new one is taken from the system.
-constexpr double most_idle = 1.0 / 16;
+// Addresses that large blocks are cut from. The system puts memory behind a page when it is first written to.
+struct Region {
+  char* base;
+  Ranges ranges;
+
+  void drop(std::size_t offset, std::size_t size) {
+    const std::size_t begin = round_up(offset, page_size()), end = (offset + size) / page_size() * page_size();
+    if (begin < end) madvise(base + begin, end - begin, MADV_DONTNEED);
+  }
+};
 
 class CpuAllocator final : public Allocator {
  public:
   CpuAllocator() : poison_(std::getenv("G2S_POISON") != nullptr) {}
-  ~CpuAllocator() override { trim(); }
 
   void* allocate(std::size_t bytes) override {
     if (bytes == 0) return nullptr;
-    std::size_t size = size_class(bytes);
-    void* block = take(size);
-    if (!block) {
-      make_room(size);
-      block = system_block(size);
-      if (!block) {
-        trim();
-        block = system_block(size);
-      }
-      std::lock_guard lock(mutex_);
-      if (!block) {
-        stats_.in_use -= size;
-        fail(Errc::out_of_memory, "allocate", bytes, " bytes, with ", stats_.in_use, " in use");
-      }
-      stats_.reserved += size;
-    }
-    if (poison_) std::memset(block, 0xff, size);
+    std::lock_guard lock(mutex_);
+    const std::size_t size = bytes < large ? size_class(bytes) : range_size(bytes);
+    void* block = size < large ? take_small(size) : take_range(size);
+    if (!block) fail(Errc::out_of_memory, "allocate", bytes, " bytes, with ", stats_.in_use, " in use");
+    stats_.handed_out += size;
+    stats_.in_use += size;
+    stats_.peak = std::max(stats_.peak, stats_.in_use);
+    if (limit_ > 0 && reserved() > limit_) give_back(limit_);
+    ASAN_UNPOISON_MEMORY_REGION(block, bytes);
+    if (poison_) std::memset(block, 0xff, bytes);
     return block;
   }
 
   void release(void* block, std::size_t bytes) noexcept override {
     if (!block) return;
     std::lock_guard lock(mutex_);
-    std::size_t size = size_class(bytes);
+    const std::size_t size = bytes < large ? size_class(bytes) : range_size(bytes);
     stats_.in_use -= size;
-    if (auto larger = larger_.find(block); larger != larger_.end()) {
-      size = larger->second;
-      larger_.erase(larger);
+    ASAN_POISON_MEMORY_REGION(block, size);
+    if (size < large) {
+      idle_[size].push_back(block);
+      return;
     }
-    free_[size].push_back(block);
+    char* at = static_cast<char*>(block);
+    for (Region& region : regions_)
+      if (at >= region.base && at < region.base + region.ranges.capacity()) region.ranges.give(static_cast<std::size_t>(at - region.base), size);
   }
 
   MemoryStats stats() const override {
     std::lock_guard lock(mutex_);
-    return stats_;
+    MemoryStats stats = stats_;
+    stats.reserved = reserved();
+    return stats;
   }
 
   void reset_peak() override {
@@ -103,55 +114,84 @@ class CpuAllocator final : public Allocator {
 
   void trim() override {
     std::lock_guard lock(mutex_);
-    for (auto& [size, blocks] : free_) {
-      stats_.reserved -= size * blocks.size();
-      for (void* block : blocks) std::free(block);
-    }
-    free_.clear();
+    give_back(0);
   }
 
  private:
-  // Gives idle blocks back before one of `size` is taken from the system. `size` is counted as in use already.
-  void make_room(std::size_t size) {
-    std::lock_guard lock(mutex_);
-    if (size < large && limit_ == 0) return;
-    std::size_t allowed = static_cast<std::size_t>((1 + most_idle) * static_cast<double>(stats_.in_use));
-    if (limit_ > 0) allowed = std::min(allowed, limit_);
-    // The next smaller ones first: they do not help, and what is much larger may be wanted again as it is.
-    for (auto it = free_.upper_bound(size); it != free_.begin() && stats_.reserved + size > allowed;) give_back(*--it, size, allowed);
-    for (auto it = free_.upper_bound(size); it != free_.end() && stats_.reserved + size > allowed; ++it) give_back(*it, size, allowed);
+  // A multiple of 4 KiB. Under AddressSanitizer some bytes after each block are nobody's, so that it sees what runs over an end.
+  static std::size_t range_size(std::size_t bytes) {
+#if defined(G2S_ASAN)
+    bytes += alignment;
+#endif
+    return bytes > std::numeric_limits<std::size_t>::max() / 2 ? bytes : round_up(bytes, 4096);
   }
 
-  void give_back(std::pair<const std::size_t, std::vector<void*>>& idle, std::size_t size, std::size_t allowed) {
-    while (!idle.second.empty() && stats_.reserved + size > allowed) {
-      std::free(idle.second.back());
-      idle.second.pop_back();
-      stats_.reserved -= idle.first;
+  std::size_t reserved() const {
+    std::size_t bytes = small_;
+    for (const Region& region : regions_) bytes += region.ranges.held();
+    return bytes;
+  }
+
+  void* take_small(std::size_t size) {
+    std::vector<void*>& idle = idle_[size];
+    if (idle.empty()) {
+      void* block = std::aligned_alloc(alignment, size);
+      if (block) small_ += size;
+      return block;
     }
-  }
-
-  // Counts `size` as in use and gives a cached block, if there is one.
-  void* take(std::size_t size) {
-    std::lock_guard lock(mutex_);
-    stats_.handed_out += size;
-    stats_.in_use += size;
-    if (stats_.in_use > stats_.peak) stats_.peak = stats_.in_use;
-    auto it = free_.lower_bound(size);
-    while (it != free_.end() && it->second.empty()) it = free_.erase(it);
-    if (it == free_.end()) return nullptr;
-    const bool shared = size >= large && static_cast<double>(size) >= least_use * static_cast<double>(it->first);
-    if (it->first != size && !shared) return nullptr;
-    void* block = it->second.back();
-    it->second.pop_back();
-    if (it->first != size) larger_[block] = it->first;
+    void* block = idle.back();
+    idle.pop_back();
     return block;
   }
 
+  void* take_range(std::size_t size) {
+    for (Region& region : regions_)
+      if (const std::size_t offset = region.ranges.take(size); offset != Ranges::none) return region.base + offset;
+    if (!add_region(size)) return nullptr;
+    return regions_.back().base + regions_.back().ranges.take(size);
+  }
+
+  // Addresses cost nothing until they are written to, so the first region has as many as the machine has memory, if the system grants it:
+  // then there is never a second one.
+  bool add_region(std::size_t least) {
+    const std::size_t memory = static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES)) * page_size();
+    if (least > std::max(memory, huge_page)) return false;
+    least = round_up(least, huge_page);
+    for (std::size_t capacity = std::max(round_up(memory, huge_page), least);; capacity = std::max(round_up(capacity / 2, huge_page), least)) {
+      void* mapped = mmap(nullptr, capacity + huge_page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+      if (mapped != MAP_FAILED) {
+        const std::size_t start = reinterpret_cast<std::uintptr_t>(mapped);
+        char* base = static_cast<char*>(mapped) + (round_up(start, huge_page) - start);
+#if defined(MADV_HUGEPAGE)
+        madvise(base, capacity, MADV_HUGEPAGE);  // which the system may refuse
+#endif
+        ASAN_POISON_MEMORY_REGION(base, capacity);
+        regions_.push_back({base, Ranges(capacity)});
+        return true;
+      }
+      if (capacity == least) return false;
+    }
+  }
+
+  // Until no more than `target` is reserved, if so much is idle.
+  void give_back(std::size_t target) {
+    for (auto it = idle_.rbegin(); it != idle_.rend() && reserved() > target; ++it) {
+      small_ -= it->first * it->second.size();
+      for (void* block : it->second) std::free(block);
+      it->second.clear();
+    }
+    for (Region& region : regions_) {
+      const std::size_t total = reserved(), held = region.ranges.held();
+      if (total <= target) return;
+      region.ranges.forget(held - std::min(held, total - target), [&](std::size_t offset, std::size_t size) { region.drop(offset, size); });
+    }
+  }
+
   mutable std::mutex mutex_;
-  std::map<std::size_t, std::vector<void*>> free_;
-  std::unordered_map<void*, std::size_t> larger_;  // blocks in use for less than their size
+  std::map<std::size_t, std::vector<void*>> idle_;  // small blocks, by their size
+  std::vector<Region> regions_;
   MemoryStats stats_;
-  std::size_t limit_ = 0;
+  std::size_t small_ = 0, limit_ = 0;
   bool poison_;
 };
 
