@@ -22,32 +22,42 @@ constexpr int trials = 60;
 constexpr std::int64_t rounds = 200000;  // of a trial: some milliseconds
 
 #if defined(G2S_HAVE_X86_ISA)
-// Twelve independent chains hide the latency of the multiply-add. The barrier keeps each chain in a register and out of the optimiser's sight.
+// Twelve independent chains hide the latency of the multiply-add. Named one by one, since an array would lie in memory; the barrier keeps them in
+// registers and out of the optimiser's sight.
 constexpr int chains = 12;
 
+#define G2S_CHAINS(step) step(s0) step(s1) step(s2) step(s3) step(s4) step(s5) step(s6) step(s7) step(s8) step(s9) step(s10) step(s11)
+
 __attribute__((target("avx2,fma"))) void multiply_add_v3() {
-  __m256 sum[chains], a = _mm256_set1_ps(0.999f), b = _mm256_set1_ps(1e-3f);
-  for (__m256& s : sum) s = _mm256_set1_ps(1);
+  const __m256 a = _mm256_set1_ps(0.999f), b = _mm256_set1_ps(1e-3f);
+#define G2S_BEGIN(s) __m256 s = _mm256_set1_ps(1);
+#define G2S_STEP(s) s = _mm256_fmadd_ps(s, a, b);
+#define G2S_KEEP(s) asm volatile("" : "+x"(s));
+  G2S_CHAINS(G2S_BEGIN)
   for (std::int64_t i = 0; i < rounds; ++i) {
-#pragma GCC unroll 12
-    for (int c = 0; c < chains; ++c) {
-      sum[c] = _mm256_fmadd_ps(sum[c], a, b);
-      asm volatile("" : "+x"(sum[c]));
-    }
+    G2S_CHAINS(G2S_STEP)
+    G2S_CHAINS(G2S_KEEP)
   }
+#undef G2S_BEGIN
+#undef G2S_STEP
+#undef G2S_KEEP
 }
 
 __attribute__((target("avx512f"))) void multiply_add_v4() {
-  __m512 sum[chains], a = _mm512_set1_ps(0.999f), b = _mm512_set1_ps(1e-3f);
-  for (__m512& s : sum) s = _mm512_set1_ps(1);
+  const __m512 a = _mm512_set1_ps(0.999f), b = _mm512_set1_ps(1e-3f);
+#define G2S_BEGIN(s) __m512 s = _mm512_set1_ps(1);
+#define G2S_STEP(s) s = _mm512_fmadd_ps(s, a, b);
+#define G2S_KEEP(s) asm volatile("" : "+v"(s));
+  G2S_CHAINS(G2S_BEGIN)
   for (std::int64_t i = 0; i < rounds; ++i) {
-#pragma GCC unroll 12
-    for (int c = 0; c < chains; ++c) {
-      sum[c] = _mm512_fmadd_ps(sum[c], a, b);
-      asm volatile("" : "+v"(sum[c]));
-    }
+    G2S_CHAINS(G2S_STEP)
+    G2S_CHAINS(G2S_KEEP)
   }
+#undef G2S_BEGIN
+#undef G2S_STEP
+#undef G2S_KEEP
 }
+#undef G2S_CHAINS
 
 double peak_gflops(void (*loop)(), std::int64_t lanes, int threads) {
   double best = 1e30;
