@@ -38,11 +38,25 @@ function(g2s_register_tests)
     if(cases)
       g2s_add_test_entry(${name} --source-file=*/${file} --test-case-exclude=*[long]*)
     endif()
+    if(name MATCHES "^kernels/" AND EXISTS ${CMAKE_SOURCE_DIR}/${name}/cases.json)
+      g2s_add_emulated_entry(${name})
+    endif()
     if(long_cases)
       g2s_add_test_entry(${name}_long --source-file=*/${file} --test-case=*[long]*)
       set_tests_properties(${name}_long PROPERTIES LABELS long)
     endif()
   endforeach()
+endfunction()
+
+# The table of cases of a family once more, on the emulated device.
+function(g2s_add_emulated_entry name)
+  file(GLOB kernels CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${name}/*.cu)
+  get_filename_component(family ${name} NAME)
+  if(kernels)
+    add_test(NAME emulated/${name} COMMAND g2s_tests_emulated --no-intro=true --source-file=*/${name}/* "--test-case=${family},${family}:*table*of*cases*"
+             WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
+    set_tests_properties(emulated/${name} PROPERTIES FAIL_REGULAR_EXPRESSION "test cases: *0 [|]" ENVIRONMENT G2S_TEST_DEVICE=cuda)
+  endif()
 endfunction()
 
 # Ten seconds of a fuzz target from its corpus, a minute with the label `long`. Inputs that the fuzzer makes stay in the build folder.

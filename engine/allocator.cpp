@@ -13,6 +13,7 @@
 #include <mutex>
 #include <vector>
 
+#include "engine/accelerator.h"
 #include "engine/error.h"
 #include "engine/ranges.h"
 
@@ -198,7 +199,7 @@ class CpuAllocator final : public Allocator {
 }  // namespace
 
 Allocator& allocator(Device device) {
-  if (device.type != DeviceType::cpu) fail(Errc::unsupported, "allocator", "this build has no ", device, " backend");
+  if (device.type != DeviceType::cpu) return accelerator(device, "allocator").allocator(device.index);
   // Never destroyed: tensors with static storage may be released after it would be.
   static CpuAllocator* cpu = new CpuAllocator;
   return *cpu;

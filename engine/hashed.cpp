@@ -9,7 +9,7 @@ std::uint64_t fnv1a64(std::string_view text) {
 }
 
 Tensor hashed(std::string_view name, const Shape& shape, DType dtype) {
-  Tensor t = Tensor::empty(shape, DType::f64);
+  Tensor t = Tensor::empty(shape, DType::f64, Device{});
   const std::uint64_t hash = fnv1a64(name);
   double* y = t.mutable_data<double>();
   for (std::int64_t i = 0, n = t.numel(); i < n; ++i) y[i] = hashed_uniform(hash, static_cast<std::uint64_t>(i));

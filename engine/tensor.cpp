@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/accelerator.h"
 #include "engine/allocator.h"
 #include "engine/autograd.h"
 #include "engine/parallel.h"
@@ -12,8 +13,8 @@ namespace {
 
 constexpr std::int64_t copy_block = 1 << 16;
 
-void require_cpu(const char* op, Device device) {
-  if (device.type != DeviceType::cpu) fail(Errc::unsupported, op, "this build has no ", device, " backend");
+void require_cpu(const Tensor& t, const char* what) {
+  if (t.device().type != DeviceType::cpu) [[unlikely]] fail(Errc::invalid_argument, "tensor", what, ", but it is on ", t.device(), ": ", describe(t));
 }
 
 // Calls f with a value of the C++ type of `dtype`.
@@ -73,17 +74,20 @@ Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {
 
 Tensor Tensor::zeros(const Shape& shape, DType dtype, Device device) {
   Tensor t = empty(shape, dtype, device);
-  require_cpu("zeros", device);
-  if (t.bytes()) std::memset(t.mutable_raw(), 0, t.bytes());
+  const std::uint8_t zero = 0;
+  if (t.bytes() == 0) return t;
+  if (t.on_cuda()) accelerator(device, "zeros").fill(t.mutable_raw(), static_cast<std::int64_t>(t.bytes()), 1, &zero);
+  else std::memset(t.mutable_raw(), zero, t.bytes());
   return t;
 }
 
 Tensor Tensor::full(const Shape& shape, double value, DType dtype, Device device) {
   Tensor t = empty(shape, dtype, device);
-  require_cpu("full", device);
   visit_dtype(dtype, [&](auto zero) {
     using T = decltype(zero);
-    std::fill_n(t.mutable_data<T>(), t.numel(), narrow<T>(value));
+    const T element = narrow<T>(value);
+    if (!t.on_cuda()) std::fill_n(t.mutable_data<T>(), t.numel(), element);
+    else if (t.numel() > 0) accelerator(device, "full").fill(t.mutable_raw(), t.numel(), sizeof element, &element);
   });
   return t;
 }
@@ -93,22 +97,31 @@ void* Tensor::mutable_raw() {
   return static_cast<char*>(impl().storage->data()) + impl().offset;
 }
 
-const void* Tensor::checked_data(DType wanted) const {
+const void* Tensor::checked_ptr(DType wanted) const {
   if (dtype() != wanted) [[unlikely]] fail(Errc::shape_mismatch, "tensor", "read as ", wanted, ", but it is ", describe(*this));
-  require_cpu("tensor", device());
   return raw();
 }
 
-void* Tensor::checked_mutable_data(DType wanted) {
+void* Tensor::checked_mutable_ptr(DType wanted) {
   if (dtype() != wanted) [[unlikely]] fail(Errc::shape_mismatch, "tensor", "written as ", wanted, ", but it is ", describe(*this));
-  require_cpu("tensor", device());
   return mutable_raw();
+}
+
+const void* Tensor::checked_data(DType wanted) const {
+  require_cpu(*this, "read on the CPU");
+  return checked_ptr(wanted);
+}
+
+void* Tensor::checked_mutable_data(DType wanted) {
+  require_cpu(*this, "written on the CPU");
+  return checked_mutable_ptr(wanted);
 }
 
 double Tensor::item() const {
   check(numel() == 1, "item", "needs one element, got ", describe(*this));
+  const Tensor host = detach().to(Device{});
   double value = 0;
-  visit_dtype(dtype(), [&](auto zero) { value = widen(*data<decltype(zero)>()); });
+  visit_dtype(dtype(), [&](auto zero) { value = widen(*host.data<decltype(zero)>()); });
   return value;
 }
 
@@ -150,9 +163,9 @@ Tensor Tensor::reshape(const Shape& wanted) const {
 
 Tensor Tensor::to(DType target) const {
   if (target == dtype()) return *this;
-  require_cpu("to", device());
   Tensor out = empty(shape(), target, device());
-  visit_dtype(dtype(), [&](auto a) {
+  if (on_cuda()) accelerator(device(), "to").convert(out.mutable_raw(), target, raw(), dtype(), numel());
+  else visit_dtype(dtype(), [&](auto a) {
     visit_dtype(target, [&](auto b) {
       using A = decltype(a);
       using B = decltype(b);
@@ -168,6 +181,13 @@ Tensor Tensor::to(DType target) const {
   });
   if (!is_real(target) || !is_real(dtype())) return out;
   return record(out, "to", {*this}, [from = dtype()](const BackwardArgs& a) { return std::vector<Tensor>{a.dy.to(from)}; });
+}
+
+Tensor Tensor::to(Device target) const {
+  if (target == device()) return *this;
+  Tensor out = empty(shape(), dtype(), target);
+  copy_into(out, *this);
+  return record(out, "to", {*this}, [from = device()](const BackwardArgs& a) { return std::vector<Tensor>{a.dy.to(from)}; });
 }
 
 bool Tensor::requires_grad() const { return impl().requires_grad || impl().node != nullptr; }
@@ -192,8 +212,12 @@ std::string describe(const Tensor& t) {
 
 void copy_into(Tensor& target, const Tensor& value) {
   check(target.shape() == value.shape() && target.dtype() == value.dtype(), "copy", describe(value), " into ", describe(target));
-  require_cpu("copy", target.device());
-  require_cpu("copy", value.device());
+  if (target.bytes() == 0) return;
+  if (target.on_cuda() || value.on_cuda()) {
+    const CopyKind kind = !target.on_cuda() ? CopyKind::device_to_host : value.on_cuda() ? CopyKind::device_to_device : CopyKind::host_to_device;
+    accelerator(target.on_cuda() ? target.device() : value.device(), "copy").copy(target.mutable_raw(), value.raw(), target.bytes(), kind);
+    return;
+  }
   const char* from = static_cast<const char*>(value.raw());
   char* to = static_cast<char*>(target.mutable_raw());
   parallel_blocks(static_cast<std::int64_t>(value.bytes()), copy_block * 4,

@@ -44,12 +44,12 @@ class Tensor {
  public:
   Tensor() = default;  // undefined
 
-  static Tensor empty(const Shape& shape, DType dtype = DType::f32, Device device = {});
-  static Tensor zeros(const Shape& shape, DType dtype = DType::f32, Device device = {});
-  static Tensor full(const Shape& shape, double value, DType dtype = DType::f32, Device device = {});
-  static Tensor scalar(double value, DType dtype = DType::f32, Device device = {}) { return full({}, value, dtype, device); }
+  static Tensor empty(const Shape& shape, DType dtype = DType::f32, Device device = default_device());
+  static Tensor zeros(const Shape& shape, DType dtype = DType::f32, Device device = default_device());
+  static Tensor full(const Shape& shape, double value, DType dtype = DType::f32, Device device = default_device());
+  static Tensor scalar(double value, DType dtype = DType::f32, Device device = default_device()) { return full({}, value, dtype, device); }
   template <class T>
-  static Tensor from(const std::vector<T>& values, const Shape& shape);
+  static Tensor from(const std::vector<T>& values, const Shape& shape, Device device = default_device());
   template <class T>
   static Tensor from(const std::vector<T>& values) { return from(values, Shape{static_cast<std::int64_t>(values.size())}); }
   static Tensor wrap(std::shared_ptr<Storage> storage, const Shape& shape, DType dtype, std::size_t byte_offset = 0);
@@ -69,17 +69,27 @@ class Tensor {
   const T* data() const { return static_cast<const T*>(checked_data(dtype_of<T>::value)); }
   template <class T>
   T* mutable_data() { return static_cast<T*>(checked_mutable_data(dtype_of<T>::value)); }
+  // The elements wherever they are, for kernels.
+  template <class T>
+  const T* ptr() const { return static_cast<const T*>(checked_ptr(dtype_of<T>::value)); }
+  template <class T>
+  T* mutable_ptr() { return static_cast<T*>(checked_mutable_ptr(dtype_of<T>::value)); }
+  bool on_cuda() const { return device().type == DeviceType::cuda; }
   const void* raw() const { return static_cast<const char*>(impl().storage->data()) + impl().offset; }
   void* mutable_raw();
 
   double item() const;  // the only element, of any dtype, as double
   template <class T>
-  std::vector<T> to_vector() const { return std::vector<T>(data<T>(), data<T>() + numel()); }
+  std::vector<T> to_vector() const {
+    const Tensor host = detach().to(Device{});
+    return std::vector<T>(host.data<T>(), host.data<T>() + numel());
+  }
 
   Tensor clone() const;                       // a copy of the data, outside the graph
   Tensor detach() const;                      // the same data, outside the graph
   Tensor reshape(const Shape& shape) const;   // the same data; one dimension may be given as Tensor::infer. Differentiable.
   Tensor to(DType dtype) const;               // converts; differentiable between f32 and f64
+  Tensor to(Device device) const;             // copies to another device; differentiable
   static constexpr std::int64_t infer = std::int64_t{1} << 62;
 
   // Autograd.
@@ -110,15 +120,17 @@ class Tensor {
   }
   const void* checked_data(DType wanted) const;
   void* checked_mutable_data(DType wanted);
+  const void* checked_ptr(DType wanted) const;
+  void* checked_mutable_ptr(DType wanted);
   std::shared_ptr<Impl> impl_;
 };
 
 template <class T>
-Tensor Tensor::from(const std::vector<T>& values, const Shape& shape) {
+Tensor Tensor::from(const std::vector<T>& values, const Shape& shape, Device device) {
   check(static_cast<std::int64_t>(values.size()) == shape.numel(), "tensor", values.size(), " values for shape ", shape);
-  Tensor t = empty(shape, dtype_of<T>::value);
+  Tensor t = empty(shape, dtype_of<T>::value, Device{});
   std::copy(values.begin(), values.end(), t.mutable_data<T>());
-  return t;
+  return t.to(device);
 }
 
 // Shape and dtype of a tensor for error messages: `f32 [1,64,64,3]`.

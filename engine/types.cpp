@@ -122,4 +122,12 @@ Shape broadcast_shapes(const char* op, const Shape& a, const Shape& b) {
   return out;
 }
 
+namespace {
+thread_local Device chosen_device;
+}  // namespace
+
+Device default_device() { return chosen_device; }
+DefaultDevice::DefaultDevice(Device device) : before_(chosen_device) { chosen_device = device; }
+DefaultDevice::~DefaultDevice() { chosen_device = before_; }
+
 }  // namespace g2s

@@ -79,4 +79,17 @@ struct Device {
 };
 std::ostream& operator<<(std::ostream& out, const Device& device);
 
+// Where this thread puts tensors that are not told where: the CPU, unless a DefaultDevice is alive.
+Device default_device();
+
+class DefaultDevice {
+ public:
+  explicit DefaultDevice(Device device);
+  ~DefaultDevice();
+  DefaultDevice(const DefaultDevice&) = delete;
+
+ private:
+  Device before_;
+};
+
 }  // namespace g2s

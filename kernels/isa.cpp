@@ -131,4 +131,6 @@ const char* to_string(Bf16Unit unit) {
   return "?";
 }
 
+void no_cuda_kernel(const char* kernel) { fail(Errc::unsupported, kernel, "has no CUDA kernel in this program"); }
+
 }  // namespace g2s::kernels

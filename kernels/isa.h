@@ -31,6 +31,9 @@ Bf16Unit bf16_unit();
 void use_bf16_unit(Bf16Unit unit);
 const char* to_string(Bf16Unit unit);
 
+// Throws: the tensors are on a CUDA device, but `kernel` has no twin for it.
+[[noreturn]] void no_cuda_kernel(const char* kernel);
+
 }  // namespace g2s::kernels
 
 // Declares kernel `name(const Args&)` in each instruction set's namespace and defines the dispatcher g2s::kernels::name.
@@ -65,3 +68,14 @@ const char* to_string(Bf16Unit unit);
 #define G2S_BF16_KERNEL(name, Args) \
   static inline void name(const Args&) {}  // never called: there is no unit
 #endif
+
+// A kernel on both devices: name_cpu from X.isa.cpp, name_cuda from X.cu, and name(on_cuda, args), which picks. Launching on CUDA returns at once.
+// name_cuda is weak: a program without CUDA has none, and no tensor there either.
+#define G2S_KERNEL(name, Args)                        \
+  G2S_ISA_KERNEL(name##_cpu, Args)                    \
+  __attribute__((weak)) void name##_cuda(const Args&); \
+  static inline void name(bool on_cuda, const Args& args) { \
+    if (!on_cuda) return name##_cpu(args);            \
+    if (!name##_cuda) no_cuda_kernel(#name);          \
+    name##_cuda(args);                                \
+  }

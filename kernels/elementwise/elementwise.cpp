@@ -11,13 +11,10 @@ using kernels::BinaryOp;
 using kernels::UnaryOp;
 using Gradients = std::vector<Tensor>;
 
-[[noreturn]] void no_backend(const char* op, Device device) { fail(Errc::unsupported, op, "this build has no ", device, " kernel"); }
-
 Tensor unary(const char* name, UnaryOp op, const Tensor& x, double p = 0, double q = 0) {
   check(is_real(x.dtype()), name, "needs f32 or f64, got ", describe(x));
   Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
-  if (x.device().type != DeviceType::cpu) no_backend(name, x.device());
-  kernels::elementwise_unary_cpu({op, x.dtype() == DType::f64, x.numel(), x.raw(), y.mutable_raw(), p, q});
+  kernels::elementwise_unary(x.on_cuda(), {op, x.dtype() == DType::f64, x.numel(), x.raw(), y.mutable_raw(), p, q});
   return y;
 }
 
@@ -62,8 +59,7 @@ Tensor binary(const char* name, BinaryOp op, const Tensor& a, const Tensor& b, d
   if (y.numel() == 0) return y;
   kernels::BinaryArgs args{op, a.dtype() == DType::f64, a.raw(), b.raw(), y.mutable_raw(), p, q, 0, {}, {}, {}};
   set_dimensions(args, a.shape(), b.shape(), shape);
-  if (a.device().type != DeviceType::cpu) no_backend(name, a.device());
-  kernels::elementwise_binary_cpu(args);
+  kernels::elementwise_binary(a.on_cuda(), args);
   return y;
 }
 

@@ -66,7 +66,7 @@ struct BinaryArgs {
   std::int64_t b_stride[6];
 };
 
-G2S_ISA_KERNEL(elementwise_unary_cpu, UnaryArgs)
-G2S_ISA_KERNEL(elementwise_binary_cpu, BinaryArgs)
+G2S_KERNEL(elementwise_unary, UnaryArgs)
+G2S_KERNEL(elementwise_binary, BinaryArgs)
 
 }  // namespace g2s::kernels

@@ -10,9 +10,11 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "engine/accelerator.h"
 #include "engine/autograd.h"
 #include "engine/hashed.h"
 #include "engine/safetensors.h"
+#include "engine/simt/order.h"
 #include "tests/support/check.h"
 
 namespace g2s::test {
@@ -39,6 +41,12 @@ Tensor sketch(const Tensor& t) {
   return out;
 }
 
+// Where tables of cases run: the CPU unless G2S_TEST_DEVICE says otherwise.
+Device test_device() {
+  const char* wish = std::getenv("G2S_TEST_DEVICE");
+  return wish ? device_from(wish, "G2S_TEST_DEVICE") : Device{};
+}
+
 std::string how_to_make(const std::string& family) { return "; run tests/oracle/make_goldens.py " + family; }
 
 // Everything that a case gives. Undefined tensors are zeros (an output that does not depend on an input).
@@ -59,9 +67,14 @@ class Runner {
     compare_golden(f64, golden, "f64", case_.tol_f64);
     compare_golden(f32, golden, "f32", {});
     compare(f32, f64, "f32 against f64");
-    check_threads(DType::f32, f32);
-    check_threads(DType::f64, f64);
-    if (case_.gradcheck) check_gradient();
+    if (device_.type == DeviceType::cpu) {
+      check_threads(DType::f32, f32);
+      check_threads(DType::f64, f64);
+      if (case_.gradcheck) check_gradient();
+    } else {
+      check_orders(DType::f32, f32);
+      check_orders(DType::f64, f64);
+    }
     for (const auto& [key, value] : case_.attrs->items())
       expect(case_.read.count(key) == 1, label("attrs"), ": the test never reads \"", key, "\"");
   }
@@ -77,24 +90,29 @@ class Runner {
   Results run(DType dtype) const {
     const std::vector<int>& which = case_.grad;
     std::vector<Tensor> in = case_inputs(family_, case_, dtype), wanted;
+    for (Tensor& t : in)
+      if (t.defined()) t = t.to(device_);
+    DefaultDevice guard(device_);
     for (int k : which) wanted.push_back(in[k].set_requires_grad());
     Tensor y = fn_(case_, in);
     check(y.dtype() == dtype, label("out").c_str(), "is ", describe(y), " for ", dtype, " inputs");
-    Results results{{"out", y.detach()}};
+    check(y.device() == device_, label("out").c_str(), "is on ", y.device(), ", the inputs on ", device_);
+    auto host = [](const Tensor& t) { return t.detach().to(Device{}); };
+    Results results{{"out", host(y)}};
     if (which.empty()) return results;
-    Tensor dy = hashed_input(label("dy"), y.shape(), dtype);
+    Tensor dy = hashed_input(label("dy"), y.shape(), dtype).to(device_);
     if (case_.second) dy.set_requires_grad();
     std::vector<Tensor> first = grad({y}, wanted, {dy}, {.create_graph = case_.second});
-    for (std::size_t i = 0; i < first.size(); ++i) results.emplace_back("grad" + std::to_string(which[i]), first[i].detach());
+    for (std::size_t i = 0; i < first.size(); ++i) results.emplace_back("grad" + std::to_string(which[i]), host(first[i]));
     if (!case_.second) return results;
     std::vector<Tensor> cotangents;
     for (std::size_t i = 0; i < first.size(); ++i)
-      cotangents.push_back(hashed_input(label("ddy" + std::to_string(which[i])), first[i].shape(), dtype));
+      cotangents.push_back(hashed_input(label("ddy" + std::to_string(which[i])), first[i].shape(), dtype).to(device_));
     wanted.push_back(dy);
     std::vector<Tensor> second = grad(first, wanted, cotangents, {.allow_unused = true});
     for (std::size_t i = 0; i < second.size(); ++i) {
       std::string name = i < which.size() ? "second" + std::to_string(which[i]) : "second_dy";
-      results.emplace_back(name, second[i].defined() ? second[i].detach() : Tensor::zeros(wanted[i].shape(), dtype));
+      results.emplace_back(name, second[i].defined() ? host(second[i]) : Tensor::zeros(wanted[i].shape(), dtype, Device{}));
     }
     return results;
   }
@@ -131,6 +149,18 @@ class Runner {
     }
   }
 
+  // The emulator runs lanes and blocks in another order.
+  void check_orders(DType dtype, const Results& forward) {
+    if (!simt::set_order) return;
+    for (simt::Order order : {simt::Order::reverse, simt::Order::shuffle}) {
+      simt::set_order(order);
+      Results other = run(dtype);
+      simt::set_order(simt::Order::forward);
+      for (std::size_t i = 0; i < forward.size(); ++i)
+        expect(same_bits(forward[i].second, other[i].second), label(forward[i].first), ": ", dtype, " bits depend on the order of lanes or blocks");
+    }
+  }
+
   void check_gradient() {
     GradcheckOptions options;
     options.inputs = case_.grad;
@@ -145,6 +175,7 @@ class Runner {
   const Case& case_;
   const CaseFunction& fn_;
   CaseReport& report_;
+  const Device device_ = test_device();
 };
 
 // What the golden values of a case depend on, in the form that make_goldens.py hashes: sorted keys, no spaces.

@@ -1,0 +1,42 @@
+#include "engine/accelerator.h"
+
+#include <atomic>
+#include <charconv>
+
+#include "engine/error.h"
+
+namespace g2s {
+namespace {
+
+std::atomic<std::int64_t> waits{0};
+
+}  // namespace
+
+Accelerator& accelerator(Device device, const char* op) {
+  if (device.type != DeviceType::cuda) fail(Errc::internal, op, device, " is no accelerator");
+  if (!cuda_accelerator) fail(Errc::unsupported, op, "this program was built without CUDA, so there is no ", device);
+  Accelerator& a = *cuda_accelerator();
+  const int count = a.count();
+  if (count == 0) fail(Errc::unsupported, op, "there is no ", device, ": ", a.absence());
+  if (device.index < 0 || device.index >= count) fail(Errc::unsupported, op, "there is no ", device, ", the machine has ", count, " CUDA device(s)");
+  return a;
+}
+
+std::int64_t host_waits() { return waits.load(std::memory_order_relaxed); }
+void count_host_wait() { waits.fetch_add(1, std::memory_order_relaxed); }
+
+Device device_from(const std::string& text, const char* option) {
+  if (text == "cpu") return {};
+  if (text == "auto") return cuda_accelerator && cuda_accelerator()->count() > 0 ? Device{DeviceType::cuda, 0} : Device{};
+  Device device{DeviceType::cuda, 0};
+  bool right = text.rfind("cuda", 0) == 0;
+  if (right && text.size() > 4) {
+    const auto [end, error] = std::from_chars(text.data() + 5, text.data() + text.size(), device.index);
+    right = text[4] == ':' && text.size() > 5 && error == std::errc() && end == text.data() + text.size();
+  }
+  if (!right) fail(Errc::invalid_argument, option, "'", text, "' is none of auto, cpu, cuda, cuda:N");
+  accelerator(device, option);
+  return device;
+}
+
+}  // namespace g2s

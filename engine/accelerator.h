@@ -1,0 +1,44 @@
+// A device beside the CPU, as the engine needs it. CUDA's is engine/cuda/cuda_accelerator.cu, which is linked into programs that have it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "engine/allocator.h"
+#include "engine/types.h"
+
+namespace g2s {
+
+enum class CopyKind : std::uint8_t { host_to_device, device_to_host, device_to_device };
+
+// All work goes to one stream per device: what is asked for later sees what was done before. Only copies to the host wait.
+class Accelerator {
+ public:
+  virtual ~Accelerator() = default;
+  virtual int count() = 0;            // devices
+  virtual std::string absence() = 0;  // why there are none
+  virtual std::string name(int index) = 0;
+  virtual Allocator& allocator(int index) = 0;
+  virtual void copy(void* to, const void* from, std::size_t bytes, CopyKind kind) = 0;
+  // count elements of `size` bytes (1, 2, 4 or 8), each like `element`.
+  virtual void fill(void* to, std::int64_t count, std::size_t size, const void* element) = 0;
+  virtual void convert(void* to, DType to_type, const void* from, DType from_type, std::int64_t count) = 0;
+  // Waits until all is done; errors of kernels that were launched come out here, naming the last one.
+  virtual void synchronize() = 0;
+};
+
+// Null in a program that was built without it.
+__attribute__((weak)) Accelerator* cuda_accelerator();
+
+// The one that `device` belongs to; throws naming `op` if it is the CPU, if the program has no such backend, or the machine no such device.
+Accelerator& accelerator(Device device, const char* op);
+
+// How often this process has waited for a device, to read something back or otherwise. A step's iteration should not.
+std::int64_t host_waits();
+void count_host_wait();
+
+// auto, cpu, cuda or cuda:N, as --device has it; throws naming the option. auto is cuda:0 where there is one, else the CPU.
+Device device_from(const std::string& text, const char* option);
+
+}  // namespace g2s

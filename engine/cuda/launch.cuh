@@ -1,0 +1,95 @@
+// What a .cu file includes: CUDA's words, or with G2S_EMULATE those of the emulator, and the one way to launch a kernel.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <tuple>
+#include <type_traits>
+
+#if defined(G2S_EMULATE)
+#include <source_location>
+
+#include "engine/simt/runtime.h"
+#else
+#include <cuda_runtime.h>
+#endif
+
+namespace g2s::cuda {
+
+// The stream that this thread works on.
+cudaStream_t stream();
+
+// Throws Error naming `what` unless the call succeeded.
+void check(cudaError_t result, const char* what);
+
+struct Launch {
+  const char* name;  // in errors, profiles and the list of launches
+  dim3 blocks;
+  dim3 threads;
+  std::size_t shared_bytes = 0;
+};
+
+void note_launch(const Launch& launch);
+
+#if !defined(G2S_EMULATE)
+void launch_kernel(const Launch& launch, const void* kernel, void** arguments);
+#endif
+
+template <class... P, class... A>
+void launch(const Launch& l, void (*kernel)(P...), A... arguments) {
+  static_assert((std::is_trivially_copyable_v<std::remove_cvref_t<P>> && ...), "arguments are copied as bytes");
+  std::tuple<P...> values(arguments...);
+  note_launch(l);
+#if defined(G2S_EMULATE)
+  simt::enqueue(stream(), [l, kernel, values] {
+    simt::run(l.name, l.blocks, l.threads, l.shared_bytes, [&] { std::apply(kernel, values); });
+  });
+#else
+  std::apply(
+      [&](auto&... value) {
+        void* pointers[sizeof...(P) + 1] = {const_cast<void*>(static_cast<const void*>(&value))..., nullptr};
+        launch_kernel(l, reinterpret_cast<const void*>(kernel), pointers);
+      },
+      values);
+#endif
+}
+
+constexpr unsigned each_threads = 256;
+
+inline unsigned blocks_for(std::int64_t count, std::int64_t per_block) { return static_cast<unsigned>((count + per_block - 1) / per_block); }
+
+template <class F>
+__global__ void each_kernel(std::int64_t count, F f) {
+  const std::int64_t i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  if (i < count) f(i);
+}
+
+// f(i) for every i in [0, count), one thread each. f is a `[=] __device__ (std::int64_t i)` lambda.
+template <class F>
+void each(const char* name, std::int64_t count, F f) {
+  if (count > 0) launch({name, blocks_for(count, each_threads), each_threads}, each_kernel<F>, count, f);
+}
+
+#if defined(G2S_EMULATE)
+#define G2S_CALL_SITE std::source_location at = std::source_location::current()
+// The block's shared memory as a T; the launch must ask for sizeof(T) bytes at least. All of a kernel's shared memory is this one object.
+template <class T>
+inline T& shared(G2S_CALL_SITE) {
+  return simt::shared_memory<T>(at);
+}
+#else
+template <class T>
+__device__ __forceinline__ T& shared() {
+  extern __shared__ __align__(16) unsigned char g2s_shared_bytes[];
+  return *reinterpret_cast<T*>(g2s_shared_bytes);
+}
+#endif
+
+// The sum of `value` over a warp, in every lane, always in the same order.
+template <class T>
+__device__ __forceinline__ T warp_sum(T value) {
+  for (int step = 16; step > 0; step /= 2) value += __shfl_xor_sync(0xffffffffu, value, step);
+  return value;
+}
+
+}  // namespace g2s::cuda

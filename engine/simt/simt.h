@@ -1,0 +1,236 @@
+// Runs CUDA kernels on the host, so that they can be tested where there is no GPU: the same .cu files, compiled as C++ (G2S_EMULATE).
+// Each thread of a block ("lane") is a fiber on one host thread; blocks are spread over the thread pool. The order in which lanes and blocks
+// run is chosen by set_order(), or by G2S_SIMT_ORDER=forward|reverse|shuffle: a right kernel's results do not depend on it.
+//
+// What is found: a barrier or a warp operation that not all lanes reach, or at different places; a shuffle that names an exited lane or is
+// called outside its mask; writes beyond shared memory; shared memory that is read before it is written (it starts as NaN). With
+// AddressSanitizer every access beyond shared or global memory, with ThreadSanitizer a missing barrier.
+//
+// Included by kernels/cuda.h alone. Kernels are written in CUDA's words: threadIdx, __syncthreads(), __shfl_xor_sync(...).
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <source_location>
+
+#include "engine/simt/order.h"
+
+namespace g2s::simt {
+
+struct Index {
+  unsigned x = 0, y = 0, z = 0;
+};
+
+struct Extent {  // dim3
+  unsigned x, y, z;
+  constexpr Extent(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
+  constexpr std::size_t count() const { return std::size_t{x} * y * z; }
+};
+
+constexpr unsigned warp_size = 32;
+constexpr std::size_t slot_bytes = 64;
+
+enum class Wait : std::uint8_t { ready, block, warp, done };
+
+struct Fiber;
+
+// One thread of a block.
+struct Lane {
+  Index thread;
+  unsigned number = 0;  // in its block
+  Wait wait = Wait::ready;
+  unsigned mask = 0;          // of the warp operation that it waits in
+  std::source_location at;    // where it waits
+  Fiber* fiber = nullptr;
+  // What it shows to its warp: `turn` is written, `readable` is what the last completed operation may read. A lane that runs ahead writes the other.
+  unsigned turn = 0, readable = 0;
+  alignas(16) unsigned char slot[2][slot_bytes] = {};
+};
+
+// What the running lane sees.
+struct Environment {
+  Lane* lane = nullptr;
+  Lane* lanes = nullptr;  // of the block
+  Index block;
+  Extent blocks, threads;
+  unsigned char* shared = nullptr;
+  std::size_t shared_bytes = 0;
+};
+extern thread_local Environment environment;
+
+inline Lane& lane() { return *environment.lane; }
+
+// Runs `body` as every lane of every block. Errors of a kernel become Error naming `name`.
+void run(const char* name, Extent blocks, Extent threads, std::size_t shared_bytes, const std::function<void()>& body);
+
+// Suspends the lane until all others of its block, or those of `mask` in its warp, wait at the same place.
+void wait_for_block(std::source_location at);
+void wait_for_warp(unsigned mask, std::source_location at);
+
+// The memory that lane `other` of the warp showed in the operation that this lane is in; throws if it is not part of it.
+const void* shown(unsigned mask, unsigned other, const std::source_location& at);
+
+// Shows `value` to the lanes of `mask` and waits until all show theirs.
+template <class T>
+inline void show(unsigned mask, const T& value, const std::source_location& at) {
+  static_assert(sizeof(T) <= slot_bytes);
+  Lane& l = lane();
+  l.turn ^= 1;
+  std::memcpy(l.slot[l.turn], &value, sizeof value);
+  wait_for_warp(mask, at);
+}
+
+template <class T>
+inline T look(unsigned mask, unsigned other, const std::source_location& at) {
+  T value;
+  std::memcpy(&value, shown(mask, other, at), sizeof value);
+  return value;
+}
+
+[[noreturn]] void refuse(const char* what, const std::source_location& at);
+
+template <class T>
+inline T& shared_memory(const std::source_location& at) {
+  if (sizeof(T) > environment.shared_bytes) refuse("more shared memory is used than the launch asked for", at);
+  return *reinterpret_cast<T*>(environment.shared);
+}
+
+}  // namespace g2s::simt
+
+// CUDA's vocabulary.
+#define __global__
+#define __device__
+#define __host__
+#define __forceinline__ inline
+#define __launch_bounds__(...)
+#define __restrict__ __restrict
+#define __align__(n) alignas(n)
+#define threadIdx (::g2s::simt::lane().thread)
+#define blockIdx (::g2s::simt::environment.block)
+#define blockDim (::g2s::simt::environment.threads)
+#define gridDim (::g2s::simt::environment.blocks)
+
+using dim3 = g2s::simt::Extent;
+
+struct alignas(8) float2 {
+  float x, y;
+};
+struct alignas(16) float4 {
+  float x, y, z, w;
+};
+struct alignas(8) int2 {
+  int x, y;
+};
+struct alignas(16) int4 {
+  int x, y, z, w;
+};
+struct alignas(8) uint2 {
+  unsigned x, y;
+};
+struct alignas(16) uint4 {
+  unsigned x, y, z, w;
+};
+struct alignas(16) double2 {
+  double x, y;
+};
+inline float2 make_float2(float x, float y) { return {x, y}; }
+inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
+inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return {x, y, z, w}; }
+
+#define G2S_HERE std::source_location at = std::source_location::current()
+
+inline void __syncthreads(G2S_HERE) { g2s::simt::wait_for_block(at); }
+inline void __syncwarp(unsigned mask = 0xffffffffu, G2S_HERE) { g2s::simt::show(mask, 0, at); }
+
+template <class T>
+inline T __shfl_sync(unsigned mask, T value, int source, int = 32, G2S_HERE) {
+  g2s::simt::show(mask, value, at);
+  return g2s::simt::look<T>(mask, static_cast<unsigned>(source) % g2s::simt::warp_size, at);
+}
+template <class T>
+inline T __shfl_xor_sync(unsigned mask, T value, int other, int = 32, G2S_HERE) {
+  g2s::simt::show(mask, value, at);
+  return g2s::simt::look<T>(mask, (g2s::simt::lane().number % g2s::simt::warp_size) ^ static_cast<unsigned>(other), at);
+}
+template <class T>
+inline T __shfl_down_sync(unsigned mask, T value, unsigned delta, int = 32, G2S_HERE) {
+  g2s::simt::show(mask, value, at);
+  const unsigned other = g2s::simt::lane().number % g2s::simt::warp_size + delta;
+  return other < g2s::simt::warp_size ? g2s::simt::look<T>(mask, other, at) : value;
+}
+template <class T>
+inline T __shfl_up_sync(unsigned mask, T value, unsigned delta, int = 32, G2S_HERE) {
+  g2s::simt::show(mask, value, at);
+  const unsigned own = g2s::simt::lane().number % g2s::simt::warp_size;
+  return own >= delta ? g2s::simt::look<T>(mask, own - delta, at) : value;
+}
+inline unsigned __ballot_sync(unsigned mask, int predicate, G2S_HERE) {
+  g2s::simt::show(mask, predicate, at);
+  unsigned votes = 0;
+  for (unsigned i = 0; i < g2s::simt::warp_size; ++i)
+    if ((mask >> i & 1u) && g2s::simt::look<int>(mask, i, at)) votes |= 1u << i;
+  return votes;
+}
+inline int __any_sync(unsigned mask, int predicate, G2S_HERE) { return __ballot_sync(mask, predicate, at) != 0; }
+inline int __all_sync(unsigned mask, int predicate, G2S_HERE) { return __ballot_sync(mask, predicate, at) == mask; }
+
+// Blocks run on several host threads: atomics are those of the host.
+template <class T>
+inline T atomicAdd(T* p, T v) {
+  return __atomic_fetch_add(p, v, __ATOMIC_RELAXED);
+}
+inline unsigned long long atomicMin(unsigned long long* p, unsigned long long v) {
+  unsigned long long old = __atomic_load_n(p, __ATOMIC_RELAXED);
+  while (v < old && !__atomic_compare_exchange_n(p, &old, v, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+  }
+  return old;
+}
+inline int atomicMax(int* p, int v) {
+  int old = __atomic_load_n(p, __ATOMIC_RELAXED);
+  while (v > old && !__atomic_compare_exchange_n(p, &old, v, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+  }
+  return old;
+}
+inline void __threadfence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+
+inline unsigned __float_as_uint(float v) {
+  unsigned u;
+  std::memcpy(&u, &v, sizeof u);
+  return u;
+}
+inline float __uint_as_float(unsigned u) {
+  float v;
+  std::memcpy(&v, &u, sizeof v);
+  return v;
+}
+inline int __float_as_int(float v) { return static_cast<int>(__float_as_uint(v)); }
+inline float __int_as_float(int v) { return __uint_as_float(static_cast<unsigned>(v)); }
+inline int __popc(unsigned v) { return __builtin_popcount(v); }
+inline int __ffs(int v) { return __builtin_ffs(v); }
+inline unsigned __umulhi(unsigned a, unsigned b) { return static_cast<unsigned>(std::uint64_t{a} * b >> 32); }
+// Without contraction into a fused multiply-add, whatever the compiler's settings: it does not look through these calls' volatile.
+inline float __fmul_rn(float a, float b) {
+  volatile float r = a * b;
+  return r;
+}
+inline float __fadd_rn(float a, float b) {
+  volatile float r = a + b;
+  return r;
+}
+inline double __dmul_rn(double a, double b) {
+  volatile double r = a * b;
+  return r;
+}
+inline double __dadd_rn(double a, double b) {
+  volatile double r = a + b;
+  return r;
+}
+inline float rsqrtf(float x) { return 1 / std::sqrt(x); }
+inline double rsqrt(double x) { return 1 / std::sqrt(x); }
+template <class T>
+inline T __ldg(const T* p) {
+  return *p;
+}

@@ -1,0 +1,103 @@
+// One thread an element. These are bound by memory: what counts is that neighbours read neighbours.
+#include "engine/cuda/launch.cuh"
+#include "kernels/elementwise/elementwise_args.h"
+
+namespace g2s::kernels {
+namespace {
+
+template <class T>
+__device__ inline T sigmoid(T x) {
+  const T t = std::exp(-std::abs(x)), s = 1 / (1 + t);
+  return x >= 0 ? s : t * s;
+}
+
+template <class T>
+__device__ inline T sign(T x) {
+  return x > 0 ? T(1) : x < 0 ? T(-1) : x;
+}
+
+template <class T>
+__device__ T unary(UnaryOp op, T x, T p, T q) {
+  switch (op) {
+    case UnaryOp::affine: return p * x + q;
+    case UnaryOp::abs: return std::abs(x);
+    case UnaryOp::sign: return sign(x);
+    case UnaryOp::square: return x * x;
+    case UnaryOp::sqrt: return std::sqrt(x);
+    case UnaryOp::rsqrt: return 1 / std::sqrt(x);
+    case UnaryOp::exp: return std::exp(x);
+    case UnaryOp::log: return std::log(x);
+    case UnaryOp::sin: return std::sin(x);
+    case UnaryOp::cos: return std::cos(x);
+    case UnaryOp::tanh: return std::tanh(x);
+    case UnaryOp::sigmoid: return sigmoid(x);
+    case UnaryOp::softplus: return x != x ? x : (x > 0 ? x : T(0)) + std::log1p(std::exp(-std::abs(x)));
+    case UnaryOp::relu: return x < 0 ? T(0) : x;
+    case UnaryOp::leaky_relu: return x > 0 ? x : p * x;
+    case UnaryOp::clamp: return x < p ? p : x > q ? q : x;
+    case UnaryOp::less: return x < p ? T(1) : T(0);
+    case UnaryOp::greater_equal: return x >= p ? T(1) : T(0);
+  }
+  return x;
+}
+
+template <class T>
+__device__ T binary(BinaryOp op, T a, T b, T p, T q) {
+  switch (op) {
+    case BinaryOp::add: return a + p * b;
+    case BinaryOp::mul: return p * a * b;
+    case BinaryOp::div: return p * a / b;
+    case BinaryOp::mul_sign: return a * sign(b);
+    case BinaryOp::mul_sin: return p * a * std::sin(b);
+    case BinaryOp::mul_cos: return p * a * std::cos(b);
+    case BinaryOp::relu_grad: return b > 0 ? a : T(0);
+    case BinaryOp::leaky_grad: return a * (b > 0 ? T(1) : p);
+    case BinaryOp::clamp_grad: return b >= p && b <= q ? a : T(0);
+    case BinaryOp::rsqrt_grad: return T(-0.5) * a * b * (b * b);
+    case BinaryOp::tanh_grad: return a * (1 - b * b);
+    case BinaryOp::sigmoid_grad: return a * b * (1 - b);
+    case BinaryOp::softplus_grad: return a * sigmoid(b);
+  }
+  return a;
+}
+
+template <class T>
+void launch_unary(const UnaryArgs& g) {
+  const UnaryOp op = g.op;
+  const auto* x = static_cast<const T*>(g.x);
+  auto* y = static_cast<T*>(g.y);
+  const T p = static_cast<T>(g.p), q = static_cast<T>(g.q);
+  cuda::each("elementwise_unary", g.n, [=] __device__(std::int64_t i) { y[i] = unary(op, x[i], p, q); });
+}
+
+template <class T>
+void launch_binary(const BinaryArgs& g) {
+  const auto* a = static_cast<const T*>(g.a);
+  const auto* b = static_cast<const T*>(g.b);
+  auto* y = static_cast<T*>(g.y);
+  const T p = static_cast<T>(g.p), q = static_cast<T>(g.q);
+  std::int64_t count = 1;
+  for (int d = 0; d < g.rank; ++d) count *= g.size[d];
+  if (g.rank == 1) {
+    const BinaryOp op = g.op;
+    const std::int64_t a_step = g.a_stride[0], b_step = g.b_stride[0];
+    return cuda::each("elementwise_binary", count, [=] __device__(std::int64_t i) { y[i] = binary(op, a[i * a_step], b[i * b_step], p, q); });
+  }
+  cuda::each("elementwise_broadcast", count, [=] __device__(std::int64_t i) {
+    std::int64_t rest = i, at_a = 0, at_b = 0;
+    for (int d = 0; d < g.rank; ++d) {
+      const std::int64_t k = rest % g.size[d];
+      rest /= g.size[d];
+      at_a += k * g.a_stride[d];
+      at_b += k * g.b_stride[d];
+    }
+    y[i] = binary(g.op, a[at_a], b[at_b], p, q);
+  });
+}
+
+}  // namespace
+
+void elementwise_unary_cuda(const UnaryArgs& args) { args.f64 ? launch_unary<double>(args) : launch_unary<float>(args); }
+void elementwise_binary_cuda(const BinaryArgs& args) { args.f64 ? launch_binary<double>(args) : launch_binary<float>(args); }
+
+}  // namespace g2s::kernels
