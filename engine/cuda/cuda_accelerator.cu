@@ -1,5 +1,6 @@
 // CUDA as the engine sees it: devices, memory, copies, and where errors of kernels come out. Compiled by nvcc, or with G2S_EMULATE as C++.
 #include <cstdlib>
+#include <cstring>
 #include <map>
 #include <mutex>
 #include <string>

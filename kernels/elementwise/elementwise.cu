@@ -1,4 +1,7 @@
-// One thread an element. These are bound by memory: what counts is that neighbours read neighbours.
+// One thread an element. These are bound by memory: what counts is that neighbours read neighbours. Each operation is a kernel of its own, so that
+// no other pays for the registers and the stack that sine and cosine need for large arguments.
+#include <utility>
+
 #include "engine/cuda/launch.cuh"
 #include "kernels/elementwise/elementwise_args.h"
 
@@ -61,16 +64,15 @@ __device__ T binary(BinaryOp op, T a, T b, T p, T q) {
   return a;
 }
 
-template <class T>
+template <class T, UnaryOp op>
 void launch_unary(const UnaryArgs& g) {
-  const UnaryOp op = g.op;
   const auto* x = static_cast<const T*>(g.x);
   auto* y = static_cast<T*>(g.y);
   const T p = static_cast<T>(g.p), q = static_cast<T>(g.q);
   cuda::each("elementwise_unary", g.n, [=] __device__(std::int64_t i) { y[i] = unary(op, x[i], p, q); });
 }
 
-template <class T>
+template <class T, BinaryOp op>
 void launch_binary(const BinaryArgs& g) {
   const auto* a = static_cast<const T*>(g.a);
   const auto* b = static_cast<const T*>(g.b);
@@ -79,7 +81,6 @@ void launch_binary(const BinaryArgs& g) {
   std::int64_t count = 1;
   for (int d = 0; d < g.rank; ++d) count *= g.size[d];
   if (g.rank == 1) {
-    const BinaryOp op = g.op;
     const std::int64_t a_step = g.a_stride[0], b_step = g.b_stride[0];
     return cuda::each("elementwise_binary", count, [=] __device__(std::int64_t i) { y[i] = binary(op, a[i * a_step], b[i * b_step], p, q); });
   }
@@ -91,13 +92,28 @@ void launch_binary(const BinaryArgs& g) {
       at_a += k * g.a_stride[d];
       at_b += k * g.b_stride[d];
     }
-    y[i] = binary(g.op, a[at_a], b[at_b], p, q);
+    y[i] = binary(op, a[at_a], b[at_b], p, q);
   });
 }
 
+// The instance of the operation: tables in the order of the enumerations.
+template <class T, int... k>
+void choose_unary(const UnaryArgs& g, std::integer_sequence<int, k...>) {
+  static constexpr void (*launch[])(const UnaryArgs&) = {launch_unary<T, static_cast<UnaryOp>(k)>...};
+  launch[static_cast<int>(g.op)](g);
+}
+template <class T, int... k>
+void choose_binary(const BinaryArgs& g, std::integer_sequence<int, k...>) {
+  static constexpr void (*launch[])(const BinaryArgs&) = {launch_binary<T, static_cast<BinaryOp>(k)>...};
+  launch[static_cast<int>(g.op)](g);
+}
+
+using UnaryOps = std::make_integer_sequence<int, static_cast<int>(UnaryOp::greater_equal) + 1>;
+using BinaryOps = std::make_integer_sequence<int, static_cast<int>(BinaryOp::softplus_grad) + 1>;
+
 }  // namespace
 
-void elementwise_unary_cuda(const UnaryArgs& args) { args.f64 ? launch_unary<double>(args) : launch_unary<float>(args); }
-void elementwise_binary_cuda(const BinaryArgs& args) { args.f64 ? launch_binary<double>(args) : launch_binary<float>(args); }
+void elementwise_unary_cuda(const UnaryArgs& g) { g.f64 ? choose_unary<double>(g, UnaryOps{}) : choose_unary<float>(g, UnaryOps{}); }
+void elementwise_binary_cuda(const BinaryArgs& g) { g.f64 ? choose_binary<double>(g, BinaryOps{}) : choose_binary<float>(g, BinaryOps{}); }
 
 }  // namespace g2s::kernels

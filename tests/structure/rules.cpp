@@ -93,7 +93,7 @@ std::string refusal(const std::string& from, const std::string& to) {
   if (ends_with(from, "_args.h") && to != "kernels/isa.h") return "an argument header includes only <cstdint> and kernels/isa.h";
   const bool isa_file = ends_with(from, ".isa.cpp") || ends_with(from, ".isa.h"), isa_header = ends_with(to, ".isa.h");
   if (isa_header && !isa_file) return "what is compiled per instruction set is for .isa.cpp files alone";
-  const bool kernel_file = isa_file || ends_with(from, ".cu") || ends_with(from, ".cuh");
+  const bool kernel_file = isa_file || (starts_with(from, "kernels/") && (ends_with(from, ".cu") || ends_with(from, ".cuh")));
   if (kernel_file && starts_with(to, "engine/") && to != "engine/parallel.h" && to != "engine/cuda/launch.cuh") return "kernels see POD arguments, never a Tensor";
   if (kernel_file && starts_with(to, "kernels/") && folder_of(to) != "kernels" && ends_with(to, ".h") && !pod && !isa_header)
     return "kernels see POD arguments, never a Tensor";
