@@ -24,6 +24,8 @@ class Accelerator {
   // count elements of `size` bytes (1, 2, 4 or 8), each like `element`.
   virtual void fill(void* to, std::int64_t count, std::size_t size, const void* element) = 0;
   virtual void convert(void* to, DType to_type, const void* from, DType from_type, std::int64_t count) = 0;
+  // y = a + b, of count elements of f32 or f64. y may be a.
+  virtual void add(DType type, const void* a, const void* b, void* y, std::int64_t count) = 0;
   // Waits until all is done; errors of kernels that were launched come out here, naming the last one.
   virtual void synchronize() = 0;
 };

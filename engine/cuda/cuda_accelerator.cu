@@ -161,6 +161,13 @@ void convert_elements(void* to, const void* from, std::int64_t count) {
   each("convert", count, [=] __device__(std::int64_t i) { y[i] = narrow<To>(widen(x[i])); });
 }
 
+template <class T>
+void add_elements(const void* a, const void* b, void* y, std::int64_t count) {
+  const auto *u = static_cast<const T*>(a), *v = static_cast<const T*>(b);
+  auto* sum = static_cast<T*>(y);
+  each("add", count, [=] __device__(std::int64_t i) { sum[i] = u[i] + v[i]; });
+}
+
 // Calls f with a value of the type. f16 is for files only.
 template <class F>
 void visit(DType type, F f) {
@@ -214,6 +221,10 @@ class CudaAccelerator final : public Accelerator {
 
   void convert(void* to, DType to_type, const void* from, DType from_type, std::int64_t count) override {
     visit(from_type, [&](auto a) { visit(to_type, [&](auto b) { convert_elements<decltype(b), decltype(a)>(to, from, count); }); });
+  }
+
+  void add(DType type, const void* a, const void* b, void* y, std::int64_t count) override {
+    type == DType::f64 ? add_elements<double>(a, b, y, count) : add_elements<float>(a, b, y, count);
   }
 
   void synchronize() override {
