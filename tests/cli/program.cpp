@@ -32,10 +32,11 @@ namespace fs = std::filesystem;
     const std::size_t split = setting.find('=');
     ::setenv(setting.substr(0, split).c_str(), setting.substr(split + 1).c_str(), 1);
   }
-  std::vector<char*> argv = {const_cast<char*>(G2S_PROGRAM)};
+  const char* program = options.program.empty() ? G2S_PROGRAM : options.program.c_str();
+  std::vector<char*> argv = {const_cast<char*>(program)};
   for (const std::string& a : arguments) argv.push_back(const_cast<char*>(a.c_str()));
   argv.push_back(nullptr);
-  if (::chdir(options.folder.c_str()) == 0) ::execv(G2S_PROGRAM, argv.data());
+  if (::chdir(options.folder.c_str()) == 0) ::execv(program, argv.data());
   ::_exit(127);
 }
 

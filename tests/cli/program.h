@@ -14,6 +14,7 @@ struct Outcome {
 };
 
 struct RunOptions {
+  std::string program = {};                // gan2shape unless given
   std::string folder = "/";          // working directory
   std::vector<std::string> settings = {};  // NAME=value, added to the environment
   std::size_t file_limit = 0;        // bytes that a file may have, as on a full disk; 0: no limit
