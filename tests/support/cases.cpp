@@ -41,12 +41,6 @@ Tensor sketch(const Tensor& t) {
   return out;
 }
 
-// Where tables of cases run: the CPU unless G2S_TEST_DEVICE says otherwise.
-Device test_device() {
-  const char* wish = std::getenv("G2S_TEST_DEVICE");
-  return wish ? device_from(wish, "G2S_TEST_DEVICE") : Device{};
-}
-
 std::string how_to_make(const std::string& family) { return "; run tests/oracle/make_goldens.py " + family; }
 
 // Everything that a case gives. Undefined tensors are zeros (an output that does not depend on an input).
@@ -247,6 +241,13 @@ std::string family_path(const std::string& family, const std::string& file) {
 }
 
 }  // namespace
+
+Device test_device() {
+  const char* wish = std::getenv("G2S_TEST_DEVICE");
+  return wish ? device_from(wish, "G2S_TEST_DEVICE") : Device{};
+}
+
+bool no_test_device() { return !std::getenv("G2S_TEST_DEVICE"); }
 
 bool Case::has(const std::string& key) const {
   read.insert(key);
