@@ -76,6 +76,7 @@ const char* to_string(Bf16Unit unit);
   __attribute__((weak)) void name##_cuda(const Args&); \
   static inline void name(bool on_cuda, const Args& args) { \
     if (!on_cuda) return name##_cpu(args);            \
-    if (!name##_cuda) no_cuda_kernel(#name);          \
-    name##_cuda(args);                                \
+    void (*const twin)(const Args&) = name##_cuda; /* of these arguments: the name may be overloaded */ \
+    if (!twin) no_cuda_kernel(#name);                 \
+    twin(args);                                       \
   }

@@ -92,4 +92,19 @@ __device__ __forceinline__ T warp_sum(T value) {
   return value;
 }
 
+constexpr unsigned most_warps = 32;  // of a block
+
+// The sum of `value` over a one-dimensional block of whole warps, in every thread, always in the same order. `warps` is shared memory for
+// most_warps values.
+template <class T>
+__device__ __forceinline__ T block_sum(T value, T* warps) {
+  value = warp_sum(value);
+  __syncthreads();  // an earlier sum has been read
+  if (threadIdx.x % 32 == 0) warps[threadIdx.x / 32] = value;
+  __syncthreads();
+  T total = 0;
+  for (unsigned w = 0; w < blockDim.x / 32; ++w) total += warps[w];
+  return total;
+}
+
 }  // namespace g2s::cuda

@@ -21,8 +21,9 @@ struct GridSampleArgs {
   const T* dy;
   T* dgrid;       // [batch,rows,columns,2], or null: not wanted
   T* dx;          // [x_batch,height,width,channels], or null: not wanted
-  T* partial;     // [x_batch,chunks,height,width,channels]: scratch for dx when chunks > 1
-  std::int64_t chunks;  // see grid_sample_chunks
+  T* partial;     // on the CPU, [x_batch,chunks,height,width,channels]: scratch for dx when chunks > 1
+  std::int64_t chunks;    // see grid_sample_chunks
+  std::int32_t* scratch;  // on CUDA, for dx: grid_sample_scratch numbers
 };
 
 // Sampled positions scatter into dx, so each picture of x takes its rows of the grid in order, cut into this many chunks that are summed one by one.
@@ -31,9 +32,14 @@ inline constexpr std::int64_t grid_sample_chunks(std::int64_t x_batch, std::int6
   return available < 1 ? 1 : wanted < available ? wanted : available;
 }
 
-G2S_ISA_KERNEL(grid_sample_kernel, GridSampleArgs<float>)
-G2S_ISA_KERNEL(grid_sample_kernel, GridSampleArgs<double>)
-G2S_ISA_KERNEL(grid_sample_backward_kernel, GridSampleArgs<float>)
-G2S_ISA_KERNEL(grid_sample_backward_kernel, GridSampleArgs<double>)
+// On CUDA positions are put into lists by the cell of pixels that they lie in.
+inline constexpr std::int64_t grid_sample_scratch(std::int64_t x_batch, std::int64_t height, std::int64_t width, std::int64_t positions) {
+  return 1 + 2 * x_batch * (height + 1) * (width + 1) + 3 * positions;
+}
+
+G2S_KERNEL(grid_sample_kernel, GridSampleArgs<float>)
+G2S_KERNEL(grid_sample_kernel, GridSampleArgs<double>)
+G2S_KERNEL(grid_sample_backward_kernel, GridSampleArgs<float>)
+G2S_KERNEL(grid_sample_backward_kernel, GridSampleArgs<double>)
 
 }  // namespace g2s::kernels

@@ -8,22 +8,24 @@ namespace {
 
 constexpr const char* op = "lpips_head";
 
-void launch(const kernels::LpipsHeadArgs<float>& args) { kernels::lpips_head_f32_cpu(args); }
-void launch(const kernels::LpipsHeadArgs<double>& args) { kernels::lpips_head_f64_cpu(args); }
-void launch(const kernels::LpipsHeadGradArgs<float>& args) { kernels::lpips_head_grad_f32_cpu(args); }
-void launch(const kernels::LpipsHeadGradArgs<double>& args) { kernels::lpips_head_grad_f64_cpu(args); }
+void launch(bool on_cuda, const kernels::LpipsHeadArgs<float>& args) { kernels::lpips_head_f32(on_cuda, args); }
+void launch(bool on_cuda, const kernels::LpipsHeadArgs<double>& args) { kernels::lpips_head_f64(on_cuda, args); }
+void launch(bool on_cuda, const kernels::LpipsHeadGradArgs<float>& args) { kernels::lpips_head_grad_f32(on_cuda, args); }
+void launch(bool on_cuda, const kernels::LpipsHeadGradArgs<double>& args) { kernels::lpips_head_grad_f64(on_cuda, args); }
 
 template <class T>
 void forward(const Tensor& a, const Tensor& b, const Tensor& head, Tensor& d) {
   const std::int64_t pixels = a.dim(1) * a.dim(2);
-  Tensor partial = Tensor::empty({a.dim(0), kernels::lpips_chunks(pixels, a.dim(3))}, DType::f64, a.device());
-  launch({a.data<T>(), b.data<T>(), head.data<T>(), d.mutable_data<T>(), partial.mutable_data<double>(), a.dim(0), pixels, a.dim(3)});
+  const std::int64_t chunks = a.on_cuda() ? kernels::lpips_cuda_chunks(pixels) : kernels::lpips_chunks(pixels, a.dim(3));
+  Tensor partial = Tensor::empty({a.dim(0), chunks}, DType::f64, a.device());
+  launch(a.on_cuda(),
+         {a.ptr<T>(), b.ptr<T>(), head.ptr<T>(), d.mutable_ptr<T>(), partial.mutable_ptr<double>(), a.dim(0), pixels, a.dim(3)});
 }
 
 template <class T>
 void backward(const Tensor& dd, const Tensor& a, const Tensor& b, const Tensor& head, Tensor& da, Tensor& db) {
-  auto out = [](Tensor& t) { return t.defined() ? t.mutable_data<T>() : nullptr; };
-  launch({dd.data<T>(), a.data<T>(), b.data<T>(), head.data<T>(), out(da), out(db), a.dim(0), a.dim(1) * a.dim(2), a.dim(3)});
+  auto out = [](Tensor& t) { return t.defined() ? t.mutable_ptr<T>() : nullptr; };
+  launch(a.on_cuda(), {dd.ptr<T>(), a.ptr<T>(), b.ptr<T>(), head.ptr<T>(), out(da), out(db), a.dim(0), a.dim(1) * a.dim(2), a.dim(3)});
 }
 
 }  // namespace
@@ -33,6 +35,7 @@ Tensor lpips_head(const Tensor& a, const Tensor& b, const Tensor& head) {
         "a and b must be the same [B,H,W,C], not empty, got ", describe(a), " and ", describe(b));
   if (!is_real(a.dtype())) fail(Errc::invalid_argument, op, "features must be f32 or f64, got ", describe(a));
   check(head.shape() == Shape{a.dim(3)} && head.dtype() == a.dtype(), op, "head ", describe(head), " does not fit features ", describe(a));
+  check(a.device() == b.device() && a.device() == head.device(), op, "operands on ", a.device(), ", ", b.device(), " and ", head.device());
   const bool f64 = a.dtype() == DType::f64;
   Tensor d = Tensor::empty({a.dim(0)}, a.dtype(), a.device());
   if (f64) forward<double>(a, b, head, d);

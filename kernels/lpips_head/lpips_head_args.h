@@ -12,6 +12,10 @@ static constexpr std::int64_t lpips_chunks(std::int64_t pixels, std::int64_t cha
   return (pixels + lpips_chunk(channels) - 1) / lpips_chunk(channels);
 }
 
+// On CUDA: pixels of one picture in a partial sum.
+constexpr std::int64_t lpips_cuda_chunk = 32;
+static constexpr std::int64_t lpips_cuda_chunks(std::int64_t pixels) { return (pixels + lpips_cuda_chunk - 1) / lpips_cuda_chunk; }
+
 // d[b] = mean over pixels of the sum over channels of head * (a / (|a| + 1e-10) - b / (|b| + 1e-10))^2
 template <class T>
 struct LpipsHeadArgs {
@@ -19,7 +23,7 @@ struct LpipsHeadArgs {
   const T* b;             // like a
   const T* head;          // [channels]
   T* d;                   // [batch]
-  double* partial;        // [batch, lpips_chunks]
+  double* partial;        // [batch, lpips_chunks]; on CUDA [batch, lpips_cuda_chunks]
   std::int64_t batch;
   std::int64_t pixels;
   std::int64_t channels;
@@ -38,9 +42,9 @@ struct LpipsHeadGradArgs {
   std::int64_t channels;
 };
 
-G2S_ISA_KERNEL(lpips_head_f32_cpu, LpipsHeadArgs<float>)
-G2S_ISA_KERNEL(lpips_head_f64_cpu, LpipsHeadArgs<double>)
-G2S_ISA_KERNEL(lpips_head_grad_f32_cpu, LpipsHeadGradArgs<float>)
-G2S_ISA_KERNEL(lpips_head_grad_f64_cpu, LpipsHeadGradArgs<double>)
+G2S_KERNEL(lpips_head_f32, LpipsHeadArgs<float>)
+G2S_KERNEL(lpips_head_f64, LpipsHeadArgs<double>)
+G2S_KERNEL(lpips_head_grad_f32, LpipsHeadGradArgs<float>)
+G2S_KERNEL(lpips_head_grad_f64, LpipsHeadGradArgs<double>)
 
 }  // namespace g2s::kernels

@@ -9,10 +9,10 @@ namespace {
 constexpr const char* op = "smooth_loss";
 constexpr std::int64_t max_channels = 256;  // bounds the kernel's buffer of neighbouring signs
 
-void launch(const kernels::SmoothArgs<float>& args) { kernels::smooth_f32_cpu(args); }
-void launch(const kernels::SmoothArgs<double>& args) { kernels::smooth_f64_cpu(args); }
-void launch(const kernels::SmoothGradArgs<float>& args) { kernels::smooth_grad_f32_cpu(args); }
-void launch(const kernels::SmoothGradArgs<double>& args) { kernels::smooth_grad_f64_cpu(args); }
+void launch(bool on_cuda, const kernels::SmoothArgs<float>& args) { kernels::smooth_f32(on_cuda, args); }
+void launch(bool on_cuda, const kernels::SmoothArgs<double>& args) { kernels::smooth_f64(on_cuda, args); }
+void launch(bool on_cuda, const kernels::SmoothGradArgs<float>& args) { kernels::smooth_grad_f32(on_cuda, args); }
+void launch(bool on_cuda, const kernels::SmoothGradArgs<double>& args) { kernels::smooth_grad_f64(on_cuda, args); }
 
 // One over the number of second differences of each kind.
 struct Weights {
@@ -27,17 +27,18 @@ Weights weights_of(const Tensor& x) {
 template <class T>
 void forward(const Tensor& x, Tensor& loss) {
   const std::int64_t row = x.dim(2) * x.dim(3);
-  Tensor partial = Tensor::empty({x.dim(0), kernels::smooth_blocks(x.dim(1), row)}, DType::f64, x.device());
+  const std::int64_t parts = x.on_cuda() ? kernels::smooth_cuda_blocks(x.numel()) : x.dim(0) * kernels::smooth_blocks(x.dim(1), row);
+  Tensor partial = Tensor::empty({parts}, DType::f64, x.device());
   const Weights w = weights_of(x);
-  launch(kernels::SmoothArgs<T>{x.data<T>(), loss.mutable_data<T>(), partial.mutable_data<double>(), x.dim(0), x.dim(1),
-                                row, x.dim(3), w.xx, w.xy, w.yy});
+  launch(x.on_cuda(), kernels::SmoothArgs<T>{x.ptr<T>(), loss.mutable_ptr<T>(), partial.mutable_ptr<double>(), x.dim(0), x.dim(1),
+                                             row, x.dim(3), w.xx, w.xy, w.yy});
 }
 
 template <class T>
 void backward(const Tensor& dloss, const Tensor& x, Tensor& dx) {
   const Weights w = weights_of(x);
-  launch(kernels::SmoothGradArgs<T>{dloss.data<T>(), x.data<T>(), dx.mutable_data<T>(), x.dim(0), x.dim(1), x.dim(2) * x.dim(3),
-                                    x.dim(3), w.xx, w.xy, w.yy});
+  launch(x.on_cuda(), kernels::SmoothGradArgs<T>{dloss.ptr<T>(), x.ptr<T>(), dx.mutable_ptr<T>(), x.dim(0), x.dim(1), x.dim(2) * x.dim(3),
+                                                 x.dim(3), w.xx, w.xy, w.yy});
 }
 
 }  // namespace

@@ -12,12 +12,16 @@ static constexpr std::int64_t smooth_blocks(std::int64_t height, std::int64_t ro
   return (height + smooth_rows(row) - 1) / smooth_rows(row);
 }
 
+// On CUDA: elements of all pictures in a partial sum.
+constexpr std::int64_t smooth_cuda_block = 1024;
+static constexpr std::int64_t smooth_cuda_blocks(std::int64_t elements) { return (elements + smooth_cuda_block - 1) / smooth_cuda_block; }
+
 // The weights are one over the number of second differences of each kind; dxy and dyx are equal, `xy` counts both.
 template <class T>
 struct SmoothArgs {
   const T* x;             // [batch, height, row], row = width * channels
   T* loss;                // [1]
-  double* partial;        // [batch, smooth_blocks]
+  double* partial;        // [batch, smooth_blocks]; on CUDA [smooth_cuda_blocks]
   std::int64_t batch;
   std::int64_t height;
   std::int64_t row;
@@ -37,9 +41,9 @@ struct SmoothGradArgs {
   double xx, xy, yy;
 };
 
-G2S_ISA_KERNEL(smooth_f32_cpu, SmoothArgs<float>)
-G2S_ISA_KERNEL(smooth_f64_cpu, SmoothArgs<double>)
-G2S_ISA_KERNEL(smooth_grad_f32_cpu, SmoothGradArgs<float>)
-G2S_ISA_KERNEL(smooth_grad_f64_cpu, SmoothGradArgs<double>)
+G2S_KERNEL(smooth_f32, SmoothArgs<float>)
+G2S_KERNEL(smooth_f64, SmoothArgs<double>)
+G2S_KERNEL(smooth_grad_f32, SmoothGradArgs<float>)
+G2S_KERNEL(smooth_grad_f64, SmoothGradArgs<double>)
 
 }  // namespace g2s::kernels
