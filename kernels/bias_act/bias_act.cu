@@ -18,7 +18,8 @@ struct Place {
   bool inside;  // its channels exist
 };
 
-template <class Args> __device__ Place my_place(const Args& a, const BiasActCut& cut) {
+template <class Args>
+__device__ Place my_place(const Args& a, const BiasActCut& cut) {
   const int64_t begin = blockIdx.x * cut.chunk, end = begin + cut.chunk;
   Place p;
   p.channel = (int64_t{blockIdx.y} * blockDim.x + threadIdx.x) * cut.vector;
@@ -30,14 +31,16 @@ template <class Args> __device__ Place my_place(const Args& a, const BiasActCut&
   return p;
 }
 
-template <int V, class T> __device__ __forceinline__ Pack<T, V> load_or(const T* p, int64_t at, T fallback) {
+template <int V, class T>
+__device__ __forceinline__ Pack<T, V> load_or(const T* p, int64_t at, T fallback) {
   if (p) return load_pack<V>(p + at);
   Pack<T, V> pack;
   for (int i = 0; i < V; ++i) pack.v[i] = fallback;
   return pack;
 }
 
-template <class T, int V> __global__ void __launch_bounds__(block, 4) forward(BiasActArgs<T> a, BiasActCut cut) {
+template <class T, int V>
+__global__ void __launch_bounds__(block, 4) forward(BiasActArgs<T> a, BiasActCut cut) {
   const Place at = my_place(a, cut);
   if (!at.inside) return;
   const Pack<T, V> scale = load_or<V>(a.scale, at.b * a.channels + at.channel, T(1)), bias = load_or<V>(a.bias, at.channel, T(0));
@@ -58,10 +61,12 @@ template <class T, int V> __global__ void __launch_bounds__(block, 4) forward(Bi
   }
 }
 
-template <class T> struct Sums { T s[block]; };
+template <class T>
+struct Sums { T s[block]; };
 
 // The sums over the threads of equal number % width, in the threads below width; always in the same order. width divides the block.
-template <class T> __device__ T sum_rows(Sums<T>& sums, T value, int width) {
+template <class T>
+__device__ T sum_rows(Sums<T>& sums, T value, int width) {
   const int me = static_cast<int>(threadIdx.y * blockDim.x + threadIdx.x);
   sums.s[me] = value;
   for (int half = block / 2; half >= width; half /= 2) {
@@ -98,7 +103,8 @@ __device__ void store_sums(const BiasActGradArgs<T>& a, const BiasActCut& cut, c
   }
 }
 
-template <class T, int V, Wanted wanted> __global__ void __launch_bounds__(block, 4) backward(BiasActGradArgs<T> a, BiasActCut cut) {
+template <class T, int V, Wanted wanted>
+__global__ void __launch_bounds__(block, 4) backward(BiasActGradArgs<T> a, BiasActCut cut) {
   const Place at = my_place(a, cut);
   T bias_sum[V] = {}, scale_sum[V] = {}, noise_sum = 0;
   if (at.inside) {
@@ -132,7 +138,8 @@ struct ColumnSums {
 };
 
 // out[g, c] = sum over r < rows of in[(g * rows + r) * pitch + c], for c < columns.
-template <class T> __global__ void sum_columns(const T* in, int64_t rows, int64_t pitch, int64_t columns, T* out) {
+template <class T>
+__global__ void sum_columns(const T* in, int64_t rows, int64_t pitch, int64_t columns, T* out) {
   auto& sums = cuda::shared<ColumnSums>();
   const int64_t c = int64_t{blockIdx.x} * sum_lanes + threadIdx.x, group = blockIdx.y;
   double sum = 0;
@@ -146,7 +153,8 @@ template <class T> __global__ void sum_columns(const T* in, int64_t rows, int64_
 }
 
 // out[0] = the sum of in[0, count).
-template <class T> __global__ void __launch_bounds__(block) sum_all(const T* in, int64_t count, T* out) {
+template <class T>
+__global__ void __launch_bounds__(block) sum_all(const T* in, int64_t count, T* out) {
   auto& sums = cuda::shared<Sums<double>>();
   double sum = 0;
   for (int64_t i = threadIdx.x; i < count; i += block) sum += static_cast<double>(in[i]);
@@ -154,7 +162,8 @@ template <class T> __global__ void __launch_bounds__(block) sum_all(const T* in,
   if (threadIdx.x == 0) out[0] = static_cast<T>(sum);
 }
 
-template <class T> void launch_column_sums(const T* in, int64_t groups, int64_t rows, int64_t pitch, int64_t columns, T* out) {
+template <class T>
+void launch_column_sums(const T* in, int64_t groups, int64_t rows, int64_t pitch, int64_t columns, T* out) {
   const dim3 blocks(cuda::blocks_for(columns, sum_lanes), static_cast<unsigned>(groups));
   cuda::launch({"bias_act_sums", blocks, dim3(sum_lanes, sum_rows_at_once), sizeof(ColumnSums)}, sum_columns<T>, in, rows, pitch, columns,
                out);
@@ -166,20 +175,24 @@ cuda::Launch launch_of(const char* name, const BiasActCut& cut, int64_t batch, s
 }
 
 // Several channels a thread are for float alone.
-template <class T> constexpr int vector_of = sizeof(T) == 4 ? 4 : 1;
+template <class T>
+constexpr int vector_of = sizeof(T) == 4 ? 4 : 1;
 
-template <class T> void bias_act(const BiasActArgs<T>& a) {
+template <class T>
+void bias_act(const BiasActArgs<T>& a) {
   if (a.batch * a.pixels * a.channels == 0) return;
   const BiasActCut cut = bias_act_cut(a.pixels, a.channels, sizeof(T) == 8);
   cuda::launch(launch_of("bias_act", cut, a.batch, 0), cut.vector > 1 ? forward<T, vector_of<T>> : forward<T, 1>, a, cut);
 }
 
-template <class T, Wanted wanted> void launch_backward(const BiasActGradArgs<T>& a, const BiasActCut& cut) {
+template <class T, Wanted wanted>
+void launch_backward(const BiasActGradArgs<T>& a, const BiasActCut& cut) {
   cuda::launch(launch_of("bias_act_grad", cut, a.batch, sizeof(Sums<T>)),
                cut.vector > 1 ? backward<T, vector_of<T>, wanted> : backward<T, 1, wanted>, a, cut);
 }
 
-template <class T> void bias_act_grad(const BiasActGradArgs<T>& a) {
+template <class T>
+void bias_act_grad(const BiasActGradArgs<T>& a) {
   if (a.batch * a.pixels * a.channels == 0) return;
   const BiasActCut cut = bias_act_cut(a.pixels, a.channels, sizeof(T) == 8);
   if (a.dnoise_weight) launch_backward<T, Wanted::noise>(a, cut);
@@ -194,7 +207,8 @@ template <class T> void bias_act_grad(const BiasActGradArgs<T>& a) {
                  chunks * cut.channel_blocks, a.dnoise_weight);
 }
 
-template <class T> void gate_of(const BiasActGateArgs<T>& a) {
+template <class T>
+void gate_of(const BiasActGateArgs<T>& a) {
   const T* y = a.y;
   uint8_t* gate = a.gate;
   cuda::each("bias_act_gate", a.count, [=] __device__(int64_t i) { gate[i] = y[i] > 0; });
