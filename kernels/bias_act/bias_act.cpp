@@ -11,10 +11,10 @@
 namespace g2s {
 namespace {
 
-void launch(const kernels::BiasActArgs<float>& args) { kernels::bias_act_f32_cpu(args); }
-void launch(const kernels::BiasActArgs<double>& args) { kernels::bias_act_f64_cpu(args); }
-void launch(const kernels::BiasActGradArgs<float>& args) { kernels::bias_act_grad_f32_cpu(args); }
-void launch(const kernels::BiasActGradArgs<double>& args) { kernels::bias_act_grad_f64_cpu(args); }
+void launch(bool on_cuda, const kernels::BiasActArgs<float>& args) { kernels::bias_act_f32(on_cuda, args); }
+void launch(bool on_cuda, const kernels::BiasActArgs<double>& args) { kernels::bias_act_f64(on_cuda, args); }
+void launch(bool on_cuda, const kernels::BiasActGradArgs<float>& args) { kernels::bias_act_grad_f32(on_cuda, args); }
+void launch(bool on_cuda, const kernels::BiasActGradArgs<double>& args) { kernels::bias_act_grad_f64(on_cuda, args); }
 
 // x seen as [batch, pixels, channels]. Without anything that differs between pictures they are one.
 struct Sizes {
@@ -31,11 +31,12 @@ Sizes sizes_of(const Tensor& x, const BiasAct& args) {
 
 template <class T>
 const T* data_or_null(const Tensor& t) {
-  return t.defined() ? t.data<T>() : nullptr;
+  return t.defined() ? t.ptr<T>() : nullptr;
 }
 
 // What the derivative needs of the forward pass. Where the scale's gradient is wanted behind an activation it is the output, from which x
-// follows and which the next layer keeps anyway; else a byte per element tells where the activation let the gradient pass.
+// follows and which the next layer keeps anyway, unless a scale is 0 (on CUDA nobody looks: the host would have to wait); else a byte per
+// element tells where the activation let the gradient pass.
 struct Saved {
   Tensor gate;             // u8, like x
   Tensor x;                // with the gradient to the scale or the noise weight, unless the output is saved
@@ -46,7 +47,8 @@ struct Saved {
 template <class T>
 void forward(const Tensor& x, const BiasAct& args, Tensor& y, Tensor& gate) {
   const Sizes s = sizes_of(x, args);
-  launch({x.data<T>(), y.mutable_data<T>(), gate.defined() ? gate.mutable_data<std::uint8_t>() : nullptr, data_or_null<T>(args.scale),
+  launch(x.on_cuda(),
+         {x.ptr<T>(), y.mutable_ptr<T>(), gate.defined() ? gate.mutable_ptr<std::uint8_t>() : nullptr, data_or_null<T>(args.scale),
           data_or_null<T>(args.noise), data_or_null<T>(args.noise_weight), data_or_null<T>(args.bias), s.batch, s.pixels, s.channels,
           s.noise_shared, static_cast<T>(args.slope), static_cast<T>(args.gain)});
 }
@@ -64,6 +66,11 @@ struct Gradients {
   Tensor dx, dscale, dnoise_weight, dbias;
 };
 
+std::int64_t partial_size(const Tensor& dy, const Sizes& s) {
+  if (!dy.on_cuda()) return s.batch * kernels::bias_act_chunks(s.pixels, s.channels) * 3 * s.channels;
+  return kernels::bias_act_partial_cuda(kernels::bias_act_cut(s.pixels, s.channels, dy.dtype() == DType::f64), s.batch, s.channels);
+}
+
 // y is defined where the output was saved.
 template <class T>
 Gradients backward(const Tensor& dy, const Tensor& y, const Saved& saved, const BiasAct& args, const std::vector<bool>& needs) {
@@ -72,13 +79,12 @@ Gradients backward(const Tensor& dy, const Tensor& y, const Saved& saved, const 
   Gradients g{Tensor::empty(dy.shape(), dy.dtype(), dy.device()), like(needs[1], args.scale), like(needs[2], args.noise_weight),
               like(needs[3], args.bias)};
   Tensor partial;
-  if (needs[1] || needs[2] || needs[3])
-    partial = Tensor::empty({s.batch, kernels::bias_act_chunks(s.pixels, s.channels), 3, s.channels}, dy.dtype(), dy.device());
-  auto out = [](Tensor& t) { return t.defined() ? t.mutable_data<T>() : nullptr; };
-  launch({dy.data<T>(), data_or_null<T>(y), data_or_null<std::uint8_t>(saved.gate), data_or_null<T>(saved.x), data_or_null<T>(args.scale),
-          data_or_null<T>(args.noise), data_or_null<T>(args.noise_weight), data_or_null<T>(args.bias), out(g.dx), out(g.dscale), out(g.dbias),
-          out(g.dnoise_weight), out(partial), s.batch, s.pixels, s.channels, s.noise_shared, static_cast<T>(args.slope),
-          static_cast<T>(args.gain)});
+  if (needs[1] || needs[2] || needs[3]) partial = Tensor::empty({partial_size(dy, s)}, dy.dtype(), dy.device());
+  auto out = [](Tensor& t) { return t.defined() ? t.mutable_ptr<T>() : nullptr; };
+  launch(dy.on_cuda(), {dy.ptr<T>(), data_or_null<T>(y), data_or_null<std::uint8_t>(saved.gate), data_or_null<T>(saved.x),
+                        data_or_null<T>(args.scale), data_or_null<T>(args.noise), data_or_null<T>(args.noise_weight),
+                        data_or_null<T>(args.bias), out(g.dx), out(g.dscale), out(g.dbias), out(g.dnoise_weight), out(partial), s.batch,
+                        s.pixels, s.channels, s.noise_shared, static_cast<T>(args.slope), static_cast<T>(args.gain)});
   return g;
 }
 
@@ -138,6 +144,7 @@ void check_bias_act(const Tensor& x, const BiasAct& args) {
   if (!is_real(x.dtype())) fail(Errc::invalid_argument, op, "x must be f32 or f64, got ", describe(x));
   auto same_kind = [&](const Tensor& t, const char* name, bool fits) {
     check(fits && t.dtype() == x.dtype(), op, name, " ", describe(t), " does not fit x ", describe(x));
+    check(t.device() == x.device(), op, name, " is on ", t.device(), ", x on ", x.device());
   };
   if (args.scale.defined()) same_kind(args.scale, "scale", args.scale.shape() == Shape{x.dim(0), x.dim(-1)});
   if (args.bias.defined()) same_kind(args.bias, "bias", args.bias.shape() == Shape{x.dim(-1)});
@@ -155,8 +162,9 @@ void check_bias_act(const Tensor& x, const BiasAct& args) {
 
 Tensor bias_act_gate(const Tensor& y) {
   Tensor gate = Tensor::empty(y.shape(), DType::u8, y.device());
-  if (y.dtype() == DType::f64) kernels::bias_act_gate_f64_cpu({y.data<double>(), gate.mutable_data<std::uint8_t>(), y.numel()});
-  else kernels::bias_act_gate_f32_cpu({y.data<float>(), gate.mutable_data<std::uint8_t>(), y.numel()});
+  auto* to = gate.mutable_ptr<std::uint8_t>();
+  if (y.dtype() == DType::f64) kernels::bias_act_gate_f64(y.on_cuda(), {y.ptr<double>(), to, y.numel()});
+  else kernels::bias_act_gate_f32(y.on_cuda(), {y.ptr<float>(), to, y.numel()});
   return gate;
 }
 
@@ -168,7 +176,7 @@ Tensor bias_act(const Tensor& x, const BiasAct& args) {
   const bool act = args.slope != 1, wants_scale = will_record({&args.scale});
   const bool recorded = will_record({&x, &args.scale, &args.noise_weight, &args.bias});
   Saved saved;
-  saved.by_output = act && args.slope > 0 && wants_scale && without_zeros(args.scale);
+  saved.by_output = act && args.slope > 0 && wants_scale && !x.on_cuda() && without_zeros(args.scale);
   if (saved.by_output) saved.place = place_of(x);
   else if (act && recorded) saved.gate = Tensor::empty(x.shape(), DType::u8, x.device());
   if (!saved.by_output && (wants_scale || will_record({&args.noise_weight}))) saved.x = x;

@@ -26,7 +26,7 @@ struct BiasActArgs {
 
 // With dpre = dy * gain * (y > 0 ? 1 : slope):
 // dx = scale * dpre, dscale = sum over pixels of x * dpre, dbias = sum of dpre, dnoise_weight = sum of noise * dpre.
-// Where y is given, x is not: scale * x = (y > 0 ? y : y / slope) / gain - noise_weight * noise - bias.
+// Where y is given, x is not (CPU alone): scale * x = (y > 0 ? y : y / slope) / gain - noise_weight * noise - bias.
 template <class T>
 struct BiasActGradArgs {
   const T* dy;            // [batch, pixels, channels]
@@ -41,7 +41,8 @@ struct BiasActGradArgs {
   T* dscale;              // [batch, channels] or null
   T* dbias;               // [channels] or null
   T* dnoise_weight;       // [1] or null
-  T* partial;             // [batch, bias_act_chunks, 3, channels]: sums over a chunk for bias, scale, noise; null if none is wanted
+  T* partial;             // sums over chunks, null if none is wanted. CPU: [batch, bias_act_chunks, 3, channels] for bias, scale, noise.
+                          // CUDA: bias_act_partial_cuda elements
   std::int64_t batch;
   std::int64_t pixels;
   std::int64_t channels;
@@ -57,6 +58,30 @@ static constexpr std::int64_t bias_act_chunks(std::int64_t pixels, std::int64_t 
   return (pixels + bias_act_chunk(channels) - 1) / bias_act_chunk(channels);
 }
 
+// On CUDA a block of 256 threads takes `chunk` pixels of one picture and, of each, lanes * vector channels.
+struct BiasActCut {
+  std::int64_t vector;  // channels of one thread
+  std::int64_t lanes;   // threads beside each other, a power of 2
+  std::int64_t channel_blocks;
+  std::int64_t chunk, chunks;  // chunks of one picture
+};
+static constexpr std::int64_t bias_act_block = 256;
+static constexpr BiasActCut bias_act_cut(std::int64_t pixels, std::int64_t channels, bool f64) {
+  BiasActCut c{!f64 && channels % 4 == 0 ? 4 : 1, 1, 0, 0, 0};
+  while (c.lanes < 32 && c.lanes * c.vector < channels) c.lanes *= 2;
+  c.channel_blocks = (channels + c.lanes * c.vector - 1) / (c.lanes * c.vector);
+  const std::int64_t rows = bias_act_block / c.lanes;
+  // Long chunks leave few sums behind, but must not leave a device idle.
+  const std::int64_t wanted = pixels / (256 * rows);
+  c.chunk = rows * (wanted < 8 ? 8 : wanted > 64 ? 64 : wanted);
+  c.chunks = (pixels + c.chunk - 1) / c.chunk;
+  return c;
+}
+// [batch, chunks, 2, channels] for bias and scale, then [batch, chunks, channel_blocks] for noise.
+static constexpr std::int64_t bias_act_partial_cuda(const BiasActCut& c, std::int64_t batch, std::int64_t channels) {
+  return batch * c.chunks * (2 * channels + c.channel_blocks);
+}
+
 template <class T>
 struct BiasActGateArgs {
   const T* y;           // [count]
@@ -64,11 +89,11 @@ struct BiasActGateArgs {
   std::int64_t count;
 };
 
-G2S_ISA_KERNEL(bias_act_gate_f32_cpu, BiasActGateArgs<float>)
-G2S_ISA_KERNEL(bias_act_gate_f64_cpu, BiasActGateArgs<double>)
-G2S_ISA_KERNEL(bias_act_f32_cpu, BiasActArgs<float>)
-G2S_ISA_KERNEL(bias_act_f64_cpu, BiasActArgs<double>)
-G2S_ISA_KERNEL(bias_act_grad_f32_cpu, BiasActGradArgs<float>)
-G2S_ISA_KERNEL(bias_act_grad_f64_cpu, BiasActGradArgs<double>)
+G2S_KERNEL(bias_act_gate_f32, BiasActGateArgs<float>)
+G2S_KERNEL(bias_act_gate_f64, BiasActGateArgs<double>)
+G2S_KERNEL(bias_act_f32, BiasActArgs<float>)
+G2S_KERNEL(bias_act_f64, BiasActArgs<double>)
+G2S_KERNEL(bias_act_grad_f32, BiasActGradArgs<float>)
+G2S_KERNEL(bias_act_grad_f64, BiasActGradArgs<double>)
 
 }  // namespace g2s::kernels
