@@ -5,6 +5,8 @@
 #include <functional>
 #include <string>
 
+#include "engine/types.h"
+
 namespace g2s::app {
 
 // Prints results to stdout and says on stderr what it does; throws Error. Returns the exit code.
@@ -24,8 +26,10 @@ struct MachineOptions {
   std::string device = "auto";
 };
 void add_machine_options(CLI::App& app, MachineOptions& options);
-// Checks and applies them; throws naming the option.
-void apply_machine_options(const MachineOptions& options);
+// Where a command can run.
+enum class DeviceSupport { cpu, any };
+// Checks and applies them and gives the device; throws naming the option. Of a command for the CPU alone `auto` is the CPU.
+Device apply_machine_options(const MachineOptions& options, DeviceSupport support = DeviceSupport::cpu);
 // --precision, of the commands whose results it changes; use_precision() applies it.
 void add_precision_option(CLI::App& app, std::string& precision);
 

@@ -120,7 +120,7 @@ Tensor decode(const std::string& path, std::string_view content, const ImageInfo
     if (reason == "outofmem") fail(Errc::out_of_memory, path, "does not fit into memory");
     fail(Errc::format, path, "is truncated or damaged (", reason, ")");
   }
-  Tensor out = Tensor::empty({1, h, w, info.channels}, wide ? DType::i32 : DType::u8);
+  Tensor out = Tensor::empty({1, h, w, info.channels}, wide ? DType::i32 : DType::u8, Device{});
   if (wide) {
     const stbi_us* from = static_cast<const stbi_us*>(pixels.get());
     std::copy(from, from + out.numel(), out.mutable_data<std::int32_t>());
@@ -135,7 +135,7 @@ Tensor turned(const Tensor& x, int orientation) {
   const std::int64_t h = x.dim(1), w = x.dim(2), c = x.dim(3);
   const bool swaps = orientation >= 5;
   const std::int64_t oh = swaps ? w : h, ow = swaps ? h : w;
-  Tensor y = Tensor::empty({1, oh, ow, c}, x.dtype());
+  Tensor y = Tensor::empty({1, oh, ow, c}, x.dtype(), Device{});
   const T* from = x.data<T>();
   T* to = y.mutable_data<T>();
   for (std::int64_t i = 0; i < oh; ++i)
@@ -167,7 +167,7 @@ Decoded read_upright(const std::string& path) {
 // Channels [first, first + count) as u8; a single one may be repeated.
 Tensor channels_u8(const Tensor& x, std::int64_t first, std::int64_t count, bool repeat) {
   const std::int64_t c = x.dim(3), pixels = x.dim(1) * x.dim(2);
-  Tensor y = Tensor::empty({1, x.dim(1), x.dim(2), count}, DType::u8);
+  Tensor y = Tensor::empty({1, x.dim(1), x.dim(2), count}, DType::u8, Device{});
   std::uint8_t* to = y.mutable_data<std::uint8_t>();
   auto copy = [&](const auto* from, auto narrow) {
     for (std::int64_t p = 0; p < pixels; ++p)
@@ -181,7 +181,7 @@ Tensor channels_u8(const Tensor& x, std::int64_t first, std::int64_t count, bool
 template <class T>
 Tensor grey_of(const Tensor& x, const ImageInfo& info, std::int64_t top) {
   const std::int64_t c = x.dim(3), pixels = x.dim(1) * x.dim(2);
-  Tensor y = Tensor::empty({1, x.dim(1), x.dim(2), 1});
+  Tensor y = Tensor::empty({1, x.dim(1), x.dim(2), 1}, DType::f32, Device{});
   const T* from = x.data<T>();
   float* to = y.mutable_data<float>();
   for (std::int64_t p = 0; p < pixels; ++p) {

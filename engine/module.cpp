@@ -20,7 +20,7 @@ void transpose_planes(const Word* x, Word* y, std::int64_t outer, std::int64_t r
 
 // The channel axis is moved from before the two spatial axes to behind them, or back.
 Tensor move_channels(const Tensor& x, const Shape& shape, std::int64_t rows, std::int64_t columns) {
-  Tensor y = Tensor::empty(shape, x.dtype());
+  Tensor y = Tensor::empty(shape, x.dtype(), Device{});
   if (x.numel() == 0) return y;
   std::int64_t outer = x.numel() / (rows * columns);
   switch (size_of(x.dtype())) {
@@ -101,6 +101,12 @@ void ParameterMap::set_trainable(bool trainable) {
     if (trainable) storage.derived.clear();
     p.value.set_requires_grad(trainable);
   }
+}
+
+ParameterMap ParameterMap::to(Device device) const {
+  ParameterMap out;
+  for (const Parameter& p : all_) out.add(p.name, p.kind, p.value.device() == device ? p.value.clone() : p.value.detach().to(device));
+  return out;
 }
 
 ParameterMap ParameterMap::to(DType dtype) const {

@@ -36,6 +36,7 @@ class ParameterMap {
   // f32 or f64 throughout. Leaves start as trainable or frozen; frozen ones are constant (see Tensor::set_constant).
   void set_trainable(bool trainable);
   ParameterMap to(DType dtype) const;  // a converted deep copy, neither trainable nor frozen
+  ParameterMap to(Device device) const;  // a deep copy elsewhere
 
   // In the checkpoint's layout and names, with a prefix ("netD."): for files that PyTorch users can read.
   NamedTensors to_checkpoint(const std::string& prefix = "") const;

@@ -99,7 +99,7 @@ Tensor read_npy(const std::string& path) {
   if (have != wanted) {
     fail(Errc::format, path, have < wanted ? "is truncated: " : "is too long: ", have, " bytes for ", dtype, " ", shape, ", which takes ", wanted);
   }
-  Tensor out = Tensor::empty(shape, dtype);
+  Tensor out = Tensor::empty(shape, dtype, Device{});
   if (have == 0) return out;
   char* data = static_cast<char*>(out.mutable_raw());
   std::memcpy(data, content.data() + header.data_begin, have);

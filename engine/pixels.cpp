@@ -92,11 +92,11 @@ Tensor resize_pixels(const Tensor& pixels, std::int64_t height, std::int64_t wid
   const std::int64_t h = pixels.dim(1), w = pixels.dim(2), c = pixels.dim(3);
   Tensor across = pixels;
   if (width != w) {
-    across = Tensor::empty({1, h, width, c}, DType::u8);
+    across = Tensor::empty({1, h, width, c}, DType::u8, Device{});
     resize_rows(pixels.data<std::uint8_t>(), across.mutable_data<std::uint8_t>(), h, w, width, c, make_taps(w, width, filter));
   }
   if (height == h) return across;
-  Tensor out = Tensor::empty({1, height, width, c}, DType::u8);
+  Tensor out = Tensor::empty({1, height, width, c}, DType::u8, Device{});
   resize_columns(across.data<std::uint8_t>(), out.mutable_data<std::uint8_t>(), height, width * c, make_taps(h, height, filter));
   return out;
 }
@@ -106,7 +106,7 @@ Tensor crop_pixels(const Tensor& pixels, std::int64_t top, std::int64_t left, st
   const std::int64_t h = pixels.dim(1), w = pixels.dim(2), c = pixels.dim(3);
   check(top >= 0 && left >= 0 && height > 0 && width > 0 && top <= h - height && left <= w - width, "crop_pixels", width, " x ", height, " at (", left,
         ", ", top, ") of ", describe(pixels));
-  Tensor out = Tensor::empty({1, height, width, c}, pixels.dtype());
+  Tensor out = Tensor::empty({1, height, width, c}, pixels.dtype(), Device{});
   const std::size_t size = size_of(pixels.dtype()), row = static_cast<std::size_t>(width * c) * size;
   const char* from = static_cast<const char*>(pixels.raw());
   char* to = static_cast<char*>(out.mutable_raw());
@@ -124,7 +124,7 @@ Tensor centre_crop_pixels(const Tensor& pixels, std::int64_t side) {
 }
 
 Tensor pixels_to_picture(const Tensor& pixels) {
-  Tensor out = Tensor::empty(pixels.shape());
+  Tensor out = Tensor::empty(pixels.shape(), DType::f32, Device{});
   const std::uint8_t* x = pixels.data<std::uint8_t>();
   float* y = out.mutable_data<float>();
   for (std::int64_t i = 0; i < out.numel(); ++i) y[i] = static_cast<float>(x[i]) / 255.f * 2.f - 1.f;
@@ -132,7 +132,7 @@ Tensor pixels_to_picture(const Tensor& pixels) {
 }
 
 Tensor picture_to_pixels(const Tensor& picture) {
-  Tensor out = Tensor::empty(picture.shape(), DType::u8);
+  Tensor out = Tensor::empty(picture.shape(), DType::u8, Device{});
   const float* x = picture.data<float>();
   std::uint8_t* y = out.mutable_data<std::uint8_t>();
   for (std::int64_t i = 0; i < out.numel(); ++i) {

@@ -128,7 +128,7 @@ void check_layout(const std::string& path, const std::vector<SafetensorsFile::En
 
 template <class T>
 Tensor widen_to_i32(const std::string& path, const SafetensorsFile::Entry& e, const char* data) {
-  Tensor out = Tensor::empty(e.shape, DType::i32);
+  Tensor out = Tensor::empty(e.shape, DType::i32, Device{});
   std::int32_t* y = out.mutable_data<std::int32_t>();
   for (std::int64_t i = 0; i < out.numel(); ++i) {
     T v;
@@ -206,7 +206,7 @@ Tensor SafetensorsFile::get(const std::string& name) const {
   if (e.stored == "I8") return widen_to_i32<std::int8_t>(path_, e, data);
   std::size_t bytes = e.end - e.begin;
   if (reinterpret_cast<std::uintptr_t>(data) % stored.size != 0) {
-    Tensor copy = Tensor::empty(e.shape, e.dtype);
+    Tensor copy = Tensor::empty(e.shape, e.dtype, Device{});
     if (bytes) std::memcpy(copy.mutable_raw(), data, bytes);
     return copy.set_constant();
   }

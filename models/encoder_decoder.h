@@ -37,6 +37,7 @@ class LayerNet {
   void initialize(Random& random);
   void load(const SafetensorsFile& file, const std::string& prefix = "") { parameters_.load(file, prefix); }
   void convert(DType dtype) { parameters_ = parameters_.to(dtype); }
+  void move_to(Device device) { parameters_ = parameters_.to(device); }
 
  protected:
   struct Layer {

@@ -25,7 +25,7 @@ struct Rule {
 Tensor hashed_values(const std::string& name, const Shape& shape, const Rule& rule) {
   const std::uint64_t hash = fnv1a64(name);
   const std::int64_t taps = rule.smooth ? shape[-1] * shape[-2] : 1;
-  Tensor out = Tensor::empty(shape);
+  Tensor out = Tensor::empty(shape, DType::f32, Device{});
   float* y = out.mutable_data<float>();
   parallel_blocks(shape.numel(), 1 << 14, [=](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {

@@ -40,7 +40,7 @@ Tensor read(const SafetensorsFile& file, const std::string& name, ParameterKind 
   Tensor t = from_checkpoint(file.get(name), kind);
   if (t.shape() != shape)
     fail(Errc::format, file.path(), name, " has shape ", file.get(name).shape(), ", expected ", checkpoint_shape(shape, kind));
-  return t.to(dtype);
+  return t.to(dtype).to(default_device());
 }
 
 Tensor constant3(const std::array<double, 3>& values, DType dtype) {

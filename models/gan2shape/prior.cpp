@@ -18,7 +18,7 @@ struct Box {
 };
 
 Box bounding_box(const Tensor& mask, std::int64_t s) {
-  Tensor m = mask.to(DType::f64);
+  const Tensor m = mask.detach().to(Device{}).to(DType::f64);
   const double* p = m.data<double>();
   Box box{1e9, -1, 1e9, -1};
   for (std::int64_t y = 0; y < s; ++y) {

@@ -26,7 +26,7 @@ using nlohmann::json;
 Tensor exact_grey(const Tensor& grey) {
   std::vector<double> values;
   for (float v : grey.to_vector<float>()) values.push_back(std::round(v * 255.0) / 255.0);
-  return Tensor::from(values, grey.shape());
+  return Tensor::from(values, grey.shape(), Device{});
 }
 
 // The description and what it refers to.
@@ -35,6 +35,7 @@ struct Trace {
   std::string origin;
   std::filesystem::path folder;
   DType dtype;
+  Device device;
   Config config;
 
   const json& at(const char* name) const { return json_field(j, origin, name); }
@@ -52,8 +53,14 @@ struct Trace {
     return picture.to(dtype);
   }
   // value / 255 * 2 - 1, rounded once: in double the golden runs have it so, too.
-  Tensor rgb(const json& name) const { return sized(affine(read_image(file(name)).rgb.to(DType::f64), 2 / 255.0, -1), file(name)); }
-  Tensor mask(const json& name) const { return sized(exact_grey(read_grey(file(name))), file(name)); }
+  Tensor rgb(const json& name) const {
+    const DefaultDevice host{Device{}};
+    return sized(affine(read_image(file(name)).rgb.to(DType::f64), 2 / 255.0, -1), file(name)).to(device);
+  }
+  Tensor mask(const json& name) const {
+    const DefaultDevice host{Device{}};
+    return sized(exact_grey(read_grey(file(name))), file(name)).to(device);
+  }
 
   // A matrix of numbers with the given number of columns.
   Tensor matrix(const json& rows, const char* what, std::size_t columns) const {
@@ -67,12 +74,12 @@ struct Trace {
       fail(Errc::format, origin, what, " is not a list of rows of numbers");
     }
     const auto n = static_cast<std::int64_t>(values.size() / columns);
-    return Tensor::from(values, {n, static_cast<std::int64_t>(columns)}).to(dtype);
+    return Tensor::from(values, {n, static_cast<std::int64_t>(columns)}, Device{}).to(dtype).to(device);
   }
 };
 
-Trace read_trace(const std::string& path, DType dtype) {
-  Trace t{{}, path, std::filesystem::path(path).parent_path(), dtype, {}};
+Trace read_trace(const std::string& path, const TraceOptions& options) {
+  Trace t{{}, path, std::filesystem::path(path).parent_path(), options.dtype, options.device, {}};
   try {
     t.j = json::parse(read_file(path));
   } catch (const json::exception& e) {
@@ -101,11 +108,13 @@ std::vector<std::int64_t> channels(const Trace& t, int from, int to) {
   }
 }
 
-Networks hashed_networks(const Config& config, DType dtype) {
+Networks hashed_networks(const Trace& t, const Config& config) {
+  const DefaultDevice host{Device{}};
   Networks nets(config);
   for (auto& [name, net] : nets.all()) {
     fill_hashed(*net, name);
-    net->convert(dtype);
+    net->convert(t.dtype);
+    net->move_to(t.device);
   }
   nets.set_trainable();
   return nets;
@@ -125,10 +134,15 @@ Models make_models(const Trace& t, const TraceOptions& options) {
   DiscriminatorConfig d;
   d.size = size;
   d.channels = channels(t, size, 4);
-  ParameterMap of_g = generator_parameters(g), of_d = discriminator_parameters(d);
-  fill_hashed_generator(of_g, json_field(gan, t.origin, "to_rgb_scale").get<double>());
-  fill_hashed_discriminator(of_d);
-  return {hashed_networks(t.config, t.dtype), StyleGan2Generator(g, of_g.to(t.dtype)), StyleGan2Discriminator(d, of_d.to(t.dtype)),
+  ParameterMap of_g, of_d;
+  {
+    const DefaultDevice host{Device{}};
+    of_g = generator_parameters(g), of_d = discriminator_parameters(d);
+    fill_hashed_generator(of_g, json_field(gan, t.origin, "to_rgb_scale").get<double>());
+    fill_hashed_discriminator(of_d);
+    of_g = of_g.to(t.dtype).to(t.device), of_d = of_d.to(t.dtype).to(t.device);
+  }
+  return {hashed_networks(t, t.config), StyleGan2Generator(g, of_g), StyleGan2Discriminator(d, of_d),
           Lpips(SafetensorsFile(options.lpips), t.dtype)};
 }
 
@@ -141,9 +155,10 @@ Target make_target(const Trace& t, const Models& m, TraceOutput& out) {
   const json& gan = t.at("gan");
   Shape shape(json_field(gan, t.origin, "latent_shape").get<std::vector<std::int64_t>>());
   const std::string latent = json_field(gan, t.origin, "latent").get<std::string>();
-  target.latent = (hashed(latent, shape) * 0.5).to(DType::f32).to(t.dtype);
+  auto on_device = [&](const Tensor& x) { return x.to(DType::f32).to(t.dtype).to(t.device); };
+  target.latent = on_device(hashed(latent, shape) * 0.5);
   const std::int64_t dim = m.generator.config().style_dim;
-  target.mean_latent = m.generator.mean_latent((hashed("mean_latent_z", {4096, dim}) * std::sqrt(3.0)).to(DType::f32).to(t.dtype));
+  target.mean_latent = m.generator.mean_latent(on_device(hashed("mean_latent_z", {4096, dim}) * std::sqrt(3.0)));
   out.vector("G/vector/mean_latent", target.mean_latent);
   out.picture("input/image/image", target.image);
   return target;
@@ -316,7 +331,7 @@ NamedTensors trace_steps(Trace& t, const TraceOptions& options) {
   trace_renderer(t, context.renderer, target, out);
   // Each step updates other networks than the ones that the next starts from, but for netA: step 3 needs a fresh one.
   Snapshot snapshot = trace_step1(context, m.networks, target, out);
-  m.networks = hashed_networks(t.config, t.dtype);
+  m.networks = hashed_networks(t, t.config);
   trace_step2(t, context, m.networks, target, snapshot, out);
   trace_step3(context, m.networks, target, images, masks, out);
   return out.all();
@@ -348,7 +363,7 @@ NamedTensors trace_ellipsoid(Trace& t) {
     if (category == fit) wanted = d;
   }
   if (!wanted) fail(Errc::format, t.origin, "fit names '", fit, "', which is none of the categories");
-  Networks nets = hashed_networks(c, t.dtype);
+  Networks nets = hashed_networks(t, c);
   Tensor depth = Renderer(c.renderer()).rescale_depth(nets.netD(image)), loss = mean(square(depth - wanted));
   out.picture("fit/image/depth", depth);
   out.loss("fit/loss/total", loss);
@@ -359,7 +374,8 @@ NamedTensors trace_ellipsoid(Trace& t) {
 }  // namespace
 
 NamedTensors run_trace(const std::string& json_path, const TraceOptions& options) {
-  Trace t = read_trace(json_path, options.dtype);
+  Trace t = read_trace(json_path, options);
+  const DefaultDevice guard(options.device);
   try {
     const std::string kind = t.at("kind").get<std::string>();
     if (kind == "steps") return trace_steps(t, options);

@@ -11,6 +11,7 @@ struct TraceOptions {
   std::string lpips;  // the LPIPS weights file; traces of kind "ellipsoid" need none
   // Golden runs are in double. In f32, as a fit computes, the sign of one unit near 0 may move single gradients beyond their tolerance.
   DType dtype = DType::f64;
+  Device device;
 };
 
 // Reads the description (kind "steps" or "ellipsoid") and its pictures and computes every output by name: f32, pictures as NCHW,

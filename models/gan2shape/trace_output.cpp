@@ -11,19 +11,20 @@ namespace g2s {
 
 void TraceOutput::picture(const std::string& name, const Tensor& nhwc) {
   NoGrad no_grad;
-  all_.emplace_back(name, nhwc_to_nchw(nhwc.detach()).to(DType::f32));
+  all_.emplace_back(name, nhwc_to_nchw(nhwc.detach().to(Device{})).to(DType::f32));
 }
 
 void TraceOutput::vector(const std::string& name, const Tensor& value) {
-  all_.emplace_back(name, value.dtype() == DType::f32 ? value.clone() : value.detach().to(DType::f32));
+  const Tensor host = value.detach().to(Device{});
+  all_.emplace_back(name, host.dtype() == DType::f32 ? host.clone() : host.to(DType::f32));
 }
 
 void TraceOutput::loss(const std::string& name, const Tensor& scalar) {
-  all_.emplace_back(name, Tensor::from<float>({static_cast<float>(scalar.item())}));
+  all_.emplace_back(name, Tensor::from<float>({static_cast<float>(scalar.item())}, {1}, Device{}));
 }
 
 void TraceOutput::six(const std::string& name, const std::string& numbered, const Tensor& value) {
-  const Tensor wide = value.detach().to(DType::f64);
+  const Tensor wide = value.detach().to(Device{}).to(DType::f64);
   const double* p = wide.data<double>();
   const std::uint64_t hash = fnv1a64("dot:" + numbered);
   double squares = 0, dot = 0;
@@ -33,7 +34,7 @@ void TraceOutput::six(const std::string& name, const std::string& numbered, cons
   }
   std::vector<float> out = {static_cast<float>(std::sqrt(squares)), static_cast<float>(dot)};
   for (std::int64_t i = 0; i < 4; ++i) out.push_back(i < wide.numel() ? static_cast<float>(p[i]) : 0.f);
-  all_.emplace_back(name, Tensor::from(out));
+  all_.emplace_back(name, Tensor::from(out, {static_cast<std::int64_t>(out.size())}, Device{}));
 }
 
 void TraceOutput::losses(const std::string& step, const Losses& l) {
@@ -44,13 +45,13 @@ void TraceOutput::losses(const std::string& step, const Losses& l) {
     if (*value) loss(step + "/loss/" + name, *value);
   }
   if (l.smooth_depth) {
-    all_.emplace_back(step + "/loss/smooth", Tensor::from<float>({static_cast<float>(l.smooth_depth.item() + l.smooth_diffuse.item())}));
+    all_.emplace_back(step + "/loss/smooth", Tensor::from<float>({static_cast<float>(l.smooth_depth.item() + l.smooth_diffuse.item())}, {1}, Device{}));
   }
 }
 
 Tensor dot_picture(const std::string& name, const Tensor& x) {
   NoGrad no_grad;
-  return nchw_to_nhwc(hashed("dot:" + name, {x.dim(0), x.dim(3), x.dim(1), x.dim(2)}, x.dtype()));
+  return nchw_to_nhwc(hashed("dot:" + name, {x.dim(0), x.dim(3), x.dim(1), x.dim(2)}, x.dtype())).to(x.device());
 }
 
 void trace_update(TraceOutput& out, const std::string& step, const std::string& network, ParameterMap& parameters,
@@ -61,12 +62,12 @@ void trace_update(TraceOutput& out, const std::string& step, const std::string& 
   for (std::size_t i = 0; i < before.size(); ++i) {
     const Parameter& p = parameters.all()[i];
     const std::string name = network + "/" + p.name;
-    out.six(step + "/grad/" + name, name, to_checkpoint(gradients[i], p.kind));
-    out.six(step + "/param/" + name, name, to_checkpoint(p.value, p.kind));
+    out.six(step + "/grad/" + name, name, to_checkpoint(gradients[i].detach().to(Device{}), p.kind));
+    out.six(step + "/param/" + name, name, to_checkpoint(p.value.detach().to(Device{}), p.kind));
     std::vector<double> update(static_cast<std::size_t>(p.value.numel()));
-    const Tensor now = p.value.detach().to(DType::f64), old = before[i].to(DType::f64);
+    const Tensor now = p.value.detach().to(Device{}).to(DType::f64), old = before[i].to(Device{}).to(DType::f64);
     for (std::size_t k = 0; k < update.size(); ++k) update[k] = (now.data<double>()[k] - old.data<double>()[k]) / config.lr;
-    out.six(step + "/update/" + name, name, to_checkpoint(Tensor::from(update, p.value.shape()), p.kind));
+    out.six(step + "/update/" + name, name, to_checkpoint(Tensor::from(update, p.value.shape(), Device{}), p.kind));
   }
 }
 
