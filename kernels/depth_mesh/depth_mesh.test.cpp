@@ -153,6 +153,35 @@ TEST_CASE("depth_mesh: on the device" * doctest::skip(no_test_device())) {
   }
 }
 
+TEST_CASE("depth_mesh: on the device, of triangles at the same depth the same one is seen" * doctest::skip(no_test_device())) {
+  // Every sample lies exactly on a vertex, or in the middle of a diagonal; powers of two keep all of it exact. The planes of the triangles differ, so
+  // the gradient tells which one was taken.
+  const std::int64_t size = 6;
+  for (double offset : {0.5, 0.0})
+    for (bool mirrored : {false, true}) {
+      Tensor points = Tensor::empty({1, size, size, 3});
+      for (std::int64_t i = 0; i < size * size; ++i) {
+        const std::int64_t x = i % size, y = i / size;
+        const float bent = (x + y) % 2 ? 1.0f : 0.5f + 0.5f * static_cast<float>(x % 2), rough = 0.5f * static_cast<float>(1 << (3 * y + 5 * x) % 3);
+        const float z = offset == 0.0 ? bent : rough;
+        float* p = points.mutable_data<float>() + 3 * i;
+        p[0] = static_cast<float>(mirrored ? size - 1 - x : x) / 16 * z;
+        p[1] = static_cast<float>(y) / 16 * z;
+        p[2] = z;
+      }
+      DepthMeshOptions options;
+      options.camera = {16, offset, offset};
+      options.supersample = 1;
+      options.clamp_lo = 0;
+      options.clamp_hi = 1000;
+      Tensor here = points.set_requires_grad(), there = points.to(test_device()).detach().set_requires_grad();
+      Tensor seen_here = rasterize_depth_mesh(here, options), seen_there = rasterize_depth_mesh(there, options);
+      CHECK(same_bits(seen_here.detach(), seen_there.detach().to(Device{})));
+      Tensor dy = hashed_input("device/ties", seen_here.shape());
+      CHECK(rel_error(grad({seen_there}, {there}, {dy.to(test_device())})[0].to(Device{}), grad({seen_here}, {here}, {dy})[0]) < 1e-5);
+    }
+}
+
 TEST_CASE("rasterize_depth_mesh names what does not fit") {
   Tensor points = Tensor::zeros({1, 4, 4, 3});
   DepthMeshOptions options = options_of_size(4);
