@@ -210,14 +210,11 @@ void launch_tiles(const char* name, const Product& product, int64_t m, int64_t n
 
 template <class Product>
 void launch(const char* name, const Product& product, GemmTile tile, int64_t m, int64_t n, int64_t slices) {
-  if constexpr (sizeof(typename Product::T) == 8) {
-    launch_tiles<Double>(name, product, m, n, slices);
-  } else {
-    if constexpr (Product::vectors)
-      if (tile == GemmTile::large) return launch_tiles<Large>(name, product, m, n, slices);
-    if (tile == GemmTile::narrow) return launch_tiles<Narrow>(name, product, m, n, slices);
-    launch_tiles<Medium>(name, product, m, n, slices);
-  }
+  if constexpr (Product::vectors)
+    if (tile == GemmTile::large) return launch_tiles<Large>(name, product, m, n, slices);
+  if constexpr (sizeof(typename Product::T) == 8) return launch_tiles<Double>(name, product, m, n, slices);
+  else if (tile == GemmTile::narrow) launch_tiles<Narrow>(name, product, m, n, slices);
+  else launch_tiles<Medium>(name, product, m, n, slices);
 }
 
 // p[outer * pitch + k]. Vectors: k and pitch are multiples of four.

@@ -18,6 +18,12 @@
 #include "tests/support/check.h"
 
 namespace g2s::test {
+
+Device test_device() {
+  const char* wish = std::getenv("G2S_TEST_DEVICE");
+  return wish ? device_from(wish, "G2S_TEST_DEVICE") : Device{};
+}
+
 namespace {
 
 using nlohmann::json;
@@ -39,12 +45,6 @@ Tensor sketch(const Tensor& t) {
     out.mutable_data<double>()[bucket] += (u < 0 ? -1 : 1) * x.data<double>()[i];
   }
   return out;
-}
-
-// Where tables of cases run: the CPU unless G2S_TEST_DEVICE says otherwise.
-Device test_device() {
-  const char* wish = std::getenv("G2S_TEST_DEVICE");
-  return wish ? device_from(wish, "G2S_TEST_DEVICE") : Device{};
 }
 
 std::string how_to_make(const std::string& family) { return "; run tests/oracle/make_goldens.py " + family; }
