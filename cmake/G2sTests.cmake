@@ -38,7 +38,7 @@ function(g2s_register_tests)
     if(cases)
       g2s_add_test_entry(${name} --source-file=*/${file} --test-case-exclude=*[long]*)
     endif()
-    if(name MATCHES "^kernels/" AND EXISTS ${CMAKE_SOURCE_DIR}/${name}/cases.json)
+    if(name MATCHES "^kernels/")
       g2s_add_emulated_entry(${name})
     endif()
     if(long_cases)
@@ -48,12 +48,12 @@ function(g2s_register_tests)
   endforeach()
 endfunction()
 
-# The table of cases of a family once more, on the emulated device.
+# The table of cases of a family once more, and its test cases "X: on the device", on the emulated device.
 function(g2s_add_emulated_entry name)
   file(GLOB kernels CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${name}/*.cu)
   get_filename_component(family ${name} NAME)
   if(kernels)
-    add_test(NAME emulated/${name} COMMAND g2s_tests_emulated --no-intro=true --source-file=*/${name}/* "--test-case=${family},${family}:*table*of*cases*"
+    add_test(NAME emulated/${name} COMMAND g2s_tests_emulated --no-intro=true --source-file=*/${name}/* "--test-case=${family},${family}:*table*of*cases*,${family}:*on*the*device*"
              WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
     set_tests_properties(emulated/${name} PROPERTIES FAIL_REGULAR_EXPRESSION "test cases: *0 [|]" ENVIRONMENT G2S_TEST_DEVICE=cuda)
   endif()

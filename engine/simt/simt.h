@@ -106,6 +106,7 @@ inline T& shared_memory(const std::source_location& at) {
 #define __host__
 #define __forceinline__ inline
 #define __launch_bounds__(...)
+#define __grid_constant__
 #define __restrict__ __restrict
 #define __align__(n) alignas(n)
 #define threadIdx (::g2s::simt::lane().thread)

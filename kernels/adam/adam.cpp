@@ -35,24 +35,27 @@ void Adam::step(const std::vector<Tensor>& gradients) {
     check(g.shape() == p.shape() && g.dtype() == p.dtype() && g.device() == p.device(), "adam", "gradient ", i, " is ", describe(g),
           " for a parameter ", describe(p));
     for (const Tensor& m : {moments_[i], moments_[count + i]})
-      check(m.shape() == p.shape() && m.dtype() == p.dtype(), "adam", "moment ", i, " is ", describe(m), " for a parameter ", describe(p));
-    if (p.device().type != DeviceType::cpu) fail(Errc::unsupported, "adam", "this build has no ", p.device(), " kernel");
+      check(m.shape() == p.shape() && m.dtype() == p.dtype() && m.device() == p.device(), "adam", "moment ", i, " is ", describe(m),
+            " for a parameter ", describe(p));
+    check(p.device() == parameters_[0].device(), "adam", "parameters on ", parameters_[0].device(), " and ", p.device());
   }
   ++steps_;
+  if (count == 0) return;
+  const bool on_cuda = parameters_[0].on_cuda();
   std::vector<kernels::AdamTensor> tensors;
   std::vector<kernels::AdamPiece> pieces;
   for (std::size_t i = 0; i < count; ++i) {
     if (!gradients[i].defined()) continue;
     double t = static_cast<double>(++updates_[i]);
     std::int64_t n = parameters_[i].numel();
-    for (std::int64_t begin = 0; begin < n; begin += block)
+    for (std::int64_t begin = 0; begin < n && !on_cuda; begin += block)
       pieces.push_back({static_cast<std::int64_t>(tensors.size()), begin, std::min(n, begin + block)});
     tensors.push_back({parameters_[i].dtype() == DType::f64, n, parameters_[i].mutable_raw(), gradients[i].raw(), moments_[i].mutable_raw(),
                        moments_[count + i].mutable_raw(), options_.lr / (1 - std::pow(options_.beta1, t)),
                        std::sqrt(1 - std::pow(options_.beta2, t))});
   }
-  kernels::adam_cpu({tensors.data(), pieces.data(), static_cast<std::int64_t>(pieces.size()), options_.beta1, options_.beta2, options_.eps,
-                     options_.weight_decay});
+  kernels::adam(on_cuda, {tensors.data(), static_cast<std::int64_t>(tensors.size()), pieces.data(), static_cast<std::int64_t>(pieces.size()),
+                          options_.beta1, options_.beta2, options_.eps, options_.weight_decay});
 }
 
 }  // namespace g2s

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "engine/safetensors.h"
+#include "tests/support/cases.h"
 #include "tests/support/check.h"
 
 using namespace g2s;
@@ -84,6 +85,43 @@ TEST_CASE("adam: a large parameter, at any number of threads, like its elements 
     for (int t = 0; t < 3; ++t) single.step({Tensor::from<float>({g.data<float>()[i]})});
     CHECK(single.parameters()[0].data<float>()[0] == one.data<float>()[i]);
   }
+}
+
+TEST_CASE("adam: on the device" * doctest::skip(test::no_test_device())) {
+  const Device device = test::test_device();
+  // More parameters than one launch takes, some empty or large, of both types; every third has no gradient in a step.
+  std::vector<Shape> sizes = {{0}, {1}, {3}, {1023}, {4096}, {4097}, {20011}, {64, 3, 3, 8}};
+  for (int k = 0; k < 130; ++k) sizes.push_back({1 + k % 7, 5});
+  for (const auto& [name, options] : runs) {
+    CAPTURE(name);
+    std::vector<Tensor> here, there;
+    auto made = [&](const char* what, std::size_t k, int t) {
+      return test::hashed_input(str(name, "/", what, k, "/", t), sizes[k], k % 5 == 2 ? DType::f64 : DType::f32);
+    };
+    for (std::size_t k = 0; k < sizes.size(); ++k) {
+      here.push_back(made("parameter", k, 0));
+      there.push_back(here[k].to(device));
+    }
+    Adam a(here, options), b(there, options);
+    for (int t = 1; t <= 3; ++t) {
+      std::vector<Tensor> g(sizes.size()), h(sizes.size());
+      for (std::size_t k = 0; k < sizes.size(); ++k) {
+        if (name == "decay_missing" && (k + static_cast<std::size_t>(t)) % 3 == 0) continue;
+        g[k] = made("gradient", k, t);
+        h[k] = g[k].to(device);
+      }
+      a.step(g);
+      b.step(h);
+    }
+    for (std::size_t k = 0; k < sizes.size(); ++k) {
+      CAPTURE(k);
+      const double tolerance = here[k].dtype() == DType::f64 ? 1e-14 : 1e-6;
+      CHECK(test::rel_error(there[k].to(Device{}), here[k]) < tolerance);
+      for (std::size_t i : {k, sizes.size() + k}) CHECK(test::rel_error(b.moments()[i].to(Device{}), a.moments()[i]) < tolerance);
+    }
+  }
+  Adam mixed({Tensor::zeros({2}), Tensor::zeros({2}, DType::f32, device)}, {});
+  CHECK_THROWS_WITH(mixed.step({Tensor::zeros({2}), Tensor::zeros({2}, DType::f32, device)}), "adam: parameters on cpu and cuda:0");
 }
 
 TEST_CASE("adam: updates the parameter that the caller holds, and resumes from its state") {

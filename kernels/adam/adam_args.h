@@ -18,18 +18,19 @@ struct AdamTensor {
   double root_bias2;   // sqrt(1 - beta2^t)
 };
 
-// A range of one parameter.
+// A range of one parameter, for the CPU.
 struct AdamPiece {
   std::int64_t tensor, begin, end;
 };
 
 struct AdamArgs {
-  const AdamTensor* tensors;
+  const AdamTensor* tensors;  // in the host's memory
+  std::int64_t tensor_count;
   const AdamPiece* pieces;
   std::int64_t piece_count;
   double beta1, beta2, eps, weight_decay;
 };
 
-G2S_ISA_KERNEL(adam_cpu, AdamArgs)
+G2S_KERNEL(adam, AdamArgs)
 
 }  // namespace g2s::kernels

@@ -8,20 +8,29 @@ namespace {
 
 constexpr const char* op = "group_norm";
 
-void launch(const kernels::GroupNormArgs<float>& args) { kernels::group_norm_f32_cpu(args); }
-void launch(const kernels::GroupNormArgs<double>& args) { kernels::group_norm_f64_cpu(args); }
-void launch(const kernels::GroupNormGradArgs<float>& args) { kernels::group_norm_grad_f32_cpu(args); }
-void launch(const kernels::GroupNormGradArgs<double>& args) { kernels::group_norm_grad_f64_cpu(args); }
+void launch(bool on_cuda, const kernels::GroupNormArgs<float>& args) { kernels::group_norm_f32(on_cuda, args); }
+void launch(bool on_cuda, const kernels::GroupNormArgs<double>& args) { kernels::group_norm_f64(on_cuda, args); }
+void launch(bool on_cuda, const kernels::GroupNormGradArgs<float>& args) { kernels::group_norm_grad_f32(on_cuda, args); }
+void launch(bool on_cuda, const kernels::GroupNormGradArgs<double>& args) { kernels::group_norm_grad_f64(on_cuda, args); }
 
 Tensor workspace(const Tensor& x, std::int64_t sums, DType dtype) {
   return Tensor::empty({x.dim(0), kernels::group_norm_chunks(x.dim(1) * x.dim(2), x.dim(3)), sums, x.dim(3)}, dtype, x.device());
 }
 
+// Values per picture and channel, which only the CUDA kernels keep in memory.
+Tensor coefficients(const Tensor& x, int count) {
+  return x.on_cuda() ? Tensor::empty({x.dim(0), count, x.dim(3)}, x.dtype(), x.device()) : Tensor{};
+}
+template <class T>
+T* out(Tensor& t) {
+  return t.defined() ? t.mutable_ptr<T>() : nullptr;
+}
+
 template <class T>
 void forward(const Tensor& x, const Tensor& weight, const Tensor& bias, int groups, double eps, double slope, Tensor& stats, Tensor& y) {
-  Tensor partial = workspace(x, 3, x.dtype());
-  launch({x.data<T>(), weight.data<T>(), bias.data<T>(), y.mutable_data<T>(), stats.mutable_data<double>(), partial.mutable_data<T>(),
-          x.dim(0), x.dim(1) * x.dim(2), x.dim(3), groups, eps, static_cast<T>(slope)});
+  Tensor partial = workspace(x, 3, x.dtype()), affine = coefficients(x, 2);
+  launch(x.on_cuda(), {x.ptr<T>(), weight.ptr<T>(), bias.ptr<T>(), y.mutable_ptr<T>(), stats.mutable_ptr<double>(), partial.mutable_ptr<T>(),
+                       out<T>(affine), x.dim(0), x.dim(1) * x.dim(2), x.dim(3), groups, eps, static_cast<T>(slope)});
 }
 
 struct Gradients {
@@ -32,12 +41,11 @@ template <class T>
 Gradients backward(const Tensor& dy, const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& stats, double slope,
                    const std::vector<bool>& needs) {
   auto like = [](bool wanted, const Tensor& t) { return wanted ? Tensor::empty(t.shape(), t.dtype(), t.device()) : Tensor{}; };
-  auto out = [](Tensor& t) { return t.defined() ? t.mutable_data<T>() : nullptr; };
   Gradients g{like(needs[0], x), like(needs[1], weight), like(needs[2], bias)};
-  Tensor partial = workspace(x, 2, x.dtype()), sums = Tensor::empty({x.dim(0), 2, x.dim(3)}, DType::f64, x.device());
-  launch({dy.data<T>(), x.data<T>(), weight.data<T>(), bias.data<T>(), stats.data<double>(), out(g.dx), out(g.dweight), out(g.dbias),
-          partial.mutable_data<T>(), sums.mutable_data<double>(), x.dim(0), x.dim(1) * x.dim(2), x.dim(3), stats.dim(1),
-          static_cast<T>(slope)});
+  Tensor partial = workspace(x, 2, x.dtype()), sums = Tensor::empty({x.dim(0), 2, x.dim(3)}, DType::f64, x.device()), values = coefficients(x, 5);
+  launch(x.on_cuda(), {dy.ptr<T>(), x.ptr<T>(), weight.ptr<T>(), bias.ptr<T>(), stats.ptr<double>(), out<T>(g.dx), out<T>(g.dweight),
+                       out<T>(g.dbias), partial.mutable_ptr<T>(), sums.mutable_ptr<double>(), out<T>(values), x.dim(0), x.dim(1) * x.dim(2),
+                       x.dim(3), stats.dim(1), static_cast<T>(slope)});
   return g;
 }
 
@@ -50,6 +58,8 @@ Tensor group_norm(const Tensor& x, int groups, const Tensor& weight, const Tenso
   const Shape per_channel{x.dim(3)};
   check(weight.shape() == per_channel && bias.shape() == per_channel && weight.dtype() == x.dtype() && bias.dtype() == x.dtype(), op,
         "weight ", describe(weight), " and bias ", describe(bias), " do not fit x ", describe(x));
+  check(weight.device() == x.device() && bias.device() == x.device(), op, "x is on ", x.device(), ", weight on ", weight.device(), ", bias on ",
+        bias.device());
   if (!(slope >= 0)) fail(Errc::invalid_argument, op, "needs slope >= 0, got ", slope);
   Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device()), stats = Tensor::empty({x.dim(0), groups, 2}, DType::f64, x.device());
   if (x.dtype() == DType::f64) forward<double>(x, weight, bias, groups, eps, slope, stats, y);

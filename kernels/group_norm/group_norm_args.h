@@ -23,6 +23,7 @@ struct GroupNormArgs {
   T* y;                   // like x
   double* stats;          // [batch, groups, 2]: mean and 1 / sqrt(variance + eps)
   T* partial;             // [batch, group_norm_chunks, 3, channels]: shift, sum and sum of squares of x - shift over a chunk
+  T* coefficients;        // CUDA: [batch, 2, channels]: weight * rstd and bias - mean * weight * rstd; null on the CPU
   std::int64_t batch;
   std::int64_t pixels;
   std::int64_t channels;
@@ -46,6 +47,7 @@ struct GroupNormGradArgs {
   T* dbias;               // [channels] or null
   T* partial;             // [batch, group_norm_chunks, 2, channels]: sums of dpre and of dpre * xhat over a chunk
   double* sums;           // [batch, 2, channels]: the same over a picture
+  T* coefficients;        // CUDA: [batch, 5, channels]: as in the forward pass, then keep, slant and level of keep * dpre + slant * x + level = dx
   std::int64_t batch;
   std::int64_t pixels;
   std::int64_t channels;
@@ -53,9 +55,9 @@ struct GroupNormGradArgs {
   T slope;
 };
 
-G2S_ISA_KERNEL(group_norm_f32_cpu, GroupNormArgs<float>)
-G2S_ISA_KERNEL(group_norm_f64_cpu, GroupNormArgs<double>)
-G2S_ISA_KERNEL(group_norm_grad_f32_cpu, GroupNormGradArgs<float>)
-G2S_ISA_KERNEL(group_norm_grad_f64_cpu, GroupNormGradArgs<double>)
+G2S_KERNEL(group_norm_f32, GroupNormArgs<float>)
+G2S_KERNEL(group_norm_f64, GroupNormArgs<double>)
+G2S_KERNEL(group_norm_grad_f32, GroupNormGradArgs<float>)
+G2S_KERNEL(group_norm_grad_f64, GroupNormGradArgs<double>)
 
 }  // namespace g2s::kernels

@@ -7,10 +7,10 @@
 namespace g2s {
 namespace {
 
-void launch(const kernels::MaxPoolArgs<float>& args) { kernels::max_pool_f32_cpu(args); }
-void launch(const kernels::MaxPoolArgs<double>& args) { kernels::max_pool_f64_cpu(args); }
-void launch(const kernels::MaxPoolGradArgs<float>& args) { kernels::max_pool_grad_f32_cpu(args); }
-void launch(const kernels::MaxPoolGradArgs<double>& args) { kernels::max_pool_grad_f64_cpu(args); }
+void launch(bool on_cuda, const kernels::MaxPoolArgs<float>& args) { kernels::max_pool_f32(on_cuda, args); }
+void launch(bool on_cuda, const kernels::MaxPoolArgs<double>& args) { kernels::max_pool_f64(on_cuda, args); }
+void launch(bool on_cuda, const kernels::MaxPoolGradArgs<float>& args) { kernels::max_pool_grad_f32(on_cuda, args); }
+void launch(bool on_cuda, const kernels::MaxPoolGradArgs<double>& args) { kernels::max_pool_grad_f64(on_cuda, args); }
 
 // PyTorch's rule: with ceil_mode a last partial window, as long as it starts inside.
 std::int64_t pool_size(std::int64_t in, int k, int stride, bool ceil_mode) {
@@ -20,14 +20,14 @@ std::int64_t pool_size(std::int64_t in, int k, int stride, bool ceil_mode) {
 
 template <class T>
 void forward(const Tensor& x, int k, int stride, Tensor& y, Tensor& choice) {
-  launch({x.data<T>(), y.mutable_data<T>(), choice.defined() ? choice.mutable_data<std::uint8_t>() : nullptr, x.dim(0), x.dim(1), x.dim(2),
-          x.dim(3), y.dim(1), y.dim(2), k, stride});
+  launch(x.on_cuda(), {x.ptr<T>(), y.mutable_ptr<T>(), choice.defined() ? choice.mutable_ptr<std::uint8_t>() : nullptr, x.dim(0), x.dim(1),
+                       x.dim(2), x.dim(3), y.dim(1), y.dim(2), k, stride});
 }
 
 template <class T>
 void backward(const Tensor& dy, const Tensor& choice, int k, int stride, Tensor& dx) {
-  launch({dy.data<T>(), choice.data<std::uint8_t>(), dx.mutable_data<T>(), dx.dim(0), dx.dim(1), dx.dim(2), dx.dim(3), dy.dim(1), dy.dim(2),
-          k, stride});
+  launch(dy.on_cuda(), {dy.ptr<T>(), choice.ptr<std::uint8_t>(), dx.mutable_ptr<T>(), dx.dim(0), dx.dim(1), dx.dim(2), dx.dim(3), dy.dim(1),
+                        dy.dim(2), k, stride});
 }
 
 }  // namespace

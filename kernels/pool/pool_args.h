@@ -36,9 +36,9 @@ struct MaxPoolGradArgs {
   std::int32_t stride;
 };
 
-G2S_ISA_KERNEL(max_pool_f32_cpu, MaxPoolArgs<float>)
-G2S_ISA_KERNEL(max_pool_f64_cpu, MaxPoolArgs<double>)
-G2S_ISA_KERNEL(max_pool_grad_f32_cpu, MaxPoolGradArgs<float>)
-G2S_ISA_KERNEL(max_pool_grad_f64_cpu, MaxPoolGradArgs<double>)
+G2S_KERNEL(max_pool_f32, MaxPoolArgs<float>)
+G2S_KERNEL(max_pool_f64, MaxPoolArgs<double>)
+G2S_KERNEL(max_pool_grad_f32, MaxPoolGradArgs<float>)
+G2S_KERNEL(max_pool_grad_f64, MaxPoolGradArgs<double>)
 
 }  // namespace g2s::kernels

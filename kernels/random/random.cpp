@@ -31,7 +31,7 @@ Tensor Random::uniform(const Shape& shape, double lo, double hi, DType dtype) {
   float low = static_cast<float>(lo), high = static_cast<float>(hi);
   if (!(low < high)) fail(Errc::invalid_argument, "uniform", "the range ", lo, " to ", hi, " is empty");
   Tensor y = Tensor::empty(shape, DType::f32);
-  kernels::uniform_cpu({key_, position_, y.numel(), y.mutable_data<float>(), low, static_cast<float>(hi - lo), std::nextafter(high, low)});
+  kernels::uniform(y.on_cuda(), {key_, position_, y.numel(), y.mutable_ptr<float>(), low, static_cast<float>(hi - lo), std::nextafter(high, low)});
   position_ += blocks(y.numel());
   return y.to(dtype);
 }
@@ -40,7 +40,7 @@ Tensor Random::normal(const Shape& shape, double mean, double sd, DType dtype) {
   check_dtype("normal", dtype, shape);
   if (!(sd >= 0)) fail(Errc::invalid_argument, "normal", "a standard deviation of ", sd);
   Tensor y = Tensor::empty(shape, DType::f32);
-  kernels::normal_cpu({key_, position_, y.numel(), y.mutable_data<float>(), static_cast<float>(mean), static_cast<float>(sd), 0});
+  kernels::normal(y.on_cuda(), {key_, position_, y.numel(), y.mutable_ptr<float>(), static_cast<float>(mean), static_cast<float>(sd), 0});
   position_ += blocks(y.numel());
   return y.to(dtype);
 }

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "kernels/random/random_args.h"
+#include "tests/support/cases.h"
 #include "tests/support/check.h"
 
 using namespace g2s;
@@ -168,6 +169,29 @@ TEST_CASE("random: the bits are pinned, for other devices and later versions") {
   CHECK(u == want_u);
   CHECK(z == want_z);
   CHECK(Random(1234, "pinned").permutation(8) == std::vector<std::int64_t>{4, 7, 5, 1, 3, 6, 0, 2});
+}
+
+TEST_CASE("random: on the device" * doctest::skip(test::no_test_device())) {
+  const Device device = test::test_device();
+  auto draw = [](Device where, const char* what, std::int64_t n, std::uint64_t position) {
+    DefaultDevice guard(where);
+    Random r(9, what);
+    r.seek(position);
+    Tensor x = what[0] == 'n' ? r.normal({n}, 0.25, 3) : r.uniform({n}, -2, 1 + 1e-6);
+    CHECK(x.device() == where);
+    return x.to(Device{});
+  };
+  // Every length of the last block, and a position whose counter carries into its second word.
+  for (const char* what : {"normal", "uniform"})
+    for (std::int64_t n : {1, 2, 3, 4, 1023, 1024, 1025, 300007})
+      for (std::uint64_t position : {std::uint64_t{0}, std::uint64_t{5}, (std::uint64_t{1} << 32) - 2}) {
+        CAPTURE(what);
+        CAPTURE(n);
+        CHECK(test::same_bits(draw(device, what, n, position), draw(Device{}, what, n, position)));
+      }
+  DefaultDevice guard(device);
+  CHECK(Random(3).normal({100}, 0, 1, DType::f64).device() == device);
+  CHECK(Random(3).normal({0}).numel() == 0);
 }
 
 TEST_CASE("random: streams and seeds differ") {

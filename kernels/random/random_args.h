@@ -22,7 +22,7 @@ struct PhiloxArgs {
 };
 
 G2S_ISA_KERNEL(philox_cpu, PhiloxArgs)
-G2S_ISA_KERNEL(uniform_cpu, RandomArgs)
-G2S_ISA_KERNEL(normal_cpu, RandomArgs)
+G2S_KERNEL(uniform, RandomArgs)
+G2S_KERNEL(normal, RandomArgs)
 
 }  // namespace g2s::kernels

@@ -10,18 +10,16 @@ namespace {
 using Gradients = std::vector<Tensor>;
 using Axes = std::vector<bool>;
 
-[[noreturn]] void no_backend(const char* op, Device device) { fail(Errc::unsupported, op, "this build has no ", device, " kernel"); }
-
-void run_sum(const char* op, kernels::SumArgs args, Device device) {
-  if (device.type != DeviceType::cpu) no_backend(op, device);
-  std::int64_t partials = kernels::sum_cut(args).partials(args);
-  Tensor partial = Tensor::empty({partials}, DType::f64);
-  args.partial = partials ? partial.mutable_data<double>() : nullptr;
-  kernels::sum_cpu(args);
+void run_sum(kernels::SumArgs args, Device device) {
+  const bool on_cuda = device.type == DeviceType::cuda;
+  const std::int64_t partials = on_cuda ? kernels::sum_grid(args).partials(args) : kernels::sum_cut(args).partials(args);
+  Tensor partial = Tensor::empty({partials}, DType::f64, device);
+  args.partial = partials ? partial.mutable_ptr<double>() : nullptr;
+  kernels::sum(on_cuda, args);
 }
 
 // Sums over the marked axes, which stay with size 1; weighted by w if that is defined.
-Tensor reduce(const char* op, Tensor x, Tensor w, const Axes& marked, double scale) {
+Tensor reduce(Tensor x, Tensor w, const Axes& marked, double scale) {
   Shape shape = x.shape();
   // The innermost run of marked axes first: it shrinks what the other passes read. Axes of size 1 join any run.
   for (int last = shape.rank() - 1;;) {
@@ -36,7 +34,7 @@ Tensor reduce(const char* op, Tensor x, Tensor w, const Axes& marked, double sca
     Tensor y = shape.numel() ? Tensor::empty(shape, x.dtype(), x.device()) : Tensor::zeros(shape, x.dtype(), x.device());
     args.y = y.mutable_raw();
     if (x.numel() == 0) y = Tensor::zeros(shape, x.dtype(), x.device());
-    else run_sum(op, args, x.device());
+    else run_sum(args, x.device());
     x = y;
     w = {};
     scale = 1;
@@ -80,7 +78,7 @@ Tensor sum_axes(const char* op, const Tensor& x, const std::vector<int>& axes, b
     wide[d] = 1;
   }
   double scale = average ? 1.0 / static_cast<double>(count) : 1.0;
-  Tensor y = reduce(op, x.detach(), {}, marked, scale).reshape(keepdim ? wide : kept);
+  Tensor y = reduce(x.detach(), {}, marked, scale).reshape(keepdim ? wide : kept);
   return record(y, op, {x}, [from = x.shape(), wide, scale](const BackwardArgs& g) {
     Tensor dy = scale == 1 ? g.dy : affine(g.dy, scale, 0);
     return Gradients{broadcast_to(dy.reshape(wide), from)};
@@ -95,10 +93,9 @@ std::vector<int> all_axes(const Tensor& x) {
 
 Tensor extreme(const char* op, const Tensor& x, int which) {
   check(is_real(x.dtype()) && x.numel() > 0, op, "needs f32 or f64 and an element, got ", describe(x));
-  if (x.device().type != DeviceType::cpu) no_backend(op, x.device());
-  Tensor both = Tensor::empty({2}, x.dtype());
-  kernels::min_max_cpu({x.dtype() == DType::f64, x.numel(), x.raw(), both.mutable_raw()});
-  return Tensor::scalar(x.dtype() == DType::f64 ? both.data<double>()[which] : double{both.data<float>()[which]}, x.dtype());
+  Tensor both = Tensor::empty({x.on_cuda() ? kernels::min_max_room(x.numel()) : 2}, x.dtype(), x.device());
+  kernels::min_max(x.on_cuda(), {x.dtype() == DType::f64, x.numel(), x.raw(), both.mutable_raw()});
+  return Tensor::wrap(both.storage(), {}, x.dtype(), static_cast<std::size_t>(which) * size_of(x.dtype()));
 }
 
 }  // namespace
@@ -111,7 +108,7 @@ Tensor mean(const Tensor& x) { return mean(x, all_axes(x)); }
 Tensor sum_to(const Tensor& x, const Shape& shape) {
   check(is_real(x.dtype()), "sum_to", "needs f32 or f64, got ", describe(x));
   Axes marked = broadcast_axes("sum_to", x, shape);
-  Tensor y = x.numel() == shape.numel() && x.numel() ? x.detach() : reduce("sum_to", x.detach(), {}, marked, 1);
+  Tensor y = x.numel() == shape.numel() && x.numel() ? x.detach() : reduce(x.detach(), {}, marked, 1);
   return record(y.reshape(shape), "sum_to", {x}, [from = x.shape()](const BackwardArgs& g) { return Gradients{broadcast_to(g.dy, from)}; });
 }
 
@@ -119,7 +116,7 @@ Tensor dot_to(const Tensor& a, const Tensor& b, const Shape& shape) {
   check(is_real(a.dtype()) && a.dtype() == b.dtype() && a.shape() == b.shape() && a.device() == b.device(), "dot_to",
         "needs two tensors of one shape and dtype, f32 or f64, got ", describe(a), " and ", describe(b));
   Axes marked = broadcast_axes("dot_to", a, shape);
-  Tensor y = reduce("dot_to", a.detach(), b.detach(), marked, 1);
+  Tensor y = reduce(a.detach(), b.detach(), marked, 1);
   return record(y.reshape(shape), "dot_to", {a, b}, [a, b](const BackwardArgs& g) {
     return Gradients{g.needs[0] ? mul(g.dy, b) : Tensor{}, g.needs[1] ? mul(g.dy, a) : Tensor{}};
   });
@@ -146,8 +143,7 @@ Tensor broadcast_to(const Tensor& x, const Shape& shape) {
     args.stride[rank++] = stride;
   }
   args.rank = rank;
-  if (x.device().type != DeviceType::cpu) no_backend("broadcast_to", x.device());
-  if (shape.numel()) kernels::broadcast_cpu(args);
+  if (shape.numel()) kernels::broadcast(x.on_cuda(), args);
   return record(y, "broadcast_to", {x}, std::move(fn));
 }
 

@@ -48,6 +48,32 @@ TEST_CASE("reduce: sums of millions of elements keep f32's precision") {
   for (int axis : {0, 1}) CHECK(test::rel_error(sum(columns, {axis}), sum(columns.to(DType::f64), {axis})) < 1e-7);
 }
 
+TEST_CASE("reduce: on the device" * doctest::skip(test::no_test_device())) {
+  const Device device = test::test_device();
+  for (std::int64_t n : {1, 2, 255, 257, 4096, 4097, 50021}) {
+    CAPTURE(n);
+    for (DType dtype : {DType::f32, DType::f64}) {
+      Tensor x = test::hashed_input("extremes", {n}, dtype), there = x.to(device);
+      CHECK(test::same_bits(max_element(there).to(Device{}), max_element(x)));
+      CHECK(test::same_bits(min_element(there).to(Device{}), min_element(x)));
+    }
+    for (std::int64_t at : {std::int64_t{0}, n / 2, n - 1}) {
+      Tensor x = Tensor::zeros({n});
+      x.mutable_data<float>()[at] = NAN;
+      CHECK(std::isnan(max_element(x.to(device)).item()));
+      CHECK(std::isnan(min_element(x.to(device)).item()));
+    }
+  }
+  CHECK(sum(Tensor::zeros({0, 3}, DType::f32, device), {0}).to_vector<float>() == std::vector<float>(3));
+  CHECK(broadcast_to(Tensor::zeros({1, 3}, DType::f32, device), {0, 3}).numel() == 0);
+  for (auto [dtype, x] : {std::pair{DType::u8, 7.0}, std::pair{DType::bf16, 0.5}, std::pair{DType::i32, -3.0}})
+    CHECK(test::same_bits(broadcast_to(Tensor::full({2, 1}, x, dtype, device), {2, 5}).to(Device{}), Tensor::full({2, 5}, x, dtype)));
+  const std::int64_t n = 500009;  // large sums keep f32's precision
+  Tensor x = test::hashed_input("precision", {n}, DType::f32, 1, 1), wide = x.to(DType::f64);
+  CHECK(std::abs(sum(x.to(device)).item() / sum(wide).item() - 1) < 1e-7);
+  CHECK(std::abs(dot_to(x.to(device), x.to(device), {}).item() / sum(wide * wide).item() - 1) < 1e-7);
+}
+
 TEST_CASE("reduce: every choice of axes, against plain loops") {
   for (const Shape& shape : {Shape{3, 5, 2, 7}, Shape{2, 33, 1, 65}, Shape{70, 2, 3, 1}, Shape{2, 1, 130, 128}}) {
     Tensor x = test::hashed_input("axes", shape, DType::f64);

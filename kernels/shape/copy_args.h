@@ -23,10 +23,10 @@ struct FillArgs {
   std::int64_t element;  // bytes of an element: 1, 2, 4 or 8
   void* to;
   std::int64_t rows, length, pitch;
-  const void* value;  // one element
+  const void* value;  // one element, in the host's memory
 };
 
-G2S_ISA_KERNEL(copy_cpu, CopyArgs)
-G2S_ISA_KERNEL(fill_cpu, FillArgs)
+G2S_KERNEL(copy, CopyArgs)
+G2S_KERNEL(fill, FillArgs)
 
 }  // namespace g2s::kernels

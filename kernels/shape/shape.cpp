@@ -11,8 +11,6 @@ namespace {
 using Gradients = std::vector<Tensor>;
 using Strides = std::array<std::int64_t, Shape::max_rank>;
 
-[[noreturn]] void no_backend(const char* op, Device device) { fail(Errc::unsupported, op, "this build has no ", device, " kernel"); }
-
 Strides strides_of(const Shape& shape) {
   Strides stride{};
   std::int64_t step = 1;
@@ -30,8 +28,7 @@ int checked_axis(const char* op, const Tensor& x, int axis) {
 }
 
 // Copies a block of `shape` from x (starting from_offset elements in) into y; dimensions are listed outermost first.
-void copy(const char* op, const Tensor& x, std::int64_t from_offset, const Strides& from, Tensor& y, std::int64_t to_offset, const Strides& to,
-          const Shape& shape) {
+void copy(const Tensor& x, std::int64_t from_offset, const Strides& from, Tensor& y, std::int64_t to_offset, const Strides& to, const Shape& shape) {
   if (shape.numel() == 0) return;
   std::int64_t element = static_cast<std::int64_t>(size_of(x.dtype()));
   kernels::CopyArgs args{element, static_cast<const char*>(x.raw()) + from_offset * element, static_cast<char*>(y.mutable_raw()) + to_offset * element,
@@ -53,8 +50,7 @@ void copy(const char* op, const Tensor& x, std::int64_t from_offset, const Strid
     rank = 1;
   }
   args.rank = rank;
-  if (x.device().type != DeviceType::cpu) no_backend(op, x.device());
-  kernels::copy_cpu(args);
+  kernels::copy(x.on_cuda(), args);
 }
 
 }  // namespace
@@ -74,7 +70,7 @@ Tensor permute(const Tensor& x, const std::vector<int>& order) {
     shape.push_back(x.dim(d));
   }
   Tensor y = Tensor::empty(shape, x.dtype(), x.device());
-  copy("permute", x, 0, from, y, 0, strides_of(shape), shape);
+  copy(x, 0, from, y, 0, strides_of(shape), shape);
   return record(y, "permute", {x}, [inverse](const BackwardArgs& g) { return Gradients{permute(g.dy, inverse)}; });
 }
 
@@ -87,7 +83,7 @@ Tensor slice(const Tensor& x, int axis, std::int64_t begin, std::int64_t end) {
   shape[axis] = end - begin;
   Strides from = strides_of(x.shape());
   Tensor y = Tensor::empty(shape, x.dtype(), x.device());
-  copy("slice", x, begin * from[axis], from, y, 0, strides_of(shape), shape);
+  copy(x, begin * from[axis], from, y, 0, strides_of(shape), shape);
   return record(y, "slice", {x}, [=](const BackwardArgs& g) { return Gradients{pad(g.dy, axis, begin, size - end)}; });
 }
 
@@ -110,7 +106,7 @@ Tensor concat(const std::vector<Tensor>& parts, int axis) {
   Strides to = strides_of(shape);
   std::vector<std::int64_t> begin{0};
   for (const Tensor& x : parts) {
-    copy("concat", x, 0, strides_of(x.shape()), y, begin.back() * to[axis], to, x.shape());
+    copy(x, 0, strides_of(x.shape()), y, begin.back() * to[axis], to, x.shape());
     begin.push_back(begin.back() + x.dim(axis));
   }
   return record(y, "concat", parts, [begin, axis](const BackwardArgs& g) {
@@ -129,13 +125,13 @@ Tensor pad(const Tensor& x, int axis, std::int64_t before, std::int64_t after, d
   shape[axis] = before + size + after;
   Tensor y = Tensor::empty(shape, x.dtype(), x.device());
   Strides to = strides_of(shape);
-  copy("pad", x, 0, strides_of(x.shape()), y, before * to[axis], to, x.shape());
+  copy(x, 0, strides_of(x.shape()), y, before * to[axis], to, x.shape());
   std::int64_t element = static_cast<std::int64_t>(size_of(x.dtype())), pitch = shape[axis] * to[axis];
-  Tensor fill = Tensor::full({1}, value, x.dtype());
+  const Tensor fill = Tensor::full({1}, value, x.dtype(), Device{});
   auto fill_part = [&](std::int64_t from, std::int64_t count) {
     if (count == 0 || shape.numel() == 0) return;
-    if (x.device().type != DeviceType::cpu) no_backend("pad", x.device());
-    kernels::fill_cpu({element, static_cast<char*>(y.mutable_raw()) + from * to[axis] * element, shape.numel() / pitch, count * to[axis], pitch, fill.raw()});
+    void* start = static_cast<char*>(y.mutable_raw()) + from * to[axis] * element;
+    kernels::fill(x.on_cuda(), {element, start, shape.numel() / pitch, count * to[axis], pitch, fill.raw()});
   };
   fill_part(0, before);
   fill_part(before + size, after);
@@ -148,7 +144,7 @@ Tensor flip(const Tensor& x, int axis) {
   Strides to = strides_of(x.shape()), from = to;
   std::int64_t start = x.dim(axis) ? (x.dim(axis) - 1) * to[axis] : 0;
   from[axis] = -to[axis];
-  copy("flip", x, start, from, y, 0, to, x.shape());
+  copy(x, start, from, y, 0, to, x.shape());
   return record(y, "flip", {x}, [axis](const BackwardArgs& g) { return Gradients{flip(g.dy, axis)}; });
 }
 

@@ -26,6 +26,28 @@ TEST_CASE("shape: the table of cases") {
   });
 }
 
+TEST_CASE("shape: on the device" * doctest::skip(test::no_test_device())) {
+  const Device device = test::test_device();
+  for (DType dtype : {DType::u8, DType::bf16, DType::i32, DType::f64}) {
+    CAPTURE(to_string(dtype));
+    for (const Shape& shape : {Shape{2, 33, 35, 16}, Shape{1, 16, 64, 8}, Shape{3, 1, 9, 32}}) {
+      const Tensor x = test::hashed_input("there", shape, DType::f32, 120, 121).to(dtype), there = x.to(device);
+      auto same = [](const Tensor& a, const Tensor& b) { CHECK(test::same_bits(a.to(Device{}), b)); };
+      same(permute(there, {0, 3, 1, 2}), permute(x, {0, 3, 1, 2}));
+      same(permute(there, {3, 2, 1, 0}), permute(x, {3, 2, 1, 0}));
+      for (int axis = 0; axis < 4; ++axis) {
+        const std::int64_t size = shape[axis];
+        same(flip(there, axis), flip(x, axis));
+        same(slice(there, axis, size / 4, size), slice(x, axis, size / 4, size));
+        same(pad(there, axis, 3, 1, 2), pad(x, axis, 3, 1, 2));
+        same(pad(there, axis, 0, 16, 7), pad(x, axis, 0, 16, 7));
+        same(concat({there, flip(there, 0), there}, axis), concat({x, flip(x, 0), x}, axis));
+      }
+    }
+  }
+  CHECK_THROWS_AS(concat({Tensor::zeros({2}), Tensor::zeros({2}, DType::f32, device)}, 0), Error);
+}
+
 namespace {
 
 // Element [i] of x permuted, by the definition.

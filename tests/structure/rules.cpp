@@ -94,7 +94,8 @@ std::string refusal(const std::string& from, const std::string& to) {
   const bool isa_file = ends_with(from, ".isa.cpp") || ends_with(from, ".isa.h"), isa_header = ends_with(to, ".isa.h");
   if (isa_header && !isa_file) return "what is compiled per instruction set is for .isa.cpp files alone";
   const bool kernel_file = isa_file || (starts_with(from, "kernels/") && (ends_with(from, ".cu") || ends_with(from, ".cuh")));
-  if (kernel_file && starts_with(to, "engine/") && to != "engine/parallel.h" && to != "engine/cuda/launch.cuh") return "kernels see POD arguments, never a Tensor";
+  const bool for_kernels = to == "engine/parallel.h" || (starts_with(to, "engine/cuda/") && ends_with(to, ".cuh"));
+  if (kernel_file && starts_with(to, "engine/") && !for_kernels) return "kernels see POD arguments, never a Tensor";
   if (kernel_file && starts_with(to, "kernels/") && folder_of(to) != "kernels" && ends_with(to, ".h") && !pod && !isa_header)
     return "kernels see POD arguments, never a Tensor";
   if (test) return "";

@@ -68,6 +68,7 @@ TEST_CASE("the include rule finds what it should") {
   CHECK(bad_include("models/a/a.cpp", "\"weights_converter/checkpoint.h\""));
   CHECK(!bad_include("apps/convert.cpp", "\"weights_converter/checkpoint.h\""));
   CHECK(!bad_include("kernels/conv/conv.isa.cpp", "\"engine/parallel.h\""));
+  CHECK(!bad_include("kernels/conv/conv.cu", "\"engine/cuda/launch.cuh\""));
   CHECK(!bad_include("kernels/conv/conv.cpp", "\"kernels/conv/conv_args.h\""));
   CHECK(!bad_include("models/a/a.cpp", "\"kernels/conv/conv.h\""));
   CHECK(!bad_include("kernels/conv/conv.test.cpp", "\"tests/support/cases.h\""));

@@ -248,6 +248,13 @@ std::string family_path(const std::string& family, const std::string& file) {
 
 }  // namespace
 
+Device test_device() {
+  const char* wish = std::getenv("G2S_TEST_DEVICE");
+  return wish ? device_from(wish, "G2S_TEST_DEVICE") : Device{};
+}
+
+bool no_test_device() { return !std::getenv("G2S_TEST_DEVICE"); }
+
 bool Case::has(const std::string& key) const {
   read.insert(key);
   return attrs->contains(key);

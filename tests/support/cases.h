@@ -70,4 +70,9 @@ CaseReport check_cases(const std::string& family, const CaseFunction& fn);
 std::vector<Case> read_cases(const std::string& family);
 std::vector<Tensor> case_inputs(const std::string& family, const Case& c, DType dtype);
 
+// Where tables of cases run: the CPU, unless G2S_TEST_DEVICE says otherwise.
+Device test_device();
+// For `* doctest::skip(no_test_device())` of test cases that only compare a device with the CPU.
+bool no_test_device();
+
 }  // namespace g2s::test
