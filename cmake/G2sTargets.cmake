@@ -133,6 +133,7 @@ function(g2s_add_tests)
   target_link_libraries(g2s_tests_emulated PRIVATE g2s_test_files g2s_cuda_emulated)
   include(G2sTests)
   g2s_register_tests(${files})
+  g2s_add_emulated_method()
   g2s_register_symbol_test()
 endfunction()
 
