@@ -35,6 +35,7 @@ struct ConvArgs {
   ConvShape shape;
   const T* first;            // as in PlainConvArgs
   const T* second;
+  const T* style;  // what `first` is multiplied by, for each picture and channel; f32 alone, not of the weight gradient; or null
   T* result;
   T* partial;                // [splits, size of result], or null where splits is 1
   const Epilogue* epilogue;  // of a forward product in f32, or null

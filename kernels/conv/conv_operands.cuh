@@ -57,25 +57,28 @@ struct TapWalk {
   }
 };
 
-// Rows are positions (b, i, j), k runs through what their taps read of a picture: [b, i * step + tap, j * step + tap, channel].
-template <class T, bool vectors>
+// Rows are positions (b, i, j), k runs through what their taps read of a picture: [b, i * step + tap, j * step + tap, channel]. With
+// styled, that times style[b, channel].
+template <class T, bool vectors, bool styled>
 struct Gathered {
   static constexpr bool along_k = true;
   struct Outer {
     const T* picture;
-    int row, column;
+    int row, column, style;  // style: where that of the picture begins
   };
   using Depth = TapDepth;
 
   const T* x;
+  const T* style;     // [pictures, channels] or null
   int rows, columns;  // of x
   TapWalk taps;
   int lines, positions_down, positions_across, step;
 
   __device__ __forceinline__ Outer outer(int m) const {
-    if (m >= lines) return {x, far_outside, 0};
+    if (m >= lines) return {x, far_outside, 0, 0};
     const int line = m / positions_across, b = line / positions_down;
-    return {x + int64_t{b} * rows * columns * taps.channels, (line - b * positions_down) * step, (m - line * positions_across) * step};
+    return {x + int64_t{b} * rows * columns * taps.channels, (line - b * positions_down) * step, (m - line * positions_across) * step,
+            b * taps.channels};
   }
   __device__ __forceinline__ Depth depth(int k) const { return taps.depth(k); }
   __device__ __forceinline__ void advance(Depth& d, int by) const { taps.advance(d, by); }
@@ -90,12 +93,20 @@ struct Gathered {
     if constexpr (vectors) {
       const T* from = find(o, d);
       to = from ? cuda::load<vector>(from) : cuda::Pack<T, vector>{};
+      if constexpr (styled)
+        if (from) {
+          const cuda::Pack<T, vector> by = cuda::load<vector>(style + o.style + d.channel);
+#pragma unroll
+          for (int e = 0; e < vector; ++e) to.v[e] *= by.v[e];
+        }
     } else {
       Depth at = d;
 #pragma unroll
       for (int e = 0; e < vector; ++e) {
         const T* from = find(o, at);
         to.v[e] = from ? *from : T(0);
+        if constexpr (styled)
+          if (from) to.v[e] *= style[o.style + at.channel];
         taps.advance(at, 1);
       }
     }
