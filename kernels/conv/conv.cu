@@ -89,10 +89,11 @@ struct PhaseResult {
   __device__ __forceinline__ T finish(const Row&, int, T sum) const { return sum; }
 };
 
-template <class Element, bool whole, bool styled>
+// whole_y, whole_x: the channels of the picture, of the gradient, are multiples of four.
+template <class Element, bool whole_y, bool whole_x, bool styled>
 struct InputGrad {
   using T = Element;
-  static constexpr bool vectors = whole;
+  static constexpr bool vectors = whole_y && whole_x;
   ConvShape s;
   const T* dy;
   const T* w;
@@ -111,7 +112,7 @@ struct InputGrad {
     return {row, column, (rows - row + stride - 1) / stride, (columns - column + stride - 1) / stride};
   }
 
-  __device__ gemm::Slice<Gathered<T, whole, styled>, WeightByInput<T, whole>> slice(int z) const {
+  __device__ gemm::Slice<Gathered<T, whole_y, styled>, WeightByInput<T, whole_x>> slice(int z) const {
     const Phase p = phase(z);
     const int split = z % cut.splits, channels = static_cast<int>(s.x_channels), m = static_cast<int>(s.batch) * p.down * p.across;
     const TapWalk taps{input_grad_axis(s.kernel_rows, s, between, p.row), input_grad_axis(s.kernel_columns, s, between, p.column),
@@ -138,10 +139,10 @@ struct InputGrad {
   }
 };
 
-template <class Element, bool whole>
+template <class Element, bool whole_y, bool whole_x>
 struct WeightGrad {
   using T = Element;
-  static constexpr bool vectors = whole;
+  static constexpr bool vectors = whole_y && whole_x;
   ConvShape s;
   const T* x;
   const T* dy;
@@ -149,7 +150,7 @@ struct WeightGrad {
   int64_t size;  // of dw
   GemmCut cut;
 
-  __device__ gemm::Slice<gemm::MatrixAlongOuter<T, whole>, Patches<T, whole>> slice(int z) const {
+  __device__ gemm::Slice<gemm::MatrixAlongOuter<T, whole_y>, Patches<T, whole_x>> slice(int z) const {
     const int rows = static_cast<int>(s.y_rows), columns = static_cast<int>(s.y_columns), channels = static_cast<int>(s.x_channels);
     const int m = static_cast<int>(s.y_channels), kernel_rows = static_cast<int>(s.kernel_rows),
               kernel_columns = static_cast<int>(s.kernel_columns);
@@ -194,35 +195,40 @@ void add_plain(const char* name, const ConvArgs<T>& a, int64_t size) {
   if (a.splits > 1) gemm::add_splits(name, a.partial, a.splits, size, a.result, [] __device__(int64_t, T sum) { return sum; });
 }
 
-template <class T, bool whole, bool styled>
+template <class T, bool whole_y, bool whole_x, bool styled>
 void input_grad(const ConvArgs<T>& a) {
   const ConvShape& s = a.shape;
   const int64_t size = s.batch * s.x_rows * s.x_columns * s.x_channels,
                 m = s.batch * divide_up(s.x_rows, s.stride) * divide_up(s.x_columns, s.stride);
   const int64_t phases = (s.stride < s.x_rows ? s.stride : s.x_rows) * (s.stride < s.x_columns ? s.stride : s.x_columns);
-  const InputGrad<T, whole, styled> product{
+  const InputGrad<T, whole_y, whole_x, styled> product{
       s, a.first, a.second, a.style, a.splits > 1 ? a.partial : a.result, size, static_cast<int>(conv_taps_between(s)), cut_of(a)};
   gemm::launch("conv_input_grad", product, product.cut.tile, m, s.x_channels, phases * a.splits);
   add_plain("conv_input_grad_sum", a, size);
 }
 
-template <class T, bool whole>
+template <class T, bool whole_y, bool whole_x>
 void weight_grad(const ConvArgs<T>& a) {
   const ConvShape& s = a.shape;
   const int64_t n = s.kernel_rows * s.kernel_columns * s.x_channels, size = s.y_channels * n;
-  const WeightGrad<T, whole> product{s, a.first, a.second, a.splits > 1 ? a.partial : a.result, size, cut_of(a)};
+  const WeightGrad<T, whole_y, whole_x> product{s, a.first, a.second, a.splits > 1 ? a.partial : a.result, size, cut_of(a)};
   gemm::launch("conv_weight_grad", product, product.cut.tile, s.y_channels, n, a.splits);
   add_plain("conv_weight_grad_sum", a, size);
 }
 
 template <class T, bool whole, bool styled>
 void gather(const ConvArgs<T>& a) {
-  a.kind == ConvKind::forward ? forward<T, whole, styled>(a) : input_grad<T, whole, styled>(a);
+  a.kind == ConvKind::forward ? forward<T, whole, styled>(a) : input_grad<T, whole, whole, styled>(a);
+}
+
+template <class T, bool whole_y, bool whole_x>
+void gradient(const ConvArgs<T>& a) {
+  a.kind == ConvKind::input_grad ? input_grad<T, whole_y, whole_x, false>(a) : weight_grad<T, whole_y, whole_x>(a);
 }
 
 template <class T, bool whole>
 void conv(const ConvArgs<T>& a) {
-  if (a.kind == ConvKind::weight_grad) return weight_grad<T, whole>(a);
+  if (a.kind == ConvKind::weight_grad) return weight_grad<T, whole, whole>(a);
   if constexpr (sizeof(T) == sizeof(float))
     if (a.style) return gather<T, whole, true>(a);
   gather<T, whole, false>(a);
@@ -230,7 +236,11 @@ void conv(const ConvArgs<T>& a) {
 
 }  // namespace
 
-void conv_f32_cuda(const ConvArgs<float>& a) { a.vectors ? conv<float, true>(a) : conv<float, false>(a); }
+void conv_f32_cuda(const ConvArgs<float>& a) {
+  if (a.vectors) conv<float, true>(a);
+  else if (a.y_vectors && !a.style) gradient<float, true, false>(a);  // of a picture in colours, x, behind which are many channels
+  else conv<float, false>(a);
+}
 void conv_f64_cuda(const ConvArgs<double>& a) { conv<double, false>(a); }
 
 }  // namespace g2s::kernels

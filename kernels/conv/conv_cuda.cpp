@@ -52,6 +52,7 @@ ConvArgs<T> args_of(ConvKind kind, const ConvShape& s, const Tensor& first, cons
   a.result = result.mutable_ptr<T>();
   a.partial = partial.defined() ? partial.mutable_ptr<T>() : nullptr;
   a.vectors = vectors;
+  a.y_vectors = !f64 && !vectors && kind != ConvKind::forward && s.y_channels % 4 == 0;
   a.tile = static_cast<std::int32_t>(cut.tile), a.splits = cut.splits, a.steps = cut.steps;
   return a;
 }
