@@ -52,13 +52,15 @@ json run_job(const ReconstructOptions& o, const Plan& plan, const Job& job, Prog
   allocator(Device{}).reset_peak();
   FitOptions options = fit_options(o, plan, job);
   options.progress = [&](const FitProgress& p) { progress.update(state_of(p)); };
+  auto guard = std::make_unique<DefaultDevice>(plan.device);  // of the fit alone
   Fit fit(plan.config, *plan.generator, *plan.discriminator, *plan.lpips, fit_input(job), options);
   if (job.resumed) fit.resume(job.state_path);
   const FitResult result = run_fit(fit, job);
+  guard.reset();
   check_cancelled(job.stem);
   ResultFolder folder(job.folder);
   const ExportReport exported = export_fit(result, fit.context(), fit.target(), pixels_to_picture(job.input.photo), folder.temporary());
-  json out = result_json(o, plan, job, result, exported);
+  json out = result_json(o, plan, job, moved(result, Device{}), exported);
   write_file(folder.temporary() + "/result.json", out.dump(2) + "\n");
   check_cancelled(job.stem);
   folder.commit();

@@ -41,6 +41,7 @@ struct Job {
 };
 
 struct Plan {
+  Device device;
   Config config;
   Quality quality = Quality::standard;
   CropMode crop = CropMode::automatic;

@@ -60,8 +60,8 @@ std::vector<Job> make_jobs(const ReconstructOptions& o) {
   return jobs;
 }
 
-void check_options(const ReconstructOptions& o) {
-  apply_machine_options(o.machine);
+Device check_options(const ReconstructOptions& o) {
+  const Device device = apply_machine_options(o.machine, DeviceSupport::any);
   use_precision(o.precision);
   if (o.resume && o.force) fail(Errc::invalid_argument, "--resume", "and --force exclude each other");
   if (o.progress != "auto" && o.progress != "lines" && o.progress != "none") {
@@ -69,9 +69,13 @@ void check_options(const ReconstructOptions& o) {
   }
   if (!(o.scale > 0 && o.scale <= 10)) fail(Errc::invalid_argument, "--scale", o.scale, " is not between 0 and 10");
   if (!(o.save_every > 0)) fail(Errc::invalid_argument, "--save-every", o.save_every, " is not a positive number of seconds");
+  if (device.type != DeviceType::cpu && o.precision != "f32") fail(Errc::unsupported, "--precision", o.precision, " is for the CPU only, so far");
+  if (device.type != DeviceType::cpu && !o.memory_limit.empty()) fail(Errc::unsupported, "--memory-limit", "is for the CPU only, so far");
+  return device;
 }
 
 void load_weights(const ReconstructOptions& o, Plan& plan) {
+  const DefaultDevice guard(plan.device);
   plan.weights = find_weights(o.weights, o.preset, {.generator = true, .discriminator = true, .lpips = true, .depth_prior = plan.quality != Quality::paper});
   plan.generator = std::make_unique<StyleGan2Generator>(StyleGan2Generator::load(SafetensorsFile(plan.weights.generator)));
   plan.discriminator = std::make_unique<StyleGan2Discriminator>(StyleGan2Discriminator::load(SafetensorsFile(plan.weights.discriminator)));
@@ -82,6 +86,7 @@ void load_weights(const ReconstructOptions& o, Plan& plan) {
   }
   if (!plan.weights.depth_prior.empty()) {
     plan.depth_prior = std::make_unique<SafetensorsFile>(plan.weights.depth_prior);
+    const DefaultDevice host{Device{}};
     Networks(plan.config).netD.load(*plan.depth_prior, "netD.");  // throws where a tensor does not fit
   }
   plan.config.gan_size = plan.generator->config().size;  // the method takes any size of pictures from the generator
@@ -123,6 +128,7 @@ void identify(const ReconstructOptions& o, Plan& plan) {
     job.identity["latent"] = job.latent ? sha256(job.latent) : "";
     job.identity["--crop"] = o.crop;
     job.identity["--precision"] = o.precision;
+    if (plan.device.type != DeviceType::cpu) job.identity["--device"] = str(plan.device);  // rounds otherwise
   }
 }
 
@@ -144,6 +150,7 @@ void prepare_jobs(const ReconstructOptions& o, Plan& plan) {
     job.input = prepare_input(load_input(job.files), plan.config, plan.crop, find_mask);
     if (!o.resume || !fs::exists(job.state_path)) continue;
     job.resumed = true;
+    const DefaultDevice guard(plan.device);
     Fit probe(plan.config, *plan.generator, *plan.discriminator, *plan.lpips, fit_input(job), fit_options(o, plan, job));
     probe.resume(job.state_path);
   }
@@ -189,7 +196,7 @@ FitOptions fit_options(const ReconstructOptions& o, const Plan& plan, const Job&
 
 Plan make_plan(const ReconstructOptions& o) {
   Plan plan;
-  check_options(o);
+  plan.device = check_options(o);
   plan.config = preset(o.preset);
   plan.quality = quality_from_name(o.quality);
   plan.crop = crop_mode_from_name(o.crop);

@@ -118,7 +118,7 @@ ParameterMap ParameterMap::to(DType dtype) const {
 
 NamedTensors ParameterMap::to_checkpoint(const std::string& prefix) const {
   NamedTensors out;
-  for (const Parameter& p : all_) out.emplace_back(prefix + p.name, g2s::to_checkpoint(p.value, p.kind));
+  for (const Parameter& p : all_) out.emplace_back(prefix + p.name, g2s::to_checkpoint(p.value.detach().to(Device{}), p.kind));
   return out;
 }
 
@@ -133,7 +133,7 @@ void ParameterMap::load(const SafetensorsFile& file, const std::string& prefix) 
   for (const Parameter& p : all_) values.push_back(permuted_in(file.get(prefix + p.name), p.kind).to(p.value.dtype()));
   for (std::size_t i = 0; i < all_.size(); ++i) {
     Tensor& value = all_[i].value;
-    if (value.is_constant()) value = values[i].set_constant();
+    if (value.is_constant()) value = values[i].to(value.device()).set_constant();
     else copy_into(value, values[i]);
   }
 }

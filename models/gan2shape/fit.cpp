@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstring>
 #include <numbers>
 #include <numeric>
 
@@ -86,7 +85,8 @@ const char* to_string(Phase phase) {
 
 Fit::Fit(const Config& config, const StyleGan2Generator& generator, const StyleGan2Discriminator& discriminator, const Lpips& lpips,
          FitInput input, FitOptions options)
-    : config_(config),
+    : device_(default_device()),
+      config_(config),
       networks_(config_, options.seed),
       context_(config_, networks_, generator, discriminator, lpips),
       input_(std::move(input)),
@@ -94,6 +94,8 @@ Fit::Fit(const Config& config, const StyleGan2Generator& generator, const StyleG
       views_(options_.seed, "views"),
       shuffles_(options_.seed, "shuffle") {
   config_.validate();
+  for (Tensor* t : {&input_.image, &input_.mask, &input_.latent, &input_.truth})
+    if (*t) *t = t->to(device_);
   const std::int64_t s = config_.size;
   auto require = [&](const Tensor& t, const char* name, std::int64_t channels) {
     check(t.shape() == Shape{1, s, s, channels} && t.dtype() == DType::f32, "fit", name, " must be f32 ", Shape{1, s, s, channels}, ", is ",
@@ -268,7 +270,7 @@ std::pair<Tensor, Tensor> Fit::draw_views_and_lights() {
   Tensor dx = views_.uniform({b, 1}, r.x0, r.x1), dy = views_.uniform({b, 1}, r.y0, r.y1), a = views_.uniform({b, 1}, r.a0, r.a1);
   const MultivariateNormal& prior = config_.prior.view;
   const auto factor = prior.factor();
-  const Tensor z = views_.normal({b, 6}, 0, 1, DType::f64);
+  const Tensor z = views_.normal({b, 6}, 0, 1, DType::f64).to(Device{});
   std::vector<float> views(static_cast<std::size_t>(b * 6));
   for (std::size_t i = 0; i < static_cast<std::size_t>(b); ++i) {
     for (std::size_t row = 0; row < 6; ++row) {
@@ -315,17 +317,15 @@ Fit::Batch Fit::next_batch() {
     for (std::size_t i = 0; i < order.size(); ++i) order[i] = order_[static_cast<std::size_t>(shuffle[i])];
     order_ = std::move(order);
   }
-  const std::int64_t s = config_.size;
-  Batch out{Tensor::empty({b, s, s, 3}), Tensor::empty({b, s, s, 1})};
+  NoGrad no_grad;
+  std::vector<Tensor> images, masks;
   for (std::int64_t i = 0; i < b; ++i) {
-    const std::int64_t k = order_[static_cast<std::size_t>(sample_index_ + i)];
+    const std::int64_t k = order_[static_cast<std::size_t>(sample_index_ + i)], row = k % collected;
     const auto batch = static_cast<std::size_t>(k / collected);
-    std::memcpy(out.images.mutable_data<float>() + i * s * s * 3, images_[batch].data<float>() + (k % collected) * s * s * 3,
-                static_cast<std::size_t>(s * s * 3) * sizeof(float));
-    std::memcpy(out.masks.mutable_data<float>() + i * s * s, masks_[batch].data<float>() + (k % collected) * s * s,
-                static_cast<std::size_t>(s * s) * sizeof(float));
+    images.push_back(slice(images_[batch], 0, row, row + 1));
+    masks.push_back(slice(masks_[batch], 0, row, row + 1));
   }
-  return out;
+  return {concat(images, 0), concat(masks, 0)};
 }
 
 NamedLosses Fit::step3_iteration() {
@@ -366,6 +366,7 @@ void Fit::finish() {
 }
 
 FitResult Fit::run() {
+  const DefaultDevice guard(device_);
   auto last_save = Clock::now();
   auto maybe_save = [&](bool now) {
     if (options_.state_path.empty() || (!now && since(last_save) < options_.save_interval)) return;
@@ -438,6 +439,14 @@ std::optional<Measures> Fit::measures() const {
   const Tensor view = view_of(context_, networks_.netV(target_.image));
   const Warp seen = warp(context_.renderer, predict_depth(context_, target_.image), view);
   return measure_all(seen.depth, seen.valid, input_.truth, input_.mask, config_);
+}
+
+FitResult moved(const FitResult& result, Device device) {
+  FitResult out = result;
+  for (Tensor* t : {&out.canonical.depth, &out.canonical.normal, &out.canonical.albedo, &out.texture, &out.view, &out.light, &out.depth, &out.normal,
+                    &out.valid, &out.recon, &out.canonical_mask, &out.latent})
+    if (*t) *t = t->detach().to(device);
+  return out;
 }
 
 FitResult Fit::result() const {

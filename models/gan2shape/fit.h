@@ -78,9 +78,12 @@ struct FitResult {
   std::vector<PhaseRecord> history;
 };
 
+// The same tensors on another device.
+FitResult moved(const FitResult& result, Device device);
+
 class Fit {
  public:
-  // Fresh networks from the seed. Throws if the input does not fit the configuration. The generator, discriminator and LPIPS outlive it.
+  // Fresh networks from the seed, on the default device, where generator, discriminator and LPIPS must be. Throws if the input does not fit the configuration. The generator, discriminator and LPIPS outlive it.
   Fit(const Config& config, const StyleGan2Generator& generator, const StyleGan2Discriminator& discriminator, const Lpips& lpips,
       FitInput input, FitOptions options);
   Fit(const Fit&) = delete;
@@ -127,6 +130,7 @@ class Fit {
   std::map<std::string, std::string> full_identity() const;
   FitResult result() const;
 
+  Device device_;
   Config config_;
   Networks networks_;
   Context context_;

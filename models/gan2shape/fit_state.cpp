@@ -76,9 +76,10 @@ std::map<std::string, std::string> Fit::full_identity() const {
 }
 
 void Fit::save(const std::string& path) const {
+  const DefaultDevice host{Device{}};
   NamedTensors tensors = networks_.to_checkpoint();
   auto add = [&](const std::string& name, const Tensor& t) {
-    if (t) tensors.emplace_back(name, t.detach());
+    if (t) tensors.emplace_back(name, t.detach().to(Device{}));
   };
   add("state.latent", latent_);
   add("state.snapshot.depth", snapshot_.canonical.depth);
@@ -114,6 +115,7 @@ void Fit::save(const std::string& path) const {
 }
 
 void Fit::resume(const std::string& path) {
+  const DefaultDevice guard(device_);
   const SafetensorsFile file(path);
   const auto& meta = file.metadata();
   if (!meta.contains("gan2shape_state") || !meta.contains("gan2shape_identity")) fail(Errc::format, path, "is not a saved state of a fit");
@@ -126,7 +128,7 @@ void Fit::resume(const std::string& path) {
     }
     const json p = json::parse(meta.at("gan2shape_state"));
     if (p.at("version").get<int>() != state_version) fail(Errc::format, path, "was saved by another version of this program");
-    auto get = [&](const std::string& name) { return file.contains(name) ? file.get(name).clone() : Tensor(); };
+    auto get = [&](const std::string& name) { return file.contains(name) ? file.get(name).clone().to(device_) : Tensor(); };
     networks_.load(file);
     latent_ = get("state.latent");
     snapshot_ = {{get("state.snapshot.depth"), get("state.snapshot.normal"), get("state.snapshot.albedo")}, get("state.snapshot.light"),
@@ -134,8 +136,8 @@ void Fit::resume(const std::string& path) {
     images_.clear();
     masks_.clear();
     for (std::size_t i = 0; i < p.at("batches").get<std::size_t>(); ++i) {
-      images_.push_back(file.get(numbered("state.images", i)).clone());
-      masks_.push_back(file.get(numbered("state.masks", i)).clone());
+      images_.push_back(get(numbered("state.images", i)));
+      masks_.push_back(get(numbered("state.masks", i)));
     }
     order_.clear();
     if (file.contains("state.order")) {

@@ -31,7 +31,7 @@ std::vector<bool> eroded(const Tensor& mask) {
 }  // namespace
 
 Tensor truth_mask(const Tensor& depth) {
-  auto d = depth.to(DType::f32).to_vector<float>();
+  auto d = depth.detach().to(DType::f32).to_vector<float>();
   const float background = *std::max_element(d.begin(), d.end());
   std::vector<float> mask(d.size());
   std::transform(d.begin(), d.end(), mask.begin(), [&](float v) { return v < background ? 1.f : 0.f; });
@@ -69,10 +69,13 @@ Accuracy measure(const Tensor& depth, const Tensor& truth, const Tensor& true_ma
 }
 
 Measures measure_all(const Tensor& depth, const Tensor& predicted_mask, const Tensor& truth, const Tensor& object_mask, const Config& config) {
-  const Tensor mask = truth_mask(truth);
+  // Few numbers, read one by one: on the CPU.
+  const DefaultDevice host{Device{}};
+  auto here = [](const Tensor& t) { return t.detach().to(Device{}); };
+  const Tensor true_depth = here(truth), mask = truth_mask(true_depth), predicted = here(predicted_mask);
   const Pinhole camera = Renderer(config.renderer()).camera();
-  auto of = [&](const Tensor& d) { return measure(d, truth, mask, predicted_mask, camera); };
-  return {of(depth), of(ellipsoid_depth(object_mask, config)), of(Tensor::full(truth.shape(), 1.0))};
+  auto of = [&](const Tensor& d) { return measure(d, true_depth, mask, predicted, camera); };
+  return {of(here(depth)), of(ellipsoid_depth(object_mask, config)), of(Tensor::full(true_depth.shape(), 1.0))};
 }
 
 }  // namespace g2s

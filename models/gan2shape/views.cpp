@@ -39,9 +39,9 @@ MeshView front_view(const Renderer& renderer, std::int64_t size) {
   return view;
 }
 
-Tensor relit_shading(const Subject& subject, const Renderer& renderer, const Relight& light) {
+Tensor relit_shading(const FitResult& fit, const Renderer& renderer, const Relight& light) {
   Tensor random = Tensor::from(std::vector<float>{static_cast<float>(light.dx), static_cast<float>(light.dy), static_cast<float>(light.a)}, {1, 3});
-  return shade_randomly(renderer, subject.fit.canonical.normal, subject.fit.light, random, relight_alpha).shading;
+  return shade_randomly(renderer, fit.canonical.normal, fit.light, random, relight_alpha).shading;
 }
 
 // S x S to the texels of the mesh's texture: corner centres on corner centres.
@@ -56,17 +56,17 @@ Tensor enlarge(const Tensor& x, std::int64_t size) {
 
 // A canonical texture as the method sees it with a view [1,6].
 Tensor method_rendering(const Subject& subject, const Renderer& renderer, const Tensor& texture, const Tensor& view) {
-  return renderer.reconstruct(texture, warp(renderer, subject.fit.canonical.depth, view).grid);
+  return renderer.reconstruct(texture, warp(renderer, subject.fit_of_method.canonical.depth, view).grid);
 }
 
 // Encodes pictures in batches and draws them with the generator.
 std::vector<Tensor> reproject(const std::vector<Tensor>& pictures, const Context& context, const Target& target, const Subject& subject) {
-  Step2 step(context, target, Snapshot{subject.fit.canonical, subject.fit.light, {}});
+  Step2 step(context, target, Snapshot{subject.fit_of_method.canonical, subject.fit_of_method.light, {}});
   std::vector<Tensor> out;
   for (std::size_t begin = 0; begin < pictures.size(); begin += projection_batch) {
     std::size_t end = std::min(pictures.size(), begin + projection_batch);
     Tensor images = step.project(concat({pictures.begin() + static_cast<std::ptrdiff_t>(begin), pictures.begin() + static_cast<std::ptrdiff_t>(end)}, 0)).image;
-    for (std::int64_t i = 0; i < images.dim(0); ++i) out.push_back(to_unit(slice(images, 0, i, i + 1)));
+    for (std::int64_t i = 0; i < images.dim(0); ++i) out.push_back(to_unit(slice(images, 0, i, i + 1)).to(Device{}));
   }
   return out;
 }
@@ -120,7 +120,7 @@ std::vector<NamedPicture> mesh_relit(const Subject& subject, const Context& cont
   Tensor before = clamp(shade(context.renderer, subject.fit.canonical.normal, subject.fit.light).shading, darkest_shading, 10);
   std::vector<NamedPicture> out;
   for (const Relight& light : relights()) {
-    Tensor ratio = clamp(relit_shading(subject, context.renderer, light), 0, 10) / before;
+    Tensor ratio = clamp(relit_shading(subject.fit, context.renderer, light), 0, 10) / before;
     out.push_back({light.name, render_mesh(subject.mesh, clamp(texture * enlarge(ratio, texture.dim(1)), 0, 1), view)});
   }
   return out;
@@ -128,11 +128,12 @@ std::vector<NamedPicture> mesh_relit(const Subject& subject, const Context& cont
 
 std::vector<NamedPicture> gan_turned(const Subject& subject, const Context& context, const Target& target) {
   NoGrad no_grad;
+  const DefaultDevice guard(subject.fit_of_method.texture.device());
   std::vector<Tensor> pictures;
   std::vector<Turn> all = turns(context.config.category);
   for (const Turn& turn : all) {
     std::vector<float> view{static_cast<float>(turn.pitch), static_cast<float>(turn.yaw), 0, 0, 0, 0};
-    pictures.push_back(method_rendering(subject, context.renderer, subject.fit.texture, Tensor::from(view, {1, 6})));
+    pictures.push_back(method_rendering(subject, context.renderer, subject.fit_of_method.texture, Tensor::from(view, {1, 6})));
   }
   pictures = reproject(pictures, context, target, subject);
   std::vector<NamedPicture> out;
@@ -142,11 +143,12 @@ std::vector<NamedPicture> gan_turned(const Subject& subject, const Context& cont
 
 std::vector<NamedPicture> gan_relit(const Subject& subject, const Context& context, const Target& target) {
   NoGrad no_grad;
+  const DefaultDevice guard(subject.fit_of_method.texture.device());
   std::vector<Tensor> pictures;
   std::vector<Relight> all = relights();
   for (const Relight& light : all) {
-    Tensor texture = context.renderer.texture(subject.fit.canonical.albedo, relit_shading(subject, context.renderer, light));
-    pictures.push_back(method_rendering(subject, context.renderer, texture, subject.fit.view));
+    Tensor texture = context.renderer.texture(subject.fit_of_method.canonical.albedo, relit_shading(subject.fit_of_method, context.renderer, light));
+    pictures.push_back(method_rendering(subject, context.renderer, texture, subject.fit_of_method.view));
   }
   pictures = reproject(pictures, context, target, subject);
   std::vector<NamedPicture> out;

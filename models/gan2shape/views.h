@@ -17,7 +17,8 @@ struct NamedPicture {
 
 // What is drawn: an object after its fit, with its mesh.
 struct Subject {
-  const FitResult& fit;
+  const FitResult& fit;           // on the CPU, for the mesh
+  const FitResult& fit_of_method;  // where the networks are
   TexturedMesh mesh;
   Tensor mesh_texture;  // f32 [1,T,T,3] in [-1,1]
 };
