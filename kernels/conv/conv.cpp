@@ -120,7 +120,7 @@ Tensor product_of_styled(ConvKind kind, const ConvShape& s, const char* op, cons
   const Shape shape = down ? Shape{s.batch, s.y_rows, s.y_columns, s.y_channels} : Shape{s.batch, s.x_rows, s.x_columns, s.x_channels};
   Tensor y = Tensor::empty(shape, x.dtype(), x.device());
   count_work(s);
-  kernels::conv_cuda(kind, s, x, w, y, {&style, nullptr});
+  kernels::conv_cuda(kind, s, x, w, y, {&style, nullptr, nullptr});
   return record(y, op, {x, style, w},
                 [=, x = will_record({&style, &w}) ? x : Tensor{}, w = will_record({&x, &style}) ? w : Tensor{}](const BackwardArgs& a) {
                   ScaleGradients g;
@@ -175,12 +175,18 @@ Tensor conv_and_act(const char* op, const Tensor& x, const Tensor& style, const 
   check_bias_act(y, act);
   count_work(s);
   const kernels::Epilogue epilogue = epilogue_of(act);
-  if (x.on_cuda()) kernels::conv_cuda(ConvKind::forward, s, x, w, y, {style.defined() ? &style : nullptr, &epilogue});
-  else kernels::conv_forward_cpu(s, x, w, y, epilogue);
-  if (!will_record({&x, &w, &act.bias, &style})) return y;
+  const bool recorded = will_record({&x, &w, &act.bias, &style}), gated = recorded && act.slope != 1;
+  Tensor gate;
+  if (x.on_cuda()) {
+    if (gated) gate = Tensor::empty(y.shape(), DType::u8, y.device());
+    kernels::conv_cuda(ConvKind::forward, s, x, w, y, {style.defined() ? &style : nullptr, &epilogue, gated ? &gate : nullptr});
+  } else {
+    kernels::conv_forward_cpu(s, x, w, y, epilogue);
+    if (gated) gate = bias_act_gate(y);
+  }
+  if (!recorded) return y;
   return record(y, op, {x, w, act.bias, style},
-                [=, x = will_record({&w, &style}) ? x : Tensor{}, w = will_record({&x, &style}) ? w : Tensor{},
-                 gate = act.slope == 1 ? Tensor{} : bias_act_gate(y)](const BackwardArgs& a) {
+                [=, x = will_record({&w, &style}) ? x : Tensor{}, w = will_record({&x, &style}) ? w : Tensor{}](const BackwardArgs& a) {
                   Tensor d = bias_act_chosen(a.dy, gate, act);
                   Tensor dbias = a.needs[2] ? sum_to(d, act.bias.shape()) : Tensor{};
                   if (act.scale.defined()) d = mul(d, act.scale.reshape({s.batch, 1, 1, s.y_channels}));

@@ -13,12 +13,14 @@ namespace {
 template <class Element>
 struct ForwardResult {
   using T = Element;
+  static constexpr bool gated = sizeof(T) == sizeof(float);
   struct Row {
     T* at;
     const T* scale;
     T noise;
   };
   T* y;
+  std::uint8_t* gate;    // like y, or null
   int channels, pixels;  // of one picture
   Epilogue e;
 
@@ -38,6 +40,18 @@ struct ForwardResult {
       if (e.wanted)
         return bias_act_value(sum, r.scale ? r.scale[n] : T(1), e.noise != nullptr, r.noise, e.bias ? e.bias[n] : T(0), e.slope, e.gain);
     return sum;
+  }
+  template <int count>
+  __device__ __forceinline__ void store_gate(const Row& r, int column, int n, const cuda::Pack<T, count>& values) const {
+    if (!gate || column >= n) return;
+    std::uint8_t* to = gate + (r.at - y) + column;
+    cuda::Pack<std::uint8_t, count> pack;
+#pragma unroll
+    for (int i = 0; i < count; ++i) pack.v[i] = values.v[i] > 0;
+    if (n % count == 0) return cuda::store(to, pack);
+#pragma unroll
+    for (int i = 0; i < count; ++i)
+      if (column + i < n) to[i] = pack.v[i];
   }
 };
 
@@ -75,6 +89,7 @@ struct Forward {
 // The positions of x that one phase of the stride computes.
 template <class T>
 struct PhaseResult {
+  static constexpr bool gated = false;
   struct Row {
     T* at;
   };
@@ -175,18 +190,21 @@ template <class T, bool whole, bool styled>
 void forward(const ConvArgs<T>& a) {
   const ConvShape& s = a.shape;
   const int64_t m = s.batch * s.y_rows * s.y_columns, n = s.y_channels;
-  const ForwardResult<T> finished{a.result, static_cast<int>(n), static_cast<int>(s.y_rows * s.y_columns),
+  const ForwardResult<T> finished{a.result, a.gate, static_cast<int>(n), static_cast<int>(s.y_rows * s.y_columns),
                                   a.epilogue ? *a.epilogue : Epilogue{}};
   Forward<T, whole, styled> product{s, a.first, a.second, a.style, finished, m * n, cut_of(a)};
   if (a.splits > 1) {
     product.finished.y = a.partial;
+    product.finished.gate = nullptr;
     product.finished.e = {};
   }
   gemm::launch("conv_forward", product, product.cut.tile, m, n, a.splits);
   if (a.splits > 1)
     gemm::add_splits("conv_forward_sum", a.partial, a.splits, m * n, a.result, [=] __device__(int64_t i, T sum) {
       const int row = static_cast<int>(i / finished.channels);
-      return finished.finish(finished.row(row), static_cast<int>(i - int64_t{row} * finished.channels), sum);
+      const T y = finished.finish(finished.row(row), static_cast<int>(i - int64_t{row} * finished.channels), sum);
+      if (finished.gate) finished.gate[i] = y > 0;
+      return y;
     });
 }
 

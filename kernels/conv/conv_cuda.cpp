@@ -66,6 +66,7 @@ void conv_cuda(ConvKind kind, const ConvShape& s, const Tensor& first, const Ten
   if (result.dtype() == DType::f64) return conv_f64(args_of<double>(kind, s, first, second, result, partial));
   ConvArgs<float> a = args_of<float>(kind, s, first, second, result, partial);
   a.epilogue = fused.epilogue;
+  a.gate = fused.gate ? fused.gate->mutable_ptr<std::uint8_t>() : nullptr;
   a.style = fused.style ? fused.style->ptr<float>() : nullptr;
   conv_f32(a);
 }

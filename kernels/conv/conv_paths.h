@@ -11,6 +11,7 @@ namespace g2s::kernels {
 struct Fused {
   const Tensor* style = nullptr;       // [pictures, channels]: `first` times that, where it is read. Not of weight gradients.
   const Epilogue* epilogue = nullptr;  // of forward products
+  Tensor* gate = nullptr;              // u8, like the result of a forward product: where it is positive, as bias_act_gate has it
 };
 // Any of the three in f32 or f64.
 void conv_cuda(ConvKind kind, const ConvShape& s, const Tensor& first, const Tensor& second, Tensor& result, const Fused& fused = {});

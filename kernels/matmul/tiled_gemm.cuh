@@ -168,6 +168,7 @@ __device__ __forceinline__ void store_sums(const Result& result, int m0, int n0,
       for (int e = 0; e < Columns::width; ++e)
         pack.v[e] = column + e < n ? result.finish(to, column + e, sum[i][g * Columns::width + e]) : T(0);
       if (whole && column < n) cuda::store(to.at + column, pack);
+      if constexpr (Result::gated) result.store_gate(to, column, n, pack);
 #pragma unroll
       for (int e = 0; e < Columns::width; ++e)
         if (!whole && column + e < n) to.at[column + e] = pack.v[e];
@@ -282,6 +283,7 @@ struct MatrixAlongOuter {
 // c[m * pitch + n], as it is.
 template <class T>
 struct PlainResult {
+  static constexpr bool gated = false;  // tells where a sum is positive, too
   struct Row {
     T* at;
   };
