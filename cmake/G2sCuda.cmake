@@ -26,7 +26,7 @@ function(g2s_add_emulated)
   add_library(g2s_cuda_emulated OBJECT ${wrappers} ${simt})
   target_link_libraries(g2s_cuda_emulated PUBLIC g2s_options)
   target_compile_definitions(g2s_cuda_emulated PRIVATE G2S_EMULATE)
-  target_compile_options(g2s_cuda_emulated PRIVATE -fno-math-errno -Wno-unused-parameter)
+  target_compile_options(g2s_cuda_emulated PRIVATE -fno-math-errno -Wno-unused-parameter -Wno-unknown-pragmas)
 endfunction()
 
 function(g2s_known_architectures out)

@@ -2,6 +2,7 @@
 #include "engine/cuda/launch.cuh"
 #include "kernels/bias_act/bias_act.cuh"
 #include "kernels/bias_act/bias_act_args.h"
+#include "kernels/pack.cuh"
 
 namespace g2s::kernels {
 namespace {
