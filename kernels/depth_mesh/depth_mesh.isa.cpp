@@ -476,9 +476,9 @@ void draw_backward(const DepthMeshArgs<T>& a) {
 
 }  // namespace
 
-void depth_mesh_kernel(const DepthMeshArgs<float>& a) { draw(a); }
-void depth_mesh_kernel(const DepthMeshArgs<double>& a) { draw(a); }
-void depth_mesh_backward_kernel(const DepthMeshArgs<float>& a) { draw_backward(a); }
-void depth_mesh_backward_kernel(const DepthMeshArgs<double>& a) { draw_backward(a); }
+void depth_mesh_kernel_cpu(const DepthMeshArgs<float>& a) { draw(a); }
+void depth_mesh_kernel_cpu(const DepthMeshArgs<double>& a) { draw(a); }
+void depth_mesh_backward_kernel_cpu(const DepthMeshArgs<float>& a) { draw_backward(a); }
+void depth_mesh_backward_kernel_cpu(const DepthMeshArgs<double>& a) { draw_backward(a); }
 
 }  // namespace g2s::kernels::G2S_ISA
