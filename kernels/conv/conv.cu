@@ -35,7 +35,8 @@ struct ForwardResult {
   }
   __device__ __forceinline__ T finish(const Row& r, int n, T sum) const {
     if constexpr (sizeof(T) == sizeof(float))
-      if (e.wanted) return bias_act_value(sum, r.scale ? r.scale[n] : T(1), e.noise != nullptr, r.noise, e.bias ? e.bias[n] : T(0), e.slope, e.gain);
+      if (e.wanted)
+        return bias_act_value(sum, r.scale ? r.scale[n] : T(1), e.noise != nullptr, r.noise, e.bias ? e.bias[n] : T(0), e.slope, e.gain);
     return sum;
   }
 };
@@ -47,24 +48,26 @@ struct Forward {
   ConvShape s;
   const T* x;
   const T* w;
-  ForwardResult<T> result;
+  ForwardResult<T> finished;
   int64_t size;  // of y
   GemmCut cut;
 
-  __device__ gemm::Slice<Gathered<T, whole>, gemm::MatrixAlongK<T, whole>, ForwardResult<T>> slice(int z) const {
+  __device__ gemm::Slice<Gathered<T, whole>, gemm::MatrixAlongK<T, whole>> slice(int z) const {
     const int rows = static_cast<int>(s.y_rows), columns = static_cast<int>(s.y_columns), channels = static_cast<int>(s.x_channels);
     const int m = static_cast<int>(s.batch) * rows * columns, n = static_cast<int>(s.y_channels);
     const TapWalk taps{forward_axis(s.kernel_rows, s), forward_axis(s.kernel_columns, s), channels};
     const int k = taps.down.count * taps.across.count * channels;
-    ForwardResult<T> to = result;
-    to.y += z * size;
     return {{x, static_cast<int>(s.x_rows), static_cast<int>(s.x_columns), taps, m, rows, columns, static_cast<int>(s.stride)},
             {w, k, n, k},
-            to,
             m,
             n,
             z * cut.steps * static_cast<int>(gemm_tile_k),
             gemm::steps_of(cut, z, k)};
+  }
+  __device__ ForwardResult<T> result(int z) const {
+    ForwardResult<T> to = finished;
+    to.y += z * size;
+    return to;
   }
 };
 
@@ -97,22 +100,39 @@ struct InputGrad {
   int between;   // conv_taps_between
   GemmCut cut;
 
-  __device__ gemm::Slice<Gathered<T, whole>, WeightByInput<T, whole>, PhaseResult<T>> slice(int z) const {
-    const int stride = static_cast<int>(s.stride), x_rows = static_cast<int>(s.x_rows), x_columns = static_cast<int>(s.x_columns);
-    const int phase = z / cut.splits, split = z % cut.splits, phases = stride < x_columns ? stride : x_columns;
-    const int row = phase / phases, column = phase % phases;
-    const int down = (x_rows - row + stride - 1) / stride, across = (x_columns - column + stride - 1) / stride;
-    const int channels = static_cast<int>(s.x_channels), m = static_cast<int>(s.batch) * down * across;
-    const TapWalk taps{input_grad_axis(s.kernel_rows, s, between, row), input_grad_axis(s.kernel_columns, s, between, column),
+  struct Phase {
+    int row, column, down, across;  // the first position and the number of positions
+  };
+  __device__ Phase phase(int z) const {
+    const int stride = static_cast<int>(s.stride), rows = static_cast<int>(s.x_rows), columns = static_cast<int>(s.x_columns);
+    const int number = z / cut.splits, beside = stride < columns ? stride : columns, row = number / beside, column = number % beside;
+    return {row, column, (rows - row + stride - 1) / stride, (columns - column + stride - 1) / stride};
+  }
+
+  __device__ gemm::Slice<Gathered<T, whole>, WeightByInput<T, whole>> slice(int z) const {
+    const Phase p = phase(z);
+    const int split = z % cut.splits, channels = static_cast<int>(s.x_channels), m = static_cast<int>(s.batch) * p.down * p.across;
+    const TapWalk taps{input_grad_axis(s.kernel_rows, s, between, p.row), input_grad_axis(s.kernel_columns, s, between, p.column),
                        static_cast<int>(s.y_channels)};
     const int k = taps.down.count * taps.across.count * taps.channels;
-    return {{dy, static_cast<int>(s.y_rows), static_cast<int>(s.y_columns), taps, m, down, across, 1},
+    return {{dy, static_cast<int>(s.y_rows), static_cast<int>(s.y_columns), taps, m, p.down, p.across, 1},
             {w, taps, static_cast<int>(s.kernel_rows), static_cast<int>(s.kernel_columns), channels},
-            {dx + split * size, x_rows, x_columns, channels, down, across, row, column, stride},
             m,
             channels,
             split * cut.steps * static_cast<int>(gemm_tile_k),
             gemm::steps_of(cut, split, k)};
+  }
+  __device__ PhaseResult<T> result(int z) const {
+    const Phase p = phase(z);
+    return {dx + z % cut.splits * size,
+            static_cast<int>(s.x_rows),
+            static_cast<int>(s.x_columns),
+            static_cast<int>(s.x_channels),
+            p.down,
+            p.across,
+            p.row,
+            p.column,
+            static_cast<int>(s.stride)};
   }
 };
 
@@ -127,25 +147,24 @@ struct WeightGrad {
   int64_t size;  // of dw
   GemmCut cut;
 
-  __device__ gemm::Slice<gemm::MatrixAlongOuter<T, whole>, Patches<T, whole>, gemm::PlainResult<T>> slice(int z) const {
+  __device__ gemm::Slice<gemm::MatrixAlongOuter<T, whole>, Patches<T, whole>> slice(int z) const {
     const int rows = static_cast<int>(s.y_rows), columns = static_cast<int>(s.y_columns), channels = static_cast<int>(s.x_channels);
-    const int m = static_cast<int>(s.y_channels), kernel_rows = static_cast<int>(s.kernel_rows), kernel_columns = static_cast<int>(s.kernel_columns);
+    const int m = static_cast<int>(s.y_channels), kernel_rows = static_cast<int>(s.kernel_rows),
+              kernel_columns = static_cast<int>(s.kernel_columns);
     const int n = kernel_rows * kernel_columns * channels, k = static_cast<int>(s.batch) * rows * columns;
     return {{dy, m, m, k},
             {x, static_cast<int>(s.x_rows), static_cast<int>(s.x_columns), channels, rows, columns, k, kernel_rows, kernel_columns,
              static_cast<int>(s.stride), static_cast<int>(s.pad), static_cast<int>(s.dilation)},
-            {dw + z * size, n},
             m,
             n,
             z * cut.steps * static_cast<int>(gemm_tile_k),
             gemm::steps_of(cut, z, k)};
   }
+  __device__ gemm::PlainResult<T> result(int z) const { return {dw + z * size, s.kernel_rows * s.kernel_columns * s.x_channels}; }
 };
 
 template <class T>
-GemmCut cut_of(const ConvArgs<T>& a) {
-  return {static_cast<GemmTile>(a.tile), a.splits, a.steps};
-}
+GemmCut cut_of(const ConvArgs<T>& a) { return {static_cast<GemmTile>(a.tile), a.splits, a.steps}; }
 
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -153,11 +172,12 @@ template <class T, bool whole>
 void forward(const ConvArgs<T>& a) {
   const ConvShape& s = a.shape;
   const int64_t m = s.batch * s.y_rows * s.y_columns, n = s.y_channels;
-  const ForwardResult<T> finished{a.result, static_cast<int>(n), static_cast<int>(s.y_rows * s.y_columns), a.epilogue ? *a.epilogue : Epilogue{}};
+  const ForwardResult<T> finished{a.result, static_cast<int>(n), static_cast<int>(s.y_rows * s.y_columns),
+                                  a.epilogue ? *a.epilogue : Epilogue{}};
   Forward<T, whole> product{s, a.first, a.second, finished, m * n, cut_of(a)};
   if (a.splits > 1) {
-    product.result.y = a.partial;
-    product.result.e = {};
+    product.finished.y = a.partial;
+    product.finished.e = {};
   }
   gemm::launch("conv_forward", product, product.cut.tile, m, n, a.splits);
   if (a.splits > 1)
@@ -175,9 +195,11 @@ void add_plain(const char* name, const ConvArgs<T>& a, int64_t size) {
 template <class T, bool whole>
 void input_grad(const ConvArgs<T>& a) {
   const ConvShape& s = a.shape;
-  const int64_t size = s.batch * s.x_rows * s.x_columns * s.x_channels, m = s.batch * divide_up(s.x_rows, s.stride) * divide_up(s.x_columns, s.stride);
+  const int64_t size = s.batch * s.x_rows * s.x_columns * s.x_channels,
+                m = s.batch * divide_up(s.x_rows, s.stride) * divide_up(s.x_columns, s.stride);
   const int64_t phases = (s.stride < s.x_rows ? s.stride : s.x_rows) * (s.stride < s.x_columns ? s.stride : s.x_columns);
-  const InputGrad<T, whole> product{s, a.first, a.second, a.splits > 1 ? a.partial : a.result, size, static_cast<int>(conv_taps_between(s)), cut_of(a)};
+  const InputGrad<T, whole> product{
+      s, a.first, a.second, a.splits > 1 ? a.partial : a.result, size, static_cast<int>(conv_taps_between(s)), cut_of(a)};
   gemm::launch("conv_input_grad", product, product.cut.tile, m, s.x_channels, phases * a.splits);
   add_plain("conv_input_grad_sum", a, size);
 }

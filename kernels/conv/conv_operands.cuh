@@ -1,5 +1,5 @@
-// How a convolution's pictures and weights look as operands of a product (kernels/matmul/tiled_gemm.cuh). Nothing is copied: an operand finds
-// each element where it is.
+// How a convolution's pictures and weights look as operands of a product (kernels/matmul/tiled_gemm.cuh). Nothing is copied: an operand
+// finds each element where it is.
 #pragma once
 
 #include "engine/cuda/launch.cuh"
@@ -22,8 +22,8 @@ __device__ inline Axis forward_axis(int64_t kernel, const ConvShape& s) {
   return {static_cast<int>(kernel), -static_cast<int>(s.pad), static_cast<int>(s.dilation), 0, 1};
 }
 
-// What reaches the positions phase, phase + stride, ... of x: the rows u of the kernel for which phase + pad - u * dilation is a multiple of the
-// stride. They are `between` apart.
+// What reaches the positions phase, phase + stride, ... of x: the rows u of the kernel for which phase + pad - u * dilation is a multiple
+// of the stride. They are `between` apart.
 __device__ inline Axis input_grad_axis(int64_t kernel, const ConvShape& s, int between, int phase) {
   const int stride = static_cast<int>(s.stride), dilation = static_cast<int>(s.dilation), reach = phase + static_cast<int>(s.pad);
   for (int u = 0; u < between && u < kernel; ++u)
@@ -86,10 +86,10 @@ struct Gathered {
                         static_cast<unsigned>(column) < static_cast<unsigned>(columns);
     return inside ? o.picture + ((row * columns + column) * taps.channels + d.channel) : nullptr;
   }
-  __device__ __forceinline__ void load(const Outer& o, const Depth& d, Pack<T, vector>& to) const {
+  __device__ __forceinline__ void load(const Outer& o, const Depth& d, cuda::Pack<T, vector>& to) const {
     if constexpr (vectors) {
       const T* from = find(o, d);
-      to = from ? load_pack<vector>(from) : Pack<T, vector>{};
+      to = from ? cuda::load<vector>(from) : cuda::Pack<T, vector>{};
     } else {
       Depth at = d;
 #pragma unroll
@@ -118,12 +118,12 @@ struct WeightByInput {
   __device__ __forceinline__ Outer outer(int n) const { return {n}; }
   __device__ __forceinline__ Depth depth(int k) const { return taps.depth(k); }
   __device__ __forceinline__ void advance(Depth& d, int by) const { taps.advance(d, by); }
-  __device__ __forceinline__ void load(const Outer& o, const Depth& d, Pack<T, vector>& to) const {
+  __device__ __forceinline__ void load(const Outer& o, const Depth& d, cuda::Pack<T, vector>& to) const {
     const int row = taps.down.kernel + d.down * taps.down.kernel_step, column = taps.across.kernel + d.across * taps.across.kernel_step;
     const T* from = w + (((d.channel * kernel_rows + row) * kernel_columns + column) * channels + o.channel);
     const bool inside = d.down < taps.down.count;
     if constexpr (vectors) {
-      to = inside && o.channel < channels ? load_pack<vector>(from) : Pack<T, vector>{};
+      to = inside && o.channel < channels ? cuda::load<vector>(from) : cuda::Pack<T, vector>{};
     } else {
 #pragma unroll
       for (int e = 0; e < vector; ++e) to.v[e] = inside && o.channel + e < channels ? from[e] : T(0);
@@ -176,14 +176,14 @@ struct Patches {
   }
   __device__ __forceinline__ const T* find(const Outer& o, const Depth& d, int e) const {
     const int row = d.row * stride + o.row[e], column = d.column * stride + o.column[e];
-    const bool inside =
-        d.k < pixels && static_cast<unsigned>(row) < static_cast<unsigned>(rows) && static_cast<unsigned>(column) < static_cast<unsigned>(columns);
+    const bool inside = d.k < pixels && static_cast<unsigned>(row) < static_cast<unsigned>(rows) &&
+                        static_cast<unsigned>(column) < static_cast<unsigned>(columns);
     return inside ? d.picture + ((row * columns + column) * channels + o.channel[e]) : nullptr;
   }
-  __device__ __forceinline__ void load(const Outer& o, const Depth& d, Pack<T, vector>& to) const {
+  __device__ __forceinline__ void load(const Outer& o, const Depth& d, cuda::Pack<T, vector>& to) const {
     if constexpr (vectors) {
       const T* from = find(o, d, 0);
-      to = from ? load_pack<vector>(from) : Pack<T, vector>{};
+      to = from ? cuda::load<vector>(from) : cuda::Pack<T, vector>{};
     } else {
 #pragma unroll
       for (int e = 0; e < vector; ++e) {

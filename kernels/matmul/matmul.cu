@@ -19,16 +19,15 @@ struct Matmul {
   int m, n, k;
   GemmCut cut;
 
-  __device__ gemm::Slice<Left, Right, gemm::PlainResult<T>> slice(int z) const {
+  __device__ gemm::Slice<Left, Right> slice(int z) const {
     const int b = z / cut.splits, split = z % cut.splits;
     Left a = left;
     Right w = right;
     a.p += b * left_batch;
     w.p += b * right_batch;
-    const int64_t size = int64_t{m} * n;
-    return {
-        a, w, {c + (split * batch + b) * size, n}, m, n, split * cut.steps * static_cast<int>(gemm_tile_k), gemm::steps_of(cut, split, k)};
+    return {a, w, m, n, split * cut.steps * static_cast<int>(gemm_tile_k), gemm::steps_of(cut, split, k)};
   }
+  __device__ gemm::PlainResult<T> result(int z) const { return {c + (z % cut.splits * batch + z / cut.splits) * m * n, n}; }
 };
 
 template <class T, bool vectors, class Left, class Right>

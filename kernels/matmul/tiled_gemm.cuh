@@ -10,8 +10,8 @@
 #pragma once
 
 #include "engine/cuda/launch.cuh"
+#include "engine/cuda/pack.cuh"
 #include "kernels/matmul/tiled_gemm_args.h"
-#include "kernels/pack.cuh"
 
 namespace g2s::kernels::gemm {
 
@@ -74,7 +74,7 @@ class Carrier {
 #pragma unroll
         for (int e = 0; e < vector; ++e) tile[at_ + e][line] = staged_[i].v[e];
       } else {
-        store_pack(&tile[line][at_], staged_[i]);
+        cuda::store(&tile[line][at_], staged_[i]);
       }
     }
   }
@@ -85,7 +85,7 @@ class Carrier {
   int line_, at_;
   typename Operand::Outer outer_[along_k ? count : 1];
   typename Operand::Depth depth_[along_k ? 1 : count];
-  Pack<T, vector> staged_[count];
+  cuda::Pack<T, vector> staged_[count];
 };
 
 // A thread's sums lie in groups of four, which are spread over the tile: neighbouring threads then read neighbouring groups.
@@ -105,12 +105,12 @@ __device__ __forceinline__ void multiply(const typename Tile::T (&a)[Tile::k][Ti
   const int row = static_cast<int>(threadIdx.x) / Tile::threads_n, column = static_cast<int>(threadIdx.x) % Tile::threads_n;
 #pragma unroll
   for (int k = 0; k < Tile::k; ++k) {
-    Pack<T, Rows::width> left[Rows::count];
-    Pack<T, Columns::width> right[Columns::count];
+    cuda::Pack<T, Rows::width> left[Rows::count];
+    cuda::Pack<T, Columns::width> right[Columns::count];
 #pragma unroll
-    for (int g = 0; g < Rows::count; ++g) left[g] = load_pack<Rows::width>(&a[k][Rows::place(row, g * Rows::width)]);
+    for (int g = 0; g < Rows::count; ++g) left[g] = cuda::load<Rows::width>(&a[k][Rows::place(row, g * Rows::width)]);
 #pragma unroll
-    for (int g = 0; g < Columns::count; ++g) right[g] = load_pack<Columns::width>(&b[k][Columns::place(column, g * Columns::width)]);
+    for (int g = 0; g < Columns::count; ++g) right[g] = cuda::load<Columns::width>(&b[k][Columns::place(column, g * Columns::width)]);
 #pragma unroll
     for (int i = 0; i < Tile::thread_m; ++i)
 #pragma unroll
@@ -163,11 +163,11 @@ __device__ __forceinline__ void store_sums(const Result& result, int m0, int n0,
 #pragma unroll
     for (int g = 0; g < Columns::count; ++g) {
       const int column = n0 + Columns::place(thread_column, g * Columns::width);
-      Pack<T, Columns::width> pack;
+      cuda::Pack<T, Columns::width> pack;
 #pragma unroll
       for (int e = 0; e < Columns::width; ++e)
         pack.v[e] = column + e < n ? result.finish(to, column + e, sum[i][g * Columns::width + e]) : T(0);
-      if (whole && column < n) store_pack(to.at + column, pack);
+      if (whole && column < n) cuda::store(to.at + column, pack);
 #pragma unroll
       for (int e = 0; e < Columns::width; ++e)
         if (!whole && column + e < n) to.at[column + e] = pack.v[e];
@@ -176,11 +176,10 @@ __device__ __forceinline__ void store_sums(const Result& result, int m0, int n0,
 }
 
 // The product of one slice: m x n, of k only `steps` steps from `first_k` on.
-template <class Left, class Right, class Result>
+template <class Left, class Right>
 struct Slice {
   Left left;
   Right right;
-  Result result;
   int m, n, first_k, steps;
 };
 
@@ -188,6 +187,14 @@ struct Slice {
 __device__ __forceinline__ int steps_of(const GemmCut& cut, int split, int k) {
   const int all = (k + static_cast<int>(gemm_tile_k) - 1) / static_cast<int>(gemm_tile_k), rest = all - split * cut.steps;
   return rest < cut.steps ? rest : cut.steps;
+}
+
+// The same number, of which the compiler knows nothing: what is made of it is made here, and holds no registers before.
+__device__ __forceinline__ int anew(int v) {
+#if !defined(G2S_EMULATE)
+  asm volatile("" : "+r"(v));
+#endif
+  return v;
 }
 
 template <class Tile, class Product>
@@ -198,7 +205,7 @@ __global__ void __launch_bounds__(Tile::threads, Tile::blocks_at_once) product_k
   if (m0 >= slice.m || n0 >= slice.n) return;  // slices may differ in size
   typename Tile::T sum[Tile::thread_m][Tile::thread_n] = {};
   main_loop<Tile>(s, slice.left, slice.right, m0, n0, slice.first_k, slice.steps, sum);
-  store_sums<Tile>(slice.result, m0, n0, slice.m, slice.n, sum);
+  store_sums<Tile>(product.result(anew(static_cast<int>(blockIdx.z))), m0, n0, slice.m, slice.n, sum);
 }
 
 // For slices of m x n at most.
@@ -234,9 +241,9 @@ struct MatrixAlongK {
   __device__ __forceinline__ Outer outer(int i) const { return {i < lines ? p + i * pitch : nullptr}; }
   __device__ __forceinline__ Depth depth(int first) const { return {first}; }
   __device__ __forceinline__ void advance(Depth& d, int by) const { d.k += by; }
-  __device__ __forceinline__ void load(const Outer& o, const Depth& d, Pack<T, vector>& to) const {
+  __device__ __forceinline__ void load(const Outer& o, const Depth& d, cuda::Pack<T, vector>& to) const {
     if constexpr (vectors) {
-      to = o.line && d.k < k ? load_pack<vector>(o.line + d.k) : Pack<T, vector>{};
+      to = o.line && d.k < k ? cuda::load<vector>(o.line + d.k) : cuda::Pack<T, vector>{};
     } else {
 #pragma unroll
       for (int e = 0; e < vector; ++e) to.v[e] = o.line && d.k + e < k ? o.line[d.k + e] : T(0);
@@ -261,10 +268,10 @@ struct MatrixAlongOuter {
   __device__ __forceinline__ Outer outer(int i) const { return {i}; }
   __device__ __forceinline__ Depth depth(int first) const { return {first}; }
   __device__ __forceinline__ void advance(Depth& d, int by) const { d.k += by; }
-  __device__ __forceinline__ void load(const Outer& o, const Depth& d, Pack<T, vector>& to) const {
+  __device__ __forceinline__ void load(const Outer& o, const Depth& d, cuda::Pack<T, vector>& to) const {
     const T* from = p + d.k * pitch + o.line;
     if constexpr (vectors) {
-      to = d.k < k && o.line < lines ? load_pack<vector>(from) : Pack<T, vector>{};
+      to = d.k < k && o.line < lines ? cuda::load<vector>(from) : cuda::Pack<T, vector>{};
     } else {
 #pragma unroll
       for (int e = 0; e < vector; ++e) to.v[e] = d.k < k && o.line + e < lines ? from[e] : T(0);

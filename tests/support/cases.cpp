@@ -19,11 +19,6 @@
 
 namespace g2s::test {
 
-Device test_device() {
-  const char* wish = std::getenv("G2S_TEST_DEVICE");
-  return wish ? device_from(wish, "G2S_TEST_DEVICE") : Device{};
-}
-
 namespace {
 
 using nlohmann::json;

@@ -49,9 +49,6 @@ struct Case {
   mutable std::set<std::string> read;
 };
 
-// Where tables of cases run: the CPU unless G2S_TEST_DEVICE says otherwise.
-Device test_device();
-
 using CaseFunction = std::function<Tensor(const Case&, const std::vector<Tensor>&)>;
 
 // Every case of kernels/<family>/cases.json (with G2S_CASE=TEXT in the environment those with TEXT in their name), through `fn`:
