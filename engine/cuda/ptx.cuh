@@ -15,6 +15,9 @@
 
 namespace g2s::cuda {
 
+// Whether the device has them.
+bool tensor_cores();
+
 #if defined(G2S_EMULATE)
 namespace emulated {
 
@@ -216,11 +219,11 @@ __device__ __forceinline__ void wait_for_copies() {
 #endif
 }
 
-// v with 10 bits of mantissa, to the nearest, ties away from zero; as f32 it has the same value.
+// v with 11 bits, to the nearest, ties away from zero; as f32 it has the same value.
 __device__ __forceinline__ unsigned round_to_tf32(float v) {
 #if defined(G2S_EMULATE)
   const unsigned bits = std::bit_cast<unsigned>(v);
-  return (bits & 0x7fffffffu) > 0x7f800000u ? 0x7fffffffu : (bits + 0x1000u) & 0xffffe000u;
+  return ((bits & 0x7f800000u) == 0x7f800000u ? bits : bits + 0x1000u) & 0xffffe000u;
 #elif __CUDA_ARCH__ >= 800
   unsigned bits;
   asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(v));

@@ -79,6 +79,7 @@ struct Gathered {
   }
   __device__ __forceinline__ Depth depth(int k) const { return taps.depth(k); }
   __device__ __forceinline__ void advance(Depth& d, int by) const { taps.advance(d, by); }
+  __device__ __forceinline__ const T* origin() const { return x; }
   // Null outside.
   __device__ __forceinline__ const T* find(const Outer& o, const Depth& d) const {
     const int row = o.row + taps.down.first + d.down * taps.down.step, column = o.column + taps.across.first + d.across * taps.across.step;
@@ -118,15 +119,19 @@ struct WeightByInput {
   __device__ __forceinline__ Outer outer(int n) const { return {n}; }
   __device__ __forceinline__ Depth depth(int k) const { return taps.depth(k); }
   __device__ __forceinline__ void advance(Depth& d, int by) const { taps.advance(d, by); }
-  __device__ __forceinline__ void load(const Outer& o, const Depth& d, cuda::Pack<T, vector>& to) const {
+  __device__ __forceinline__ const T* origin() const { return w; }
+  __device__ __forceinline__ const T* find(const Outer& o, const Depth& d) const {
     const int row = taps.down.kernel + d.down * taps.down.kernel_step, column = taps.across.kernel + d.across * taps.across.kernel_step;
-    const T* from = w + (((d.channel * kernel_rows + row) * kernel_columns + column) * channels + o.channel);
-    const bool inside = d.down < taps.down.count;
+    const bool inside = d.down < taps.down.count && o.channel < channels;
+    return inside ? w + (((d.channel * kernel_rows + row) * kernel_columns + column) * channels + o.channel) : nullptr;
+  }
+  __device__ __forceinline__ void load(const Outer& o, const Depth& d, cuda::Pack<T, vector>& to) const {
+    const T* from = find(o, d);
     if constexpr (vectors) {
-      to = inside && o.channel < channels ? cuda::load<vector>(from) : cuda::Pack<T, vector>{};
+      to = from ? cuda::load<vector>(from) : cuda::Pack<T, vector>{};
     } else {
 #pragma unroll
-      for (int e = 0; e < vector; ++e) to.v[e] = inside && o.channel + e < channels ? from[e] : T(0);
+      for (int e = 0; e < vector; ++e) to.v[e] = from && o.channel + e < channels ? from[e] : T(0);
     }
   }
 };
@@ -174,7 +179,8 @@ struct Patches {
       }
     }
   }
-  __device__ __forceinline__ const T* find(const Outer& o, const Depth& d, int e) const {
+  __device__ __forceinline__ const T* origin() const { return x; }
+  __device__ __forceinline__ const T* find(const Outer& o, const Depth& d, int e = 0) const {
     const int row = d.row * stride + o.row[e], column = d.column * stride + o.column[e];
     const bool inside = d.k < pixels && static_cast<unsigned>(row) < static_cast<unsigned>(rows) &&
                         static_cast<unsigned>(column) < static_cast<unsigned>(columns);
@@ -182,7 +188,7 @@ struct Patches {
   }
   __device__ __forceinline__ void load(const Outer& o, const Depth& d, cuda::Pack<T, vector>& to) const {
     if constexpr (vectors) {
-      const T* from = find(o, d, 0);
+      const T* from = find(o, d);
       to = from ? cuda::load<vector>(from) : cuda::Pack<T, vector>{};
     } else {
 #pragma unroll
