@@ -51,8 +51,10 @@ endfunction()
 # The table of cases of a family once more, and its test cases "X: on the device", on the emulated device.
 function(g2s_add_emulated_entry name)
   file(GLOB kernels CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${name}/*.cu)
+  file(GLOB cpu_kernels CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${name}/*.isa.cpp)
   get_filename_component(family ${name} NAME)
-  if(kernels)
+  # A family without kernels of its own is made of others.
+  if(kernels OR (NOT cpu_kernels AND EXISTS ${CMAKE_SOURCE_DIR}/${name}/cases.json))
     add_test(NAME emulated/${name} COMMAND g2s_tests_emulated --no-intro=true --source-file=*/${name}/* "--test-case=${family},${family}:*table*of*cases*,${family}:*on*the*device*"
              WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
     set_tests_properties(emulated/${name} PROPERTIES FAIL_REGULAR_EXPRESSION "test cases: *0 [|]" ENVIRONMENT G2S_TEST_DEVICE=cuda)

@@ -170,6 +170,16 @@ Tensor bias_act_gate(const Tensor& y) {
 
 Tensor bias_act_chosen(const Tensor& dy, const Tensor& gate, const BiasAct& args) { return act_grad(dy, gate, args.slope, args.gain); }
 
+ScaleGradients bias_act_scale_gradients(const Tensor& dy, const Tensor& x, const Tensor& scale, bool to_x, bool to_scale) {
+  BiasAct args;
+  args.scale = scale;
+  args.slope = 1;
+  const Saved saved{{}, x, {}, false};
+  const std::vector<bool> needs{to_x, to_scale, false, false};
+  const Gradients g = grad_enabled() ? backward_in_graph(dy, {}, saved, args, needs) : backward(dy, {}, saved, args, needs);
+  return {to_x ? g.dx : Tensor{}, g.dscale};
+}
+
 Tensor bias_act(const Tensor& x, const BiasAct& args) {
   check_bias_act(x, args);
   Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());

@@ -26,4 +26,11 @@ Tensor bias_act_gate(const Tensor& y);
 // Differentiable in dy. The gate may be undefined where the slope is 1.
 Tensor bias_act_chosen(const Tensor& dy, const Tensor& gate, const BiasAct& args);
 
+struct ScaleGradients {
+  Tensor dx, dscale;  // undefined where not wanted
+};
+// The gradients of scale * x, as bias_act computes it, from dy: for those who read scale * x without writing it. x is for dscale alone.
+// Differentiable where gradients are recorded.
+ScaleGradients bias_act_scale_gradients(const Tensor& dy, const Tensor& x, const Tensor& scale, bool to_x, bool to_scale);
+
 }  // namespace g2s

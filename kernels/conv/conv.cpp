@@ -97,6 +97,46 @@ Tensor weight_grad(const ConvShape& s, const char* op, const Tensor& x, const Te
   });
 }
 
+Tensor times_style(const Tensor& x, const Tensor& style) {
+  BiasAct act;
+  act.scale = style;
+  act.slope = 1;
+  return bias_act(x, act);
+}
+
+// Is the style multiplied where x is read?
+bool reads_styled(const Tensor& x) { return x.on_cuda() && x.dtype() == DType::f32; }
+
+void require_style(const char* op, const Tensor& x, const Tensor& style) {
+  check(style.defined() && style.shape() == Shape{x.dim(0), x.dim(3)} && style.dtype() == x.dtype(), op, "style ",
+        style.defined() ? describe(style) : "undefined", " does not fit x ", describe(x));
+  check(style.device() == x.device(), op, "style is on ", style.device(), ", x on ", x.device());
+}
+
+// The forward product or the input gradient, of style * x.
+Tensor product_of_styled(ConvKind kind, const ConvShape& s, const char* op, const Tensor& x, const Tensor& style, const Tensor& w) {
+  const bool down = kind == ConvKind::forward;
+  if (!reads_styled(x)) return down ? forward(s, op, times_style(x, style), w) : input_grad(s, op, times_style(x, style), w);
+  const Shape shape = down ? Shape{s.batch, s.y_rows, s.y_columns, s.y_channels} : Shape{s.batch, s.x_rows, s.x_columns, s.x_channels};
+  Tensor y = Tensor::empty(shape, x.dtype(), x.device());
+  count_work(s);
+  kernels::conv_cuda(kind, s, x, w, y, {&style, nullptr});
+  return record(y, op, {x, style, w},
+                [=, x = will_record({&style, &w}) ? x : Tensor{}, w = will_record({&x, &style}) ? w : Tensor{}](const BackwardArgs& a) {
+                  ScaleGradients g;
+                  if (a.needs[0] || a.needs[1]) {
+                    const Tensor d = down ? input_grad(s, "conv_transpose2d", a.dy, w) : forward(s, "conv2d", a.dy, w);
+                    g = bias_act_scale_gradients(d, x, style, a.needs[0], a.needs[1]);
+                  }
+                  Tensor dw;
+                  if (a.needs[2]) {
+                    const Tensor read = times_style(x, style);
+                    dw = down ? weight_grad(s, "conv2d_weight_grad", read, a.dy) : weight_grad(s, "conv2d_weight_grad", a.dy, read);
+                  }
+                  return std::vector<Tensor>{g.dx, g.dscale, dw};
+                });
+}
+
 ConvShape shape_of(const char* op, const Tensor& x, const Tensor& w, const ConvOptions& options) {
   require_picture(op, "x", x);
   require_picture(op, "w", w);
@@ -123,36 +163,37 @@ kernels::Epilogue epilogue_of(const BiasAct& act) {
 
 bool needs_grad(const Tensor& t) { return t.defined() && t.requires_grad(); }
 
-}  // namespace
-
-Tensor conv2d(const Tensor& x, const Tensor& w, ConvOptions options) { return forward(shape_of("conv2d", x, w, options), "conv2d", x, w); }
-
-Tensor conv2d_bias_act(const Tensor& x, const Tensor& w, const BiasAct& act, ConvOptions options) {
-  const char* op = "conv2d_bias_act";
+// With a style, of style * x.
+Tensor conv_and_act(const char* op, const Tensor& x, const Tensor& style, const Tensor& w, const BiasAct& act, const ConvOptions& options) {
+  if (style.defined() && !reads_styled(x)) return conv_and_act(op, times_style(x, style), {}, w, act, options);
   const ConvShape s = shape_of(op, x, w, options);
   const bool from_y = !grad_enabled() || (!needs_grad(act.scale) && !needs_grad(act.noise_weight));
   // The products of the CPU's matrix tiles have no epilogue.
-  if (x.dtype() == DType::f64 || !from_y || (precision() == Precision::bf16 && !x.on_cuda())) return bias_act(forward(s, op, x, w), act);
+  if (x.dtype() == DType::f64 || !from_y || (precision() == Precision::bf16 && !x.on_cuda()))
+    return bias_act(style.defined() ? product_of_styled(ConvKind::forward, s, op, x, style, w) : forward(s, op, x, w), act);
   Tensor y = Tensor::empty({s.batch, s.y_rows, s.y_columns, s.y_channels}, x.dtype(), x.device());
   check_bias_act(y, act);
   count_work(s);
   const kernels::Epilogue epilogue = epilogue_of(act);
-  if (x.on_cuda()) kernels::conv_cuda(ConvKind::forward, s, x, w, y, &epilogue);
+  if (x.on_cuda()) kernels::conv_cuda(ConvKind::forward, s, x, w, y, {style.defined() ? &style : nullptr, &epilogue});
   else kernels::conv_forward_cpu(s, x, w, y, epilogue);
-  if (!will_record({&x, &w, &act.bias})) return y;
-  return record(
-      y, op, {x, w, act.bias},
-      [=, x = kept_for(w, x), w = kept_for(x, w), gate = act.slope == 1 ? Tensor{} : bias_act_gate(y)](const BackwardArgs& a) {
-        Tensor d = bias_act_chosen(a.dy, gate, act);
-        Tensor dbias = a.needs[2] ? sum_to(d, act.bias.shape()) : Tensor{};
-        if (act.scale.defined()) d = mul(d, act.scale.reshape({s.batch, 1, 1, s.y_channels}));
-        return std::vector<Tensor>{a.needs[0] ? input_grad(s, "conv_transpose2d", d, w) : Tensor{},
-                                   a.needs[1] ? weight_grad(s, "conv2d_weight_grad", x, d) : Tensor{}, dbias};
-      });
+  if (!will_record({&x, &w, &act.bias, &style})) return y;
+  return record(y, op, {x, w, act.bias, style},
+                [=, x = will_record({&w, &style}) ? x : Tensor{}, w = will_record({&x, &style}) ? w : Tensor{},
+                 gate = act.slope == 1 ? Tensor{} : bias_act_gate(y)](const BackwardArgs& a) {
+                  Tensor d = bias_act_chosen(a.dy, gate, act);
+                  Tensor dbias = a.needs[2] ? sum_to(d, act.bias.shape()) : Tensor{};
+                  if (act.scale.defined()) d = mul(d, act.scale.reshape({s.batch, 1, 1, s.y_channels}));
+                  ScaleGradients g;
+                  if (a.needs[0] || a.needs[3]) g.dx = input_grad(s, "conv_transpose2d", d, w);
+                  if (style.defined() && g.dx.defined()) g = bias_act_scale_gradients(g.dx, x, style, a.needs[0], a.needs[3]);
+                  Tensor dw;
+                  if (a.needs[1]) dw = weight_grad(s, "conv2d_weight_grad", style.defined() ? times_style(x, style) : x, d);
+                  return std::vector<Tensor>{g.dx, dw, dbias, g.dscale};
+                });
 }
 
-Tensor conv_transpose2d(const Tensor& x, const Tensor& w, ConvOptions options, int output_pad) {
-  const char* op = "conv_transpose2d";
+ConvShape transposed_shape_of(const char* op, const Tensor& x, const Tensor& w, const ConvOptions& options, int output_pad) {
   require_picture(op, "x", x);
   require_picture(op, "w", w);
   check(x.dim(3) == w.dim(0), op, "x has ", x.dim(3), " channels, weight expects ", w.dim(0), " (x ", describe(x), ", w ", describe(w), ")");
@@ -170,7 +211,41 @@ Tensor conv_transpose2d(const Tensor& x, const Tensor& w, ConvOptions options, i
   s.kernel_rows = w.dim(1), s.kernel_columns = w.dim(2);
   set_options(s, options);
   check(s.x_rows > 0 && s.x_columns > 0, op, "the output would be empty (x ", describe(x), ", w ", describe(w), ", pad ", options.pad, ")");
-  return input_grad(s, op, x, w);
+  return s;
+}
+
+}  // namespace
+
+Tensor conv2d(const Tensor& x, const Tensor& w, ConvOptions options) { return forward(shape_of("conv2d", x, w, options), "conv2d", x, w); }
+
+Tensor conv2d_bias_act(const Tensor& x, const Tensor& w, const BiasAct& act, ConvOptions options) {
+  return conv_and_act("conv2d_bias_act", x, {}, w, act, options);
+}
+
+Tensor conv2d_styled(const Tensor& x, const Tensor& style, const Tensor& w, ConvOptions options) {
+  const char* op = "conv2d_styled";
+  const ConvShape s = shape_of(op, x, w, options);
+  require_style(op, x, style);
+  return product_of_styled(ConvKind::forward, s, op, x, style, w);
+}
+
+Tensor conv2d_styled_bias_act(const Tensor& x, const Tensor& style, const Tensor& w, const BiasAct& act, ConvOptions options) {
+  const char* op = "conv2d_styled_bias_act";
+  shape_of(op, x, w, options);
+  require_style(op, x, style);
+  return conv_and_act(op, x, style, w, act, options);
+}
+
+Tensor conv_transpose2d(const Tensor& x, const Tensor& w, ConvOptions options, int output_pad) {
+  const char* op = "conv_transpose2d";
+  return input_grad(transposed_shape_of(op, x, w, options, output_pad), op, x, w);
+}
+
+Tensor conv_transpose2d_styled(const Tensor& x, const Tensor& style, const Tensor& w, ConvOptions options) {
+  const char* op = "conv_transpose2d_styled";
+  const ConvShape s = transposed_shape_of(op, x, w, options, 0);
+  require_style(op, x, style);
+  return product_of_styled(ConvKind::input_grad, s, op, x, style, w);
 }
 
 Tensor conv2d_weight_grad(const Tensor& x, const Tensor& dy, std::int64_t kh, std::int64_t kw, ConvOptions options) {

@@ -41,23 +41,24 @@ struct ForwardResult {
   }
 };
 
-template <class Element, bool whole>
+template <class Element, bool whole, bool styled>
 struct Forward {
   using T = Element;
   static constexpr bool vectors = whole;
   ConvShape s;
   const T* x;
   const T* w;
+  const T* style;
   ForwardResult<T> finished;
   int64_t size;  // of y
   GemmCut cut;
 
-  __device__ gemm::Slice<Gathered<T, whole>, gemm::MatrixAlongK<T, whole>> slice(int z) const {
+  __device__ gemm::Slice<Gathered<T, whole, styled>, gemm::MatrixAlongK<T, whole>> slice(int z) const {
     const int rows = static_cast<int>(s.y_rows), columns = static_cast<int>(s.y_columns), channels = static_cast<int>(s.x_channels);
     const int m = static_cast<int>(s.batch) * rows * columns, n = static_cast<int>(s.y_channels);
     const TapWalk taps{forward_axis(s.kernel_rows, s), forward_axis(s.kernel_columns, s), channels};
     const int k = taps.down.count * taps.across.count * channels;
-    return {{x, static_cast<int>(s.x_rows), static_cast<int>(s.x_columns), taps, m, rows, columns, static_cast<int>(s.stride)},
+    return {{x, style, static_cast<int>(s.x_rows), static_cast<int>(s.x_columns), taps, m, rows, columns, static_cast<int>(s.stride)},
             {w, k, n, k},
             m,
             n,
@@ -88,13 +89,15 @@ struct PhaseResult {
   __device__ __forceinline__ T finish(const Row&, int, T sum) const { return sum; }
 };
 
-template <class Element, bool whole>
+// whole_y, whole_x: the channels of the picture, of the gradient, are multiples of four.
+template <class Element, bool whole_y, bool whole_x, bool styled>
 struct InputGrad {
   using T = Element;
-  static constexpr bool vectors = whole;
+  static constexpr bool vectors = whole_y && whole_x;
   ConvShape s;
   const T* dy;
   const T* w;
+  const T* style;
   T* dx;
   int64_t size;  // of dx
   int between;   // conv_taps_between
@@ -109,13 +112,13 @@ struct InputGrad {
     return {row, column, (rows - row + stride - 1) / stride, (columns - column + stride - 1) / stride};
   }
 
-  __device__ gemm::Slice<Gathered<T, whole>, WeightByInput<T, whole>> slice(int z) const {
+  __device__ gemm::Slice<Gathered<T, whole_y, styled>, WeightByInput<T, whole_x>> slice(int z) const {
     const Phase p = phase(z);
     const int split = z % cut.splits, channels = static_cast<int>(s.x_channels), m = static_cast<int>(s.batch) * p.down * p.across;
     const TapWalk taps{input_grad_axis(s.kernel_rows, s, between, p.row), input_grad_axis(s.kernel_columns, s, between, p.column),
                        static_cast<int>(s.y_channels)};
     const int k = taps.down.count * taps.across.count * taps.channels;
-    return {{dy, static_cast<int>(s.y_rows), static_cast<int>(s.y_columns), taps, m, p.down, p.across, 1},
+    return {{dy, style, static_cast<int>(s.y_rows), static_cast<int>(s.y_columns), taps, m, p.down, p.across, 1},
             {w, taps, static_cast<int>(s.kernel_rows), static_cast<int>(s.kernel_columns), channels},
             m,
             channels,
@@ -136,10 +139,10 @@ struct InputGrad {
   }
 };
 
-template <class Element, bool whole>
+template <class Element, bool whole_y, bool whole_x>
 struct WeightGrad {
   using T = Element;
-  static constexpr bool vectors = whole;
+  static constexpr bool vectors = whole_y && whole_x;
   ConvShape s;
   const T* x;
   const T* dy;
@@ -147,7 +150,7 @@ struct WeightGrad {
   int64_t size;  // of dw
   GemmCut cut;
 
-  __device__ gemm::Slice<gemm::MatrixAlongOuter<T, whole>, Patches<T, whole>> slice(int z) const {
+  __device__ gemm::Slice<gemm::MatrixAlongOuter<T, whole_y>, Patches<T, whole_x>> slice(int z) const {
     const int rows = static_cast<int>(s.y_rows), columns = static_cast<int>(s.y_columns), channels = static_cast<int>(s.x_channels);
     const int m = static_cast<int>(s.y_channels), kernel_rows = static_cast<int>(s.kernel_rows),
               kernel_columns = static_cast<int>(s.kernel_columns);
@@ -168,13 +171,13 @@ GemmCut cut_of(const ConvArgs<T>& a) { return {static_cast<GemmTile>(a.tile), a.
 
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-template <class T, bool whole>
+template <class T, bool whole, bool styled>
 void forward(const ConvArgs<T>& a) {
   const ConvShape& s = a.shape;
   const int64_t m = s.batch * s.y_rows * s.y_columns, n = s.y_channels;
   const ForwardResult<T> finished{a.result, static_cast<int>(n), static_cast<int>(s.y_rows * s.y_columns),
                                   a.epilogue ? *a.epilogue : Epilogue{}};
-  Forward<T, whole> product{s, a.first, a.second, finished, m * n, cut_of(a)};
+  Forward<T, whole, styled> product{s, a.first, a.second, a.style, finished, m * n, cut_of(a)};
   if (a.splits > 1) {
     product.finished.y = a.partial;
     product.finished.e = {};
@@ -192,39 +195,52 @@ void add_plain(const char* name, const ConvArgs<T>& a, int64_t size) {
   if (a.splits > 1) gemm::add_splits(name, a.partial, a.splits, size, a.result, [] __device__(int64_t, T sum) { return sum; });
 }
 
-template <class T, bool whole>
+template <class T, bool whole_y, bool whole_x, bool styled>
 void input_grad(const ConvArgs<T>& a) {
   const ConvShape& s = a.shape;
   const int64_t size = s.batch * s.x_rows * s.x_columns * s.x_channels,
                 m = s.batch * divide_up(s.x_rows, s.stride) * divide_up(s.x_columns, s.stride);
   const int64_t phases = (s.stride < s.x_rows ? s.stride : s.x_rows) * (s.stride < s.x_columns ? s.stride : s.x_columns);
-  const InputGrad<T, whole> product{
-      s, a.first, a.second, a.splits > 1 ? a.partial : a.result, size, static_cast<int>(conv_taps_between(s)), cut_of(a)};
+  const InputGrad<T, whole_y, whole_x, styled> product{
+      s, a.first, a.second, a.style, a.splits > 1 ? a.partial : a.result, size, static_cast<int>(conv_taps_between(s)), cut_of(a)};
   gemm::launch("conv_input_grad", product, product.cut.tile, m, s.x_channels, phases * a.splits);
   add_plain("conv_input_grad_sum", a, size);
 }
 
-template <class T, bool whole>
+template <class T, bool whole_y, bool whole_x>
 void weight_grad(const ConvArgs<T>& a) {
   const ConvShape& s = a.shape;
   const int64_t n = s.kernel_rows * s.kernel_columns * s.x_channels, size = s.y_channels * n;
-  const WeightGrad<T, whole> product{s, a.first, a.second, a.splits > 1 ? a.partial : a.result, size, cut_of(a)};
+  const WeightGrad<T, whole_y, whole_x> product{s, a.first, a.second, a.splits > 1 ? a.partial : a.result, size, cut_of(a)};
   gemm::launch("conv_weight_grad", product, product.cut.tile, s.y_channels, n, a.splits);
   add_plain("conv_weight_grad_sum", a, size);
 }
 
+template <class T, bool whole, bool styled>
+void gather(const ConvArgs<T>& a) {
+  a.kind == ConvKind::forward ? forward<T, whole, styled>(a) : input_grad<T, whole, whole, styled>(a);
+}
+
+template <class T, bool whole_y, bool whole_x>
+void gradient(const ConvArgs<T>& a) {
+  a.kind == ConvKind::input_grad ? input_grad<T, whole_y, whole_x, false>(a) : weight_grad<T, whole_y, whole_x>(a);
+}
+
 template <class T, bool whole>
 void conv(const ConvArgs<T>& a) {
-  switch (a.kind) {
-    case ConvKind::forward: return forward<T, whole>(a);
-    case ConvKind::input_grad: return input_grad<T, whole>(a);
-    case ConvKind::weight_grad: return weight_grad<T, whole>(a);
-  }
+  if (a.kind == ConvKind::weight_grad) return weight_grad<T, whole, whole>(a);
+  if constexpr (sizeof(T) == sizeof(float))
+    if (a.style) return gather<T, whole, true>(a);
+  gather<T, whole, false>(a);
 }
 
 }  // namespace
 
-void conv_f32_cuda(const ConvArgs<float>& a) { a.vectors ? conv<float, true>(a) : conv<float, false>(a); }
+void conv_f32_cuda(const ConvArgs<float>& a) {
+  if (a.vectors) conv<float, true>(a);
+  else if (a.y_vectors && !a.style) gradient<float, true, false>(a);  // of a picture in colours, x, behind which are many channels
+  else conv<float, false>(a);
+}
 void conv_f64_cuda(const ConvArgs<double>& a) { conv<double, false>(a); }
 
 }  // namespace g2s::kernels

@@ -24,6 +24,12 @@ Tensor conv2d_bias_act(const Tensor& x, const Tensor& w, const BiasAct& act, Con
 // PyTorch's conv_transpose2d with its weight [in,out,kh,kw] permuted (0,2,3,1).
 Tensor conv_transpose2d(const Tensor& x, const Tensor& w, ConvOptions options = {}, int output_pad = 0);
 
+// The same of x times a style [B,C] for each picture and channel: conv2d(style * x, w), and so on. On CUDA in f32 the product with the
+// style is never written. Gradients to x, style and w, to any order.
+Tensor conv2d_styled(const Tensor& x, const Tensor& style, const Tensor& w, ConvOptions options = {});
+Tensor conv2d_styled_bias_act(const Tensor& x, const Tensor& style, const Tensor& w, const BiasAct& act, ConvOptions options = {});
+Tensor conv_transpose2d_styled(const Tensor& x, const Tensor& style, const Tensor& w, ConvOptions options = {});
+
 // The gradient of conv2d to its weight: x [B,H,W,C], dy [B,Ho,Wo,O] -> [O,kh,kw,C].
 Tensor conv2d_weight_grad(const Tensor& x, const Tensor& dy, std::int64_t kh, std::int64_t kw, ConvOptions options = {});
 

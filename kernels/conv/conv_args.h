@@ -35,10 +35,12 @@ struct ConvArgs {
   ConvShape shape;
   const T* first;            // as in PlainConvArgs
   const T* second;
+  const T* style;  // what `first` is multiplied by, for each picture and channel; f32 alone, not of the weight gradient; or null
   T* result;
   T* partial;                // [splits, size of result], or null where splits is 1
   const Epilogue* epilogue;  // of a forward product in f32, or null
-  bool vectors;              // the channels that are read are multiples of four; f32 alone
+  bool vectors;              // all channels that are read are multiples of four; f32 alone
+  bool y_vectors;            // those of y are, those of x not; for the gradients
   std::int32_t tile, splits, steps;
 };
 

@@ -52,19 +52,21 @@ ConvArgs<T> args_of(ConvKind kind, const ConvShape& s, const Tensor& first, cons
   a.result = result.mutable_ptr<T>();
   a.partial = partial.defined() ? partial.mutable_ptr<T>() : nullptr;
   a.vectors = vectors;
+  a.y_vectors = !f64 && !vectors && kind != ConvKind::forward && s.y_channels % 4 == 0;
   a.tile = static_cast<std::int32_t>(cut.tile), a.splits = cut.splits, a.steps = cut.steps;
   return a;
 }
 
 }  // namespace
 
-void conv_cuda(ConvKind kind, const ConvShape& s, const Tensor& first, const Tensor& second, Tensor& result, const Epilogue* epilogue) {
+void conv_cuda(ConvKind kind, const ConvShape& s, const Tensor& first, const Tensor& second, Tensor& result, const Fused& fused) {
   if (result.numel() == 0) return;
   check_sizes(s, first);
   Tensor partial;
   if (result.dtype() == DType::f64) return conv_f64(args_of<double>(kind, s, first, second, result, partial));
   ConvArgs<float> a = args_of<float>(kind, s, first, second, result, partial);
-  a.epilogue = epilogue;
+  a.epilogue = fused.epilogue;
+  a.style = fused.style ? fused.style->ptr<float>() : nullptr;
   conv_f32(a);
 }
 

@@ -5,6 +5,7 @@
 #include "engine/cuda/launches.h"
 #include "kernels/conv/conv.h"
 #include "kernels/elementwise/elementwise.h"
+#include "kernels/matmul/tiled_gemm_args.h"
 #include "kernels/reduce/reduce.h"
 #include "tests/support/cases.h"
 #include "tests/support/check.h"
@@ -35,6 +36,37 @@ std::vector<Tensor> forward_and_gradients(const Shapes& s, Device device) {
 }
 
 }  // namespace
+
+TEST_CASE("conv: on CUDA, the parts of a cut product cover it, and none is empty") {
+  using namespace g2s::kernels;
+  for (std::int64_t m : {1, 16, 64, 700, 9000, 262144})
+    for (std::int64_t n : {1, 16, 27, 64, 65, 512})
+      for (std::int64_t k : {1, 15, 16, 17, 255, 256, 300, 4608, 1000003})
+        for (bool f64 : {false, true}) {
+          const GemmCut c = gemm_cut(m, n, k, 1, !f64 && k % 4 == 0, f64);
+          const std::int64_t part = c.steps * gemm_tile_k;
+          CHECK(c.splits * part >= k);
+          CHECK((c.splits - 1) * part < k);
+          CHECK(c.splits <= 264);
+          if (k < 256) CHECK(c.splits == 1);
+          if (f64) CHECK(c.tile == GemmTile::f64);
+        }
+}
+
+TEST_CASE("conv: of a styled picture") {
+  Tensor x = hashed_input("x", {2, 7, 6, 5}), style = hashed_input("style", {2, 5}, DType::f32, 0.5, 1),
+         w = hashed_input("w", {4, 3, 3, 5});
+  const Tensor styled = x * style.reshape({2, 1, 1, 5});
+  BiasAct act;
+  act.bias = hashed_input("bias", {4});
+  CHECK(rel_error(conv2d_styled(x, style, w, {2, 1, 1}), conv2d(styled, w, {2, 1, 1})) < 1e-6);
+  CHECK(rel_error(conv2d_styled_bias_act(x, style, w, act), conv2d_bias_act(styled, w, act)) < 1e-6);
+  Tensor back = hashed_input("back", {5, 3, 3, 4});
+  CHECK(rel_error(conv_transpose2d_styled(x, style, back, {2, 1, 1}), conv_transpose2d(styled, back, {2, 1, 1})) < 1e-6);
+  CHECK_THROWS_WITH_AS(conv2d_styled(x, hashed_input("style", {2, 4}), w), "conv2d_styled: style f32 [2,4] does not fit x f32 [2,7,6,5]",
+                       Error);
+  CHECK_THROWS_AS(conv_transpose2d_styled(x, Tensor{}, back), Error);
+}
 
 TEST_CASE("conv: on the device, as on the CPU" * doctest::skip(no_test_device())) {
   for (const Shapes& s : {Shapes{{1, 92, 92, 8}, {264, 1, 1, 8}, {1, 0, 1}}, Shapes{{1, 92, 93, 260}, {8, 1, 1, 260}, {1, 0, 1}},

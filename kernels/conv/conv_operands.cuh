@@ -49,55 +49,80 @@ struct TapWalk {
     d.channel += by;
     while (d.channel >= channels) {
       d.channel -= channels;
-      if (++d.across == across.count) {
-        d.across = 0;
-        ++d.down;
-      }
+      next_tap(d);
     }
+  }
+  __device__ __forceinline__ void next(TapDepth& d) const {
+    if (++d.channel < channels) return;
+    d.channel = 0;
+    next_tap(d);
+  }
+  __device__ __forceinline__ void next_tap(TapDepth& d) const {
+    if (++d.across < across.count) return;
+    d.across = 0;
+    ++d.down;
   }
 };
 
-// Rows are positions (b, i, j), k runs through what their taps read of a picture: [b, i * step + tap, j * step + tap, channel].
-template <class T, bool vectors>
+// Rows are positions (b, i, j), k runs through what their taps read of a picture: [b, i * step + tap, j * step + tap, channel]. With
+// styled, that times style[b, channel].
+template <class T, bool vectors, bool styled>
 struct Gathered {
-  static constexpr bool along_k = true;
+  static constexpr bool along_k = true, direct = vectors && !styled;
   struct Outer {
-    const T* picture;
-    int row, column;
+    int64_t picture;         // where it begins
+    int row, column, style;  // style: where that of the picture begins
   };
   using Depth = TapDepth;
 
   const T* x;
+  const T* style;     // [pictures, channels] or null
   int rows, columns;  // of x
   TapWalk taps;
   int lines, positions_down, positions_across, step;
 
   __device__ __forceinline__ Outer outer(int m) const {
-    if (m >= lines) return {x, far_outside, 0};
+    if (m >= lines) return {0, far_outside, 0, 0};
     const int line = m / positions_across, b = line / positions_down;
-    return {x + int64_t{b} * rows * columns * taps.channels, (line - b * positions_down) * step, (m - line * positions_across) * step};
+    return {int64_t{b} * rows * columns * taps.channels, (line - b * positions_down) * step, (m - line * positions_across) * step,
+            b * taps.channels};
   }
   __device__ __forceinline__ Depth depth(int k) const { return taps.depth(k); }
   __device__ __forceinline__ void advance(Depth& d, int by) const { taps.advance(d, by); }
-  __device__ __forceinline__ const T* origin() const { return x; }
-  // Null outside.
-  __device__ __forceinline__ const T* find(const Outer& o, const Depth& d) const {
+  // Whether it lies inside, and then its place in the picture.
+  __device__ __forceinline__ bool find(const Outer& o, const Depth& d, int& at) const {
     const int row = o.row + taps.down.first + d.down * taps.down.step, column = o.column + taps.across.first + d.across * taps.across.step;
-    const bool inside = d.down < taps.down.count && static_cast<unsigned>(row) < static_cast<unsigned>(rows) &&
-                        static_cast<unsigned>(column) < static_cast<unsigned>(columns);
-    return inside ? o.picture + ((row * columns + column) * taps.channels + d.channel) : nullptr;
+    if (d.down >= taps.down.count || static_cast<unsigned>(row) >= static_cast<unsigned>(rows) ||
+        static_cast<unsigned>(column) >= static_cast<unsigned>(columns))
+      return false;
+    at = (row * columns + column) * taps.channels + d.channel;
+    return true;
+  }
+  __device__ __forceinline__ const T* origin() const { return x; }
+  __device__ __forceinline__ const T* where(const Outer& o, const Depth& d) const {
+    int at;
+    return find(o, d, at) ? x + (o.picture + at) : nullptr;
   }
   __device__ __forceinline__ void load(const Outer& o, const Depth& d, cuda::Pack<T, vector>& to) const {
+    to = {};
+    int at;
     if constexpr (vectors) {
-      const T* from = find(o, d);
-      to = from ? cuda::load<vector>(from) : cuda::Pack<T, vector>{};
+      if (!find(o, d, at)) return;
+      to = cuda::load<vector>(x + (o.picture + at));
+      if constexpr (styled) {
+        const cuda::Pack<T, vector> by = cuda::load<vector>(style + o.style + d.channel);
+#pragma unroll
+        for (int e = 0; e < vector; ++e) to.v[e] *= by.v[e];
+      }
     } else {
-      Depth at = d;
+      Depth element = d;
 #pragma unroll
       for (int e = 0; e < vector; ++e) {
-        const T* from = find(o, at);
-        to.v[e] = from ? *from : T(0);
-        taps.advance(at, 1);
+        if (find(o, element, at)) {
+          to.v[e] = x[o.picture + at];
+          if constexpr (styled) to.v[e] *= style[o.style + element.channel];
+        }
+        taps.next(element);
       }
     }
   }
@@ -106,7 +131,7 @@ struct Gathered {
 // The weight [outputs, kernel rows, kernel columns, channels] with its input channels as columns; k runs through taps and outputs.
 template <class T, bool vectors>
 struct WeightByInput {
-  static constexpr bool along_k = false;
+  static constexpr bool along_k = false, direct = vectors;
   struct Outer {
     int channel;
   };
@@ -120,13 +145,13 @@ struct WeightByInput {
   __device__ __forceinline__ Depth depth(int k) const { return taps.depth(k); }
   __device__ __forceinline__ void advance(Depth& d, int by) const { taps.advance(d, by); }
   __device__ __forceinline__ const T* origin() const { return w; }
-  __device__ __forceinline__ const T* find(const Outer& o, const Depth& d) const {
+  __device__ __forceinline__ const T* where(const Outer& o, const Depth& d) const {
     const int row = taps.down.kernel + d.down * taps.down.kernel_step, column = taps.across.kernel + d.across * taps.across.kernel_step;
     const bool inside = d.down < taps.down.count && o.channel < channels;
     return inside ? w + (((d.channel * kernel_rows + row) * kernel_columns + column) * channels + o.channel) : nullptr;
   }
   __device__ __forceinline__ void load(const Outer& o, const Depth& d, cuda::Pack<T, vector>& to) const {
-    const T* from = find(o, d);
+    const T* from = where(o, d);
     if constexpr (vectors) {
       to = from ? cuda::load<vector>(from) : cuda::Pack<T, vector>{};
     } else {
@@ -139,7 +164,7 @@ struct WeightByInput {
 // For the gradient to the weight: columns are (tap, channel), k runs through the pixels (b, i, j) of y.
 template <class T, bool vectors>
 struct Patches {
-  static constexpr bool along_k = false;
+  static constexpr bool along_k = false, direct = vectors;
   static constexpr int places = vectors ? 1 : vector;
   struct Outer {
     int row[places], column[places], channel[places];
@@ -179,23 +204,28 @@ struct Patches {
       }
     }
   }
-  __device__ __forceinline__ const T* origin() const { return x; }
-  __device__ __forceinline__ const T* find(const Outer& o, const Depth& d, int e = 0) const {
+  __device__ __forceinline__ bool find(const Outer& o, const Depth& d, int e, int& at) const {
     const int row = d.row * stride + o.row[e], column = d.column * stride + o.column[e];
-    const bool inside = d.k < pixels && static_cast<unsigned>(row) < static_cast<unsigned>(rows) &&
-                        static_cast<unsigned>(column) < static_cast<unsigned>(columns);
-    return inside ? d.picture + ((row * columns + column) * channels + o.channel[e]) : nullptr;
+    if (d.k >= pixels || static_cast<unsigned>(row) >= static_cast<unsigned>(rows) ||
+        static_cast<unsigned>(column) >= static_cast<unsigned>(columns))
+      return false;
+    at = (row * columns + column) * channels + o.channel[e];
+    return true;
+  }
+  __device__ __forceinline__ const T* origin() const { return x; }
+  __device__ __forceinline__ const T* where(const Outer& o, const Depth& d) const {
+    int at;
+    return find(o, d, 0, at) ? d.picture + at : nullptr;
   }
   __device__ __forceinline__ void load(const Outer& o, const Depth& d, cuda::Pack<T, vector>& to) const {
+    to = {};
+    int at;
     if constexpr (vectors) {
-      const T* from = find(o, d);
-      to = from ? cuda::load<vector>(from) : cuda::Pack<T, vector>{};
+      if (find(o, d, 0, at)) to = cuda::load<vector>(d.picture + at);
     } else {
 #pragma unroll
-      for (int e = 0; e < vector; ++e) {
-        const T* from = find(o, d, e);
-        to.v[e] = from ? *from : T(0);
-      }
+      for (int e = 0; e < vector; ++e)
+        if (find(o, d, e, at)) to.v[e] = d.picture[at];
     }
   }
 };

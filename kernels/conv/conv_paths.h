@@ -7,8 +7,13 @@
 
 namespace g2s::kernels {
 
-// Any of the three in f32 or f64. The epilogue is for forward products in f32.
-void conv_cuda(ConvKind kind, const ConvShape& s, const Tensor& first, const Tensor& second, Tensor& result, const Epilogue* epilogue = nullptr);
+// What a convolution in f32 on CUDA does on the way, or null.
+struct Fused {
+  const Tensor* style = nullptr;       // [pictures, channels]: `first` times that, where it is read. Not of weight gradients.
+  const Epilogue* epilogue = nullptr;  // of forward products
+};
+// Any of the three in f32 or f64.
+void conv_cuda(ConvKind kind, const ConvShape& s, const Tensor& first, const Tensor& second, Tensor& result, const Fused& fused = {});
 
 void conv_forward_cpu(const ConvShape& s, const Tensor& x, const Tensor& w, Tensor& y, const Epilogue& epilogue = {});
 void conv_input_grad_cpu(const ConvShape& s, const Tensor& dy, const Tensor& w, Tensor& dx);

@@ -123,6 +123,7 @@ template <class T>
 kernels::MatmulArgs<T> cuda_args(const Sizes& s, const Tensor& a, const Tensor& b, Tensor& c, Tensor& partial) {
   for (std::int64_t size : {s.m, s.n, s.k})
     check(size <= std::numeric_limits<std::int32_t>::max() - 1024, "matmul", "a matrix is too large: a ", describe(a), ", b ", describe(b));
+  check(s.batch <= std::numeric_limits<std::uint16_t>::max(), "matmul", "too many products at once: a ", describe(a), ", b ", describe(b));
   const bool f64 = c.dtype() == DType::f64;
   const bool vectors = !f64 && (s.transpose_a ? s.m : s.k) % 4 == 0 && (s.transpose_b ? s.k : s.n) % 4 == 0;
   const kernels::ProductUnit unit = f64 ? kernels::ProductUnit::fma : kernels::product_unit(kernels::ProductUnit::fma);

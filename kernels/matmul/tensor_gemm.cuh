@@ -13,7 +13,8 @@
 
 namespace g2s::kernels::gemm {
 
-template <ProductUnit unit_, GemmTile shape, int warps_m_, int warps_n_> struct TensorTile {
+template <ProductUnit unit_, GemmTile shape, int warps_m_, int warps_n_>
+struct TensorTile {
   static constexpr ProductUnit unit = unit_;
   static constexpr bool bf16 = unit == ProductUnit::bf16;
   using Stored = std::conditional_t<bf16, std::uint16_t, float>;
@@ -21,32 +22,38 @@ template <ProductUnit unit_, GemmTile shape, int warps_m_, int warps_n_> struct 
   static constexpr int unit_m = 16, unit_n = 8, unit_k = bf16 ? 16 : 8;  // of one instruction
   static constexpr int warps_m = warps_m_, warps_n = warps_n_, threads = 32 * warps_m * warps_n;
   static constexpr int tiles_m = m / warps_m / unit_m, tiles_n = n / warps_n / unit_n;  // instructions' results in a warp
-  static constexpr int stages = bf16 ? 2 : 3;
   static constexpr int row = 16 / sizeof(Stored);  // elements of a row of ldmatrix
-  // Of one processor: bounds the registers. What a large tile loads, or splits, does not fit into 128 of them.
-  static constexpr int blocks_at_once = unit == ProductUnit::tf32     ? 512 / threads
-                                        : shape == GemmTile::large    ? 1
-                                        : unit == ProductUnit::tf32x3 ? 4
-                                                                      : 3;
   static_assert(tiles_n % 2 == 0 && unit_k == 2 * row);
 };
 
 // A tile of an operand in shared memory.
-template <class Tile, int extent, bool along_k> struct Staged {
+template <class Tile, int extent, bool along_k>
+struct Staged {
   static constexpr int lines = along_k ? extent : Tile::k;
   static constexpr int pitch = along_k ? Tile::k + Tile::row : extent + 8;
   alignas(16) typename Tile::Stored v[lines][pitch];
 };
 
-template <class Tile, class Left, class Right> struct Stages {
+// All shared memory of a kernel.
+template <class Tile, class Left, class Right>
+struct Stages {
+  static constexpr bool copied = !Tile::bf16 && Left::direct && Right::direct;
+  static constexpr int count = copied ? 3 : 2;
   struct Stage {
     Staged<Tile, Tile::m, Left::along_k> a;
     Staged<Tile, Tile::n, Right::along_k> b;
-  } stage[Tile::stages];
+  };
+  Stage stage[count];
+
+  // Blocks of one processor, which bounds the registers. What a large tile holds between memory and shared memory, or splits, does not fit
+  // into 128 of them.
+  static constexpr bool large = Tile::threads > 128;
+  static constexpr int blocks_at_once = Tile::unit == ProductUnit::tf32x3 ? (large ? 1 : 4) : copied ? (large ? 2 : 4) : large ? 1 : 3;
 };
 
 // Brings an operand's tiles into shared memory, four elements at a time.
-template <class Tile, int extent, class Operand> class TensorCarrier {
+template <class Tile, int extent, class Operand>
+class TensorCarrier {
   using Target = Staged<Tile, extent, Operand::along_k>;
   static constexpr bool along_k = Operand::along_k;
   static constexpr int across = (along_k ? Tile::k : extent) / vector, lines_at_once = Tile::threads / across;
@@ -68,13 +75,15 @@ template <class Tile, int extent, class Operand> class TensorCarrier {
     advance(operand);
   }
 
-  // Rounds what was loaded.
+  // What was loaded, rounded if the tile is bf16.
   __device__ __forceinline__ void store(Target& to) const {
 #pragma unroll
     for (int i = 0; i < count; ++i) {
+      if (!mine(i)) continue;
+      auto* place = &to.v[line_ + i * lines_at_once][at_];
       const auto& v = loaded_[i].v;
-      const uint2 rounded{cuda::round_to_bf16(v[0], v[1]), cuda::round_to_bf16(v[2], v[3])};
-      if (mine(i)) put(&to.v[line_ + i * lines_at_once][at_], rounded);
+      if constexpr (Tile::bf16) put(place, {cuda::round_to_bf16(v[0], v[1]), cuda::round_to_bf16(v[2], v[3])});
+      else cuda::store(place, loaded_[i]);
     }
   }
 
@@ -83,7 +92,7 @@ template <class Tile, int extent, class Operand> class TensorCarrier {
 #pragma unroll
     for (int i = 0; i < count; ++i) {
       if (!mine(i)) continue;
-      const float* from = operand.find(outer_[along_k ? i : 0], depth_[along_k ? 0 : i]);
+      const float* from = operand.where(outer_[along_k ? i : 0], depth_[along_k ? 0 : i]);
       cuda::copy_async<16>(&to.v[line_ + i * lines_at_once][at_], from ? from : operand.origin(), from != nullptr);
     }
     advance(operand);
@@ -132,10 +141,12 @@ __device__ __forceinline__ void fetch_right(const Staged<Tile, Tile::n, along_k>
   }
 }
 
-template <class Tile> using TensorSums = float[Tile::tiles_m][Tile::tiles_n][4];
+template <class Tile>
+using TensorSums = float[Tile::tiles_m][Tile::tiles_n][4];
 
 // A factor as the unit takes it, and what it leaves out.
-template <class Tile, int count> struct Factor {
+template <class Tile, int count>
+struct Factor {
   unsigned high[count], low[count];
 
   __device__ __forceinline__ Factor(const unsigned* raw) {
@@ -148,7 +159,8 @@ template <class Tile, int count> struct Factor {
   }
 };
 
-template <class Tile> __device__ __forceinline__ void multiply_unit(const Factor<Tile, 4>& a, const Factor<Tile, 2>& b, float (&sum)[4]) {
+template <class Tile>
+__device__ __forceinline__ void multiply_unit(const Factor<Tile, 4>& a, const Factor<Tile, 2>& b, float (&sum)[4]) {
   if constexpr (Tile::bf16) {
     cuda::mma_bf16(sum, a.high, b.high);
   } else {
@@ -184,7 +196,6 @@ __device__ __forceinline__ void multiply_slice(const Staged<Tile, Tile::m, left_
 template <class Tile, class Left, class Right>
 __device__ __forceinline__ void loop_through_registers(Stages<Tile, Left, Right>& s, const Left& left, const Right& right, int m, int n,
                                                        int k, int steps, TensorSums<Tile>& sum) {
-  static_assert(Tile::stages == 2);
   TensorCarrier<Tile, Tile::m, Left> a(left, m, k);
   TensorCarrier<Tile, Tile::n, Right> b(right, n, k);
   const auto load = [&] {
@@ -214,6 +225,7 @@ __device__ __forceinline__ void loop_through_registers(Stages<Tile, Left, Right>
 template <class Tile, class Left, class Right>
 __device__ __forceinline__ void loop_with_copies(Stages<Tile, Left, Right>& s, const Left& left, const Right& right, int m, int n, int k,
                                                  int steps, TensorSums<Tile>& sum) {
+  constexpr int stages = Stages<Tile, Left, Right>::count;
   TensorCarrier<Tile, Tile::m, Left> a(left, m, k);
   TensorCarrier<Tile, Tile::n, Right> b(right, n, k);
   int ahead = 0, target = 0, at = 0;
@@ -221,19 +233,19 @@ __device__ __forceinline__ void loop_with_copies(Stages<Tile, Left, Right>& s, c
     if (ahead++ < steps) {
       a.copy(left, s.stage[target].a);
       b.copy(right, s.stage[target].b);
-      target = target + 1 == Tile::stages ? 0 : target + 1;
+      target = target + 1 == stages ? 0 : target + 1;
     }
     cuda::commit_copies();  // an empty group too: the count of groups is what is waited for
   };
-  for (int i = 0; i + 1 < Tile::stages; ++i) begin_copy();
+  for (int i = 0; i + 1 < stages; ++i) begin_copy();
   for (int step = 0; step < steps; ++step) {
-    cuda::wait_for_copies<Tile::stages - 2>();
+    cuda::wait_for_copies<stages - 2>();
     __syncthreads();
     begin_copy();
 #pragma unroll
     for (int slice = 0; slice < Tile::k; slice += Tile::unit_k)
       multiply_slice<Tile, Left::along_k, Right::along_k>(s.stage[at].a, s.stage[at].b, slice, sum);
-    at = at + 1 == Tile::stages ? 0 : at + 1;
+    at = at + 1 == stages ? 0 : at + 1;
   }
 }
 
@@ -262,11 +274,14 @@ __device__ __forceinline__ void store_tensor_sums(const Result& result, int m0, 
   }
 }
 
-template <class Tile, class Left, class Right> Stages<Tile, Left, Right> stages_of(const Slice<Left, Right>&);
+template <class Tile, class Left, class Right>
+Stages<Tile, Left, Right> stages_of(const Slice<Left, Right>&);
 
-template <class Tile, class Product> using StagesOf = decltype(stages_of<Tile>(std::declval<Product>().slice(0)));
+template <class Tile, class Product>
+using StagesOf = decltype(stages_of<Tile>(std::declval<Product>().slice(0)));
 
-template <class Tile, class Product> __global__ void __launch_bounds__(Tile::threads, Tile::blocks_at_once) tensor_kernel(Product product) {
+template <class Tile, class Product>
+__global__ void __launch_bounds__(Tile::threads, StagesOf<Tile, Product>::blocks_at_once) tensor_kernel(Product product) {
   auto& s = cuda::shared<StagesOf<Tile, Product>>();
   const auto slice = product.slice(static_cast<int>(blockIdx.z));
   const int m0 = static_cast<int>(blockIdx.x) * Tile::m, n0 = static_cast<int>(blockIdx.y) * Tile::n;
@@ -275,8 +290,8 @@ template <class Tile, class Product> __global__ void __launch_bounds__(Tile::thr
   const int steps = slice.steps > 0 ? (slice.steps + per_step - 1) / per_step : 0;
   TensorSums<Tile> sum = {};
   if (steps > 0) {
-    if constexpr (Tile::bf16) loop_through_registers(s, slice.left, slice.right, m0, n0, slice.first_k, steps, sum);
-    else loop_with_copies(s, slice.left, slice.right, m0, n0, slice.first_k, steps, sum);
+    if constexpr (StagesOf<Tile, Product>::copied) loop_with_copies(s, slice.left, slice.right, m0, n0, slice.first_k, steps, sum);
+    else loop_through_registers(s, slice.left, slice.right, m0, n0, slice.first_k, steps, sum);
   }
   store_tensor_sums<Tile>(product.result(anew(static_cast<int>(blockIdx.z))), m0, n0, slice.m, slice.n, sum);
 }

@@ -6,8 +6,8 @@
 // compute.
 //
 // An operand is seen as lines along `outer` (m or n) and `k`. along_k says which of the two is contiguous in memory; load() reads four
-// neighbours in that direction, zeros where there are none; find(), of operands with vectors, says where they are, null for zeros, and
-// origin() is any address that can be read.
+// neighbours in that direction, zeros where there are none. Where an operand is `direct`, they are neighbours in memory that need no
+// arithmetic: where() says where they are, null for zeros, and origin() is any address that can be read.
 #pragma once
 
 #include "engine/cuda/launch.cuh"
@@ -228,7 +228,7 @@ void launch(const char* name, const Product& product, GemmTile tile, int64_t m, 
 // p[outer * pitch + k]. Vectors: k and pitch are multiples of four.
 template <class T, bool vectors>
 struct MatrixAlongK {
-  static constexpr bool along_k = true;
+  static constexpr bool along_k = true, direct = vectors;
   struct Outer {
     const T* line;  // null beyond the end
   };
@@ -243,10 +243,10 @@ struct MatrixAlongK {
   __device__ __forceinline__ Depth depth(int first) const { return {first}; }
   __device__ __forceinline__ void advance(Depth& d, int by) const { d.k += by; }
   __device__ __forceinline__ const T* origin() const { return p; }
-  __device__ __forceinline__ const T* find(const Outer& o, const Depth& d) const { return o.line && d.k < k ? o.line + d.k : nullptr; }
+  __device__ __forceinline__ const T* where(const Outer& o, const Depth& d) const { return o.line && d.k < k ? o.line + d.k : nullptr; }
   __device__ __forceinline__ void load(const Outer& o, const Depth& d, cuda::Pack<T, vector>& to) const {
     if constexpr (vectors) {
-      const T* from = find(o, d);
+      const T* from = where(o, d);
       to = from ? cuda::load<vector>(from) : cuda::Pack<T, vector>{};
     } else {
 #pragma unroll
@@ -258,7 +258,7 @@ struct MatrixAlongK {
 // p[k * pitch + outer]. Vectors: lines and pitch are multiples of four.
 template <class T, bool vectors>
 struct MatrixAlongOuter {
-  static constexpr bool along_k = false;
+  static constexpr bool along_k = false, direct = vectors;
   struct Outer {
     int line;
   };
@@ -273,12 +273,12 @@ struct MatrixAlongOuter {
   __device__ __forceinline__ Depth depth(int first) const { return {first}; }
   __device__ __forceinline__ void advance(Depth& d, int by) const { d.k += by; }
   __device__ __forceinline__ const T* origin() const { return p; }
-  __device__ __forceinline__ const T* find(const Outer& o, const Depth& d) const {
+  __device__ __forceinline__ const T* where(const Outer& o, const Depth& d) const {
     return d.k < k && o.line < lines ? p + d.k * pitch + o.line : nullptr;
   }
   __device__ __forceinline__ void load(const Outer& o, const Depth& d, cuda::Pack<T, vector>& to) const {
     if constexpr (vectors) {
-      const T* from = find(o, d);
+      const T* from = where(o, d);
       to = from ? cuda::load<vector>(from) : cuda::Pack<T, vector>{};
     } else {
       const T* from = p + d.k * pitch + o.line;

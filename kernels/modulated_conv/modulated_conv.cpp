@@ -32,11 +32,14 @@ void check_args(const char* op, const Tensor& w, const Tensor& style) {
         describe(w));
 }
 
-// style * x: its derivative gives the gradients to x and to the style in one pass.
-Tensor modulated(const char* op, const Tensor& x, const Tensor& w, const Tensor& style) {
+void check_args(const char* op, const Tensor& x, const Tensor& w, const Tensor& style) {
   check_args(op, w, style);
   check(x.rank() == 4 && x.dim(0) == style.dim(0) && x.dim(3) == w.dim(3) && x.dtype() == w.dtype(), op, "x ", describe(x),
         " does not fit style ", describe(style), " and w ", describe(w));
+}
+
+// style * x: its derivative gives the gradients to x and to the style in one pass.
+Tensor modulated(const Tensor& x, const Tensor& style) {
   BiasAct modulate;
   modulate.scale = style;
   modulate.slope = 1;
@@ -49,22 +52,23 @@ Tensor modulated_conv2d(const Tensor& x, const Tensor& w, const Tensor& style, M
   const char* op = "modulated_conv2d";
   if (options.upsample && options.downsample) fail(Errc::invalid_argument, op, "cannot both upsample and downsample");
   const int k = static_cast<int>(w.dim(1)), taps = static_cast<int>(fir_1331().size());
-  const Tensor styled = modulated(op, x, w, style);
+  check_args(op, x, w, style);
   if (options.upsample) {
     const int room = (taps - 2) - (k - 1), before = floor_half(room + 1) + 1, after = floor_half(room) + 1;
-    Tensor y = conv_transpose2d(styled, kept(w, "modulated_conv.by_input", by_input), {.stride = 2});
+    Tensor y = conv_transpose2d_styled(x, style, kept(w, "modulated_conv.by_input", by_input), {.stride = 2});
     return upfirdn2d(y, fir_1331(), 4, 1, 1, {before, after, before, after});
   }
   if (options.downsample) {
     const int room = (taps - 2) + (k - 1), before = (room + 1) / 2, after = room / 2;
-    return conv2d(upfirdn2d(styled, fir_1331(), 1, 1, 1, {before, after, before, after}), w, {.stride = 2});
+    return conv2d(upfirdn2d(modulated(x, style), fir_1331(), 1, 1, 1, {before, after, before, after}), w, {.stride = 2});
   }
-  return conv2d(styled, w, {.pad = k / 2});
+  return conv2d_styled(x, style, w, {.pad = k / 2});
 }
 
 Tensor modulated_conv2d_bias_act(const Tensor& x, const Tensor& w, const Tensor& style, const BiasAct& act, ModulatedConv options) {
   if (options.upsample || options.downsample) return bias_act(modulated_conv2d(x, w, style, options), act);
-  return conv2d_bias_act(modulated("modulated_conv2d_bias_act", x, w, style), w, act, {.pad = static_cast<int>(w.dim(1)) / 2});
+  check_args("modulated_conv2d_bias_act", x, w, style);
+  return conv2d_styled_bias_act(x, style, w, act, {.pad = static_cast<int>(w.dim(1)) / 2});
 }
 
 Tensor demodulation(const Tensor& w, const Tensor& style) {

@@ -3,7 +3,11 @@
 #include <doctest/doctest.h>
 
 #include "engine/autograd.h"
+#include "engine/cuda/launches.h"
 #include "kernels/bias_act/bias_act.h"
+#include "kernels/conv/conv.h"
+#include "kernels/elementwise/elementwise.h"
+#include "kernels/reduce/reduce.h"
 #include "tests/support/cases.h"
 #include "tests/support/check.h"
 
@@ -50,4 +54,34 @@ TEST_CASE("modulated_conv2d refuses what it cannot do") {
   CHECK_THROWS_WITH_AS(demodulation(w, Tensor::zeros({2, 4})), "demodulation: style f32 [2,4] does not fit w f32 [5,3,3,3]", Error);
   CHECK_THROWS_WITH_AS(modulated_conv2d(x, w, style, {.upsample = true, .downsample = true}),
                        "modulated_conv2d: cannot both upsample and downsample", Error);
+}
+
+TEST_CASE("modulated_conv: on the device, the style is multiplied where the picture is read" * doctest::skip(no_test_device())) {
+  const Device device = test_device();
+  auto input = [&](const char* name, const Shape& shape, double offset = 0) {
+    return hashed_input(name, shape, DType::f32, 0.5, offset).to(device);
+  };
+  for (std::int64_t channels : {9, 64}) {
+    Tensor x = input("x", {2, 6, 7, channels}), style = input("style", {2, channels}, 1), w = input("w", {12, 3, 3, channels});
+    BiasAct act, modulate;
+    act.bias = input("bias", {12});
+    act.gain = 1.5;
+    modulate.scale = style.set_requires_grad();
+    modulate.slope = 1;
+    const std::vector<Tensor> wanted = {x.set_requires_grad(), style, w.set_requires_grad(), act.bias.set_requires_grad()};
+    const Tensor dy = input("dy", {2, 6, 7, 12});
+    std::vector<std::vector<Tensor>> results;
+    for (bool fused : {true, false}) {
+      if (cuda::forget_launches) cuda::forget_launches();
+      Tensor y = fused ? modulated_conv2d_bias_act(x, w, style, act) : bias_act(conv2d(bias_act(x, modulate), w, {.pad = 1}), act);
+      if (cuda::launches) CHECK((cuda::launches().count("bias_act") == 0) == fused);
+      std::vector<Tensor> all = grad({y}, wanted, {dy}, {.create_graph = true});
+      for (const Tensor& t : grad({sum(square(all[0])) + sum(square(all[1]))}, {style, w})) all.push_back(t);
+      for (const Tensor& t : grad({y}, wanted, {dy})) all.push_back(t);
+      all.push_back(y);
+      for (Tensor& t : all) t = t.detach().to(Device{});
+      results.push_back(all);
+    }
+    for (std::size_t i = 0; i < results[0].size(); ++i) CHECK(rel_error(results[0][i], results[1][i]) < 1e-5);
+  }
 }
