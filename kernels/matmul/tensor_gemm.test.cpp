@@ -1,36 +1,17 @@
 // Products on tensor cores, against f64 on factors rounded as the unit rounds them.
 #include <doctest/doctest.h>
 
-#include <cmath>
-
 #include "engine/simt/order.h"
 #include "kernels/matmul/matmul.h"
-#include "kernels/matmul/product_unit.h"
 #include "tests/support/cases.h"
 #include "tests/support/check.h"
+#include "tests/support/product_units.h"
 
 using namespace g2s;
 using namespace g2s::test;
 using kernels::ProductUnit, kernels::WithProductUnit;
 
 namespace {
-
-// bf16 has ties to even, tf32 away from zero.
-Tensor rounded(const Tensor& t, ProductUnit unit) {
-  if (unit == ProductUnit::fma || unit == ProductUnit::tf32x3) return t.to(DType::f64);
-  const int bits = unit == ProductUnit::bf16 ? 8 : 11;
-  Tensor r = Tensor::empty(t.shape(), DType::f64);
-  for (std::int64_t i = 0; i < t.numel(); ++i) {
-    int exponent;
-    const double q = std::ldexp(std::frexp(static_cast<double>(t.data<float>()[i]), &exponent), bits);
-    r.mutable_data<double>()[i] = std::ldexp(bits == 8 ? std::nearbyint(q) : std::round(q), exponent - bits);
-  }
-  return r;
-}
-
-const char* name(ProductUnit unit) {
-  return unit == ProductUnit::bf16 ? "bf16" : unit == ProductUnit::tf32 ? "tf32" : unit == ProductUnit::tf32x3 ? "tf32x3" : "fma";
-}
 
 struct Sizes {
   std::int64_t m, n, k;
@@ -45,7 +26,7 @@ TEST_CASE("matmul: on the device, on tensor cores" * doctest::skip(no_test_devic
       for (int turned = 0; turned < 4; ++turned) {
         if (s.m > 1000 && turned % 3 != 0) continue;  // slow
         const bool transpose_a = turned & 1, transpose_b = turned & 2;
-        CAPTURE(str(name(unit), " ", s.m, " ", s.n, " ", s.k, " ", turned));
+        CAPTURE(str(name_of(unit), " ", s.m, " ", s.n, " ", s.k, " ", turned));
         const Tensor a = hashed_input("a", transpose_a ? Shape{s.k, s.m} : Shape{s.m, s.k});
         const Tensor b = hashed_input("b", transpose_b ? Shape{s.n, s.k} : Shape{s.k, s.n});
         const WithProductUnit with(unit);
@@ -53,7 +34,7 @@ TEST_CASE("matmul: on the device, on tensor cores" * doctest::skip(no_test_devic
         // What a unit does not take runs on fma.
         const bool vectors = (transpose_a ? s.m : s.k) % 4 == 0 && (transpose_b ? s.k : s.n) % 4 == 0;
         const ProductUnit used = unit != ProductUnit::bf16 && (!vectors || s.n <= 16) ? ProductUnit::fma : unit;
-        CHECK(rel_error(c, matmul(rounded(a, used), rounded(b, used), transpose_a, transpose_b)) < 1e-6);
+        CHECK(rel_error(c, matmul(rounded_for(used, a), rounded_for(used, b), transpose_a, transpose_b)) < 1e-6);
         if (used == ProductUnit::bf16 || used == ProductUnit::tf32)
           CHECK(rel_error(c, matmul(a.to(DType::f64), b.to(DType::f64), transpose_a, transpose_b)) > 1e-5);
       }
@@ -64,7 +45,7 @@ TEST_CASE("matmul: on the device, batches on tensor cores" * doctest::skip(no_te
   for (ProductUnit unit : {ProductUnit::bf16, ProductUnit::tf32, ProductUnit::tf32x3}) {
     const WithProductUnit with(unit);
     const Tensor c = matmul(a.to(test_device()), b.to(test_device())).to(Device{}).to(DType::f64);
-    CHECK(rel_error(c, matmul(rounded(a, unit), rounded(b, unit))) < 1e-6);
+    CHECK(rel_error(c, matmul(rounded_for(unit, a), rounded_for(unit, b))) < 1e-6);
     if (!simt::set_order) continue;
     for (simt::Order order : {simt::Order::reverse, simt::Order::shuffle}) {
       simt::set_order(order);
