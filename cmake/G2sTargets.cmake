@@ -134,6 +134,7 @@ function(g2s_add_tests)
   g2s_add_emulated_tests(g2s_tests_emulated)
   include(G2sTests)
   g2s_register_tests(${files})
+  g2s_add_emulated_method()
   g2s_register_symbol_test()
 endfunction()
 

@@ -33,7 +33,7 @@ function(g2s_register_tests)
     g2s_test_name(name ${file})
     file(STRINGS ${path} cases REGEX "TEST_CASE")
     set(long_cases ${cases})
-    list(FILTER cases EXCLUDE REGEX "\\[long\\]")
+    list(FILTER cases EXCLUDE REGEX "\\[long\\]|no_test_device")
     list(FILTER long_cases INCLUDE REGEX "\\[long\\]")
     if(cases)
       g2s_add_test_entry(${name} --source-file=*/${file} --test-case-exclude=*[long]*)
@@ -59,6 +59,16 @@ function(g2s_add_emulated_entry name)
              WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
     set_tests_properties(emulated/${name} PROPERTIES FAIL_REGULAR_EXPRESSION "test cases: *0 [|]" ENVIRONMENT G2S_TEST_DEVICE=cuda)
   endif()
+endfunction()
+
+# The method on the emulated device.
+function(g2s_add_emulated_method)
+  foreach(part "ellipsoids" "steps at 64")
+    string(REPLACE " " "_" name ${part})
+    add_test(NAME emulated/trace_${name} COMMAND g2s_tests_emulated --no-intro=true --source-file=*/tests/device.test.cpp "--test-case=*golden*${part}*"
+             WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
+    set_tests_properties(emulated/trace_${name} PROPERTIES FAIL_REGULAR_EXPRESSION "test cases: *0 [|]" ENVIRONMENT G2S_TEST_DEVICE=cuda)
+  endforeach()
 endfunction()
 
 # Ten seconds of a fuzz target from its corpus, a minute with the label `long`. Inputs that the fuzzer makes stay in the build folder.

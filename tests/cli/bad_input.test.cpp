@@ -99,7 +99,7 @@ TEST_CASE("cli: bad options of reconstruct") {
   refused(folder, {"reconstruct", picture, "--preset", "dog"}, {"preset", "'dog'", "church"});
   refused(folder, {"reconstruct", picture, "--quality", "best"}, {"quality", "'best'", "draft"});
   refused(folder, {"reconstruct", picture, "--crop", "left"}, {"--crop", "'left'"});
-  refused(folder, {"reconstruct", picture, "--device", "cuda"}, {"--device", "no CUDA"});
+  refused(folder, {"reconstruct", picture, "--device", "cuda"}, {"--device", "cuda"});
   refused(folder, {"reconstruct", picture, "--device", "tpu"}, {"--device", "'tpu'"});
   refused(folder, {"reconstruct", picture, "--threads", "-1"}, {"--threads", "-1"});
   refused(folder, {"reconstruct", picture, "--resume", "--force"}, {"--resume", "--force"});
