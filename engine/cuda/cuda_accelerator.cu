@@ -9,6 +9,7 @@
 #include "engine/accelerator.h"
 #include "engine/cuda/launch.cuh"
 #include "engine/cuda/launches.h"
+#include "engine/cuda/ptx.cuh"
 #include "engine/error.h"
 #include "engine/ranges.h"
 
@@ -264,6 +265,15 @@ cudaStream_t stream() {
     return made;
   }();
   return s;
+}
+
+bool tensor_cores() {
+  static const bool have = [] {
+    cudaDeviceProp properties;
+    check(cudaGetDeviceProperties(&properties, 0), "cudaGetDeviceProperties");
+    return properties.major >= 8;
+  }();
+  return have;
 }
 
 void check(cudaError_t result, const char* what) {

@@ -108,6 +108,8 @@ class Worker {
       lane.number = i;
       lane.wait = Wait::ready;
       lane.fiber = nullptr;
+      lane.copies.clear();
+      lane.committed = 0;
     }
     sequence_.resize(count_);
     for (unsigned i = 0; i < count_; ++i) sequence_[i] = order() == Order::reverse ? count_ - 1 - i : i;
@@ -328,6 +330,30 @@ const void* shown(unsigned mask, unsigned other, const std::source_location& at)
   if (first + other >= environment.threads.count()) refuse("a lane reads from one that the block has not", at);
   const Lane& source = environment.lanes[first + other];
   return source.slot[source.readable];
+}
+
+void begin_copy(void* to, const void* from, unsigned bytes, unsigned taken, const std::source_location& at) {
+  auto* target = static_cast<unsigned char*>(to);
+  const unsigned char* shared = environment.shared;
+  if (target < shared || target + bytes > shared + environment.shared_bytes) refuse("an asynchronous copy goes elsewhere than to shared memory", at);
+  if (reinterpret_cast<std::uintptr_t>(to) % bytes != 0 || (taken > 0 && reinterpret_cast<std::uintptr_t>(from) % bytes != 0))
+    refuse("an asynchronous copy is not aligned to its size", at);
+  if (taken > bytes) refuse("an asynchronous copy takes more than it writes", at);
+  std::memset(target, unwritten, bytes);
+  lane().copies.push_back({target, static_cast<const unsigned char*>(from), bytes, taken, lane().committed});
+}
+
+void commit_copies() { ++lane().committed; }
+
+void wait_for_copies(unsigned most) {
+  Lane& l = lane();
+  std::size_t done = 0;
+  for (; done < l.copies.size() && l.copies[done].group + most < l.committed; ++done) {
+    const Copy& c = l.copies[done];
+    std::memset(c.to, 0, c.bytes);
+    if (c.taken > 0) std::memcpy(c.to, c.from, c.taken);
+  }
+  l.copies.erase(l.copies.begin(), l.copies.begin() + static_cast<std::ptrdiff_t>(done));
 }
 
 void refuse(const char* what, const std::source_location& at) { throw KernelError{std::string(what) + ", at " + place(at)}; }

@@ -3,7 +3,8 @@
 // run is chosen by set_order(), or by G2S_SIMT_ORDER=forward|reverse|shuffle: a right kernel's results do not depend on it.
 //
 // What is found: a barrier or a warp operation that not all lanes reach, or at different places; a shuffle that names an exited lane or is
-// called outside its mask; writes beyond shared memory; shared memory that is read before it is written (it starts as NaN). With
+// called outside its mask; writes beyond shared memory; shared memory that is read before it is written (it starts as NaN) or before its
+// asynchronous copy was waited for (NaN again). With
 // AddressSanitizer every access beyond shared or global memory, with ThreadSanitizer a missing barrier.
 //
 // Included by kernels/cuda.h alone. Kernels are written in CUDA's words: threadIdx, __syncthreads(), __shfl_xor_sync(...).
@@ -15,6 +16,7 @@
 #include <cstring>
 #include <functional>
 #include <source_location>
+#include <vector>
 
 #include "engine/simt/order.h"
 
@@ -37,6 +39,14 @@ enum class Wait : std::uint8_t { ready, block, warp, done };
 
 struct Fiber;
 
+// An asynchronous copy into shared memory, of which `taken` bytes come from memory and the rest are zeros.
+struct Copy {
+  unsigned char* to;
+  const unsigned char* from;
+  unsigned bytes, taken;
+  unsigned group;  // the number of groups committed before it
+};
+
 // One thread of a block.
 struct Lane {
   Index thread;
@@ -48,6 +58,8 @@ struct Lane {
   // What it shows to its warp: `turn` is written, `readable` is what the last completed operation may read. A lane that runs ahead writes the other.
   unsigned turn = 0, readable = 0;
   alignas(16) unsigned char slot[2][slot_bytes] = {};
+  std::vector<Copy> copies;  // begun, in order, and not waited for
+  unsigned committed = 0;    // groups of copies
 };
 
 // What the running lane sees.
@@ -89,6 +101,12 @@ inline T look(unsigned mask, unsigned other, const std::source_location& at) {
   std::memcpy(&value, shown(mask, other, at), sizeof value);
   return value;
 }
+
+// Asynchronous copies (cp.async). Their bytes arrive when the lane waits for them, not before; until then the destination is NaN.
+void begin_copy(void* to, const void* from, unsigned bytes, unsigned taken, const std::source_location& at);
+void commit_copies();
+// Ends all but the last `most` groups.
+void wait_for_copies(unsigned most);
 
 [[noreturn]] void refuse(const char* what, const std::source_location& at);
 

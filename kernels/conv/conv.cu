@@ -4,6 +4,7 @@
 #include "kernels/conv/conv_args.h"
 #include "kernels/conv/conv_operands.cuh"
 #include "kernels/matmul/gemm_args.h"
+#include "kernels/matmul/tensor_gemm.cuh"
 #include "kernels/matmul/tiled_gemm.cuh"
 
 namespace g2s::kernels {
@@ -186,6 +187,13 @@ GemmCut cut_of(const ConvArgs<T>& a) { return {static_cast<GemmTile>(a.tile), a.
 
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+template <class T, class Product>
+void launch(const char* name, const Product& product, const ConvArgs<T>& a, int64_t m, int64_t n, int64_t slices) {
+  const auto tile = static_cast<GemmTile>(a.tile);
+  if constexpr (sizeof(T) == sizeof(float)) gemm::launch(name, product, static_cast<ProductUnit>(a.unit), tile, m, n, slices);
+  else gemm::launch(name, product, tile, m, n, slices);
+}
+
 template <class T, bool whole, bool styled>
 void forward(const ConvArgs<T>& a) {
   const ConvShape& s = a.shape;
@@ -198,7 +206,7 @@ void forward(const ConvArgs<T>& a) {
     product.finished.gate = nullptr;
     product.finished.e = {};
   }
-  gemm::launch("conv_forward", product, product.cut.tile, m, n, a.splits);
+  launch("conv_forward", product, a, m, n, a.splits);
   if (a.splits > 1)
     gemm::add_splits("conv_forward_sum", a.partial, a.splits, m * n, a.result, [=] __device__(int64_t i, T sum) {
       const int row = static_cast<int>(i / finished.channels);
@@ -221,7 +229,7 @@ void input_grad(const ConvArgs<T>& a) {
   const int64_t phases = (s.stride < s.x_rows ? s.stride : s.x_rows) * (s.stride < s.x_columns ? s.stride : s.x_columns);
   const InputGrad<T, whole_y, whole_x, styled> product{
       s, a.first, a.second, a.style, a.splits > 1 ? a.partial : a.result, size, static_cast<int>(conv_taps_between(s)), cut_of(a)};
-  gemm::launch("conv_input_grad", product, product.cut.tile, m, s.x_channels, phases * a.splits);
+  launch("conv_input_grad", product, a, m, s.x_channels, phases * a.splits);
   add_plain("conv_input_grad_sum", a, size);
 }
 
@@ -230,7 +238,7 @@ void weight_grad(const ConvArgs<T>& a) {
   const ConvShape& s = a.shape;
   const int64_t n = s.kernel_rows * s.kernel_columns * s.x_channels, size = s.y_channels * n;
   const WeightGrad<T, whole_y, whole_x> product{s, a.first, a.second, a.splits > 1 ? a.partial : a.result, size, cut_of(a)};
-  gemm::launch("conv_weight_grad", product, product.cut.tile, s.y_channels, n, a.splits);
+  launch("conv_weight_grad", product, a, s.y_channels, n, a.splits);
   add_plain("conv_weight_grad_sum", a, size);
 }
 

@@ -42,6 +42,7 @@ struct ConvArgs {
   std::uint8_t* gate;        // like the result of a forward product in f32: 1 where it is positive; or null
   bool vectors;              // all channels that are read are multiples of four; f32 alone
   bool y_vectors;            // those of y are, those of x not; for the gradients
+  std::int32_t unit;         // ProductUnit; of f64 fma
   std::int32_t tile, splits, steps;
 };
 

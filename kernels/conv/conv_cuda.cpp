@@ -2,8 +2,9 @@
 #include <algorithm>
 #include <limits>
 
+#include "engine/precision.h"
 #include "kernels/conv/conv_paths.h"
-#include "kernels/matmul/tiled_gemm_args.h"
+#include "kernels/matmul/product_unit.h"
 
 namespace g2s::kernels {
 namespace {
@@ -38,11 +39,18 @@ void check_sizes(const ConvShape& s, const Tensor& first) {
     check(size <= most, "conv", "a picture, the weight or the batch is too large: ", describe(first));
 }
 
+// As on the CPU, weight gradients stay f32.
+ProductUnit unit_of(ConvKind kind) {
+  const bool rounded = precision() == Precision::bf16 && kind != ConvKind::weight_grad;
+  return product_unit(rounded ? ProductUnit::bf16 : ProductUnit::fma);
+}
+
 template <class T>
 ConvArgs<T> args_of(ConvKind kind, const ConvShape& s, const Tensor& first, const Tensor& second, Tensor& result, Tensor& partial) {
   const ProductSizes p = sizes_of(kind, s);
   const bool f64 = result.dtype() == DType::f64, vectors = p.vectors && !f64;
-  const GemmCut cut = gemm_cut(p.m, p.n, p.k, p.slices, vectors, f64);
+  const ProductUnit unit = f64 ? ProductUnit::fma : unit_of(kind);
+  const GemmCut cut = cut_for(unit, gemm_cut(p.m, p.n, p.k, p.slices, vectors, f64), p.k);
   if (cut.splits > 1) partial = Tensor::empty({cut.splits, result.numel()}, result.dtype(), result.device());
   ConvArgs<T> a{};
   a.kind = kind;
@@ -53,6 +61,7 @@ ConvArgs<T> args_of(ConvKind kind, const ConvShape& s, const Tensor& first, cons
   a.partial = partial.defined() ? partial.mutable_ptr<T>() : nullptr;
   a.vectors = vectors;
   a.y_vectors = !f64 && !vectors && kind != ConvKind::forward && s.y_channels % 4 == 0;
+  a.unit = static_cast<std::int32_t>(unit);
   a.tile = static_cast<std::int32_t>(cut.tile), a.splits = cut.splits, a.steps = cut.steps;
   return a;
 }

@@ -68,7 +68,7 @@ struct TapWalk {
 // styled, that times style[b, channel].
 template <class T, bool vectors, bool styled>
 struct Gathered {
-  static constexpr bool along_k = true;
+  static constexpr bool along_k = true, direct = vectors && !styled;
   struct Outer {
     int64_t picture;         // where it begins
     int row, column, style;  // style: where that of the picture begins
@@ -98,6 +98,11 @@ struct Gathered {
     at = (row * columns + column) * taps.channels + d.channel;
     return true;
   }
+  __device__ __forceinline__ const T* origin() const { return x; }
+  __device__ __forceinline__ const T* where(const Outer& o, const Depth& d) const {
+    int at;
+    return find(o, d, at) ? x + (o.picture + at) : nullptr;
+  }
   __device__ __forceinline__ void load(const Outer& o, const Depth& d, cuda::Pack<T, vector>& to) const {
     to = {};
     int at;
@@ -126,7 +131,7 @@ struct Gathered {
 // The weight [outputs, kernel rows, kernel columns, channels] with its input channels as columns; k runs through taps and outputs.
 template <class T, bool vectors>
 struct WeightByInput {
-  static constexpr bool along_k = false;
+  static constexpr bool along_k = false, direct = vectors;
   struct Outer {
     int channel;
   };
@@ -139,15 +144,19 @@ struct WeightByInput {
   __device__ __forceinline__ Outer outer(int n) const { return {n}; }
   __device__ __forceinline__ Depth depth(int k) const { return taps.depth(k); }
   __device__ __forceinline__ void advance(Depth& d, int by) const { taps.advance(d, by); }
-  __device__ __forceinline__ void load(const Outer& o, const Depth& d, cuda::Pack<T, vector>& to) const {
+  __device__ __forceinline__ const T* origin() const { return w; }
+  __device__ __forceinline__ const T* where(const Outer& o, const Depth& d) const {
     const int row = taps.down.kernel + d.down * taps.down.kernel_step, column = taps.across.kernel + d.across * taps.across.kernel_step;
-    const T* from = w + (((d.channel * kernel_rows + row) * kernel_columns + column) * channels + o.channel);
-    const bool inside = d.down < taps.down.count;
+    const bool inside = d.down < taps.down.count && o.channel < channels;
+    return inside ? w + (((d.channel * kernel_rows + row) * kernel_columns + column) * channels + o.channel) : nullptr;
+  }
+  __device__ __forceinline__ void load(const Outer& o, const Depth& d, cuda::Pack<T, vector>& to) const {
+    const T* from = where(o, d);
     if constexpr (vectors) {
-      to = inside && o.channel < channels ? cuda::load<vector>(from) : cuda::Pack<T, vector>{};
+      to = from ? cuda::load<vector>(from) : cuda::Pack<T, vector>{};
     } else {
 #pragma unroll
-      for (int e = 0; e < vector; ++e) to.v[e] = inside && o.channel + e < channels ? from[e] : T(0);
+      for (int e = 0; e < vector; ++e) to.v[e] = from && o.channel + e < channels ? from[e] : T(0);
     }
   }
 };
@@ -155,7 +164,7 @@ struct WeightByInput {
 // For the gradient to the weight: columns are (tap, channel), k runs through the pixels (b, i, j) of y.
 template <class T, bool vectors>
 struct Patches {
-  static constexpr bool along_k = false;
+  static constexpr bool along_k = false, direct = vectors;
   static constexpr int places = vectors ? 1 : vector;
   struct Outer {
     int row[places], column[places], channel[places];
@@ -202,6 +211,11 @@ struct Patches {
       return false;
     at = (row * columns + column) * channels + o.channel[e];
     return true;
+  }
+  __device__ __forceinline__ const T* origin() const { return x; }
+  __device__ __forceinline__ const T* where(const Outer& o, const Depth& d) const {
+    int at;
+    return find(o, d, 0, at) ? d.picture + at : nullptr;
   }
   __device__ __forceinline__ void load(const Outer& o, const Depth& d, cuda::Pack<T, vector>& to) const {
     to = {};

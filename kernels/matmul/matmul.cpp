@@ -6,7 +6,7 @@
 #include "engine/work.h"
 #include "kernels/matmul/gemm_args.h"
 #include "kernels/matmul/matmul_args.h"
-#include "kernels/matmul/tiled_gemm_args.h"
+#include "kernels/matmul/product_unit.h"
 #include "kernels/matmul/weight_layout.h"
 
 namespace g2s {
@@ -126,7 +126,8 @@ kernels::MatmulArgs<T> cuda_args(const Sizes& s, const Tensor& a, const Tensor& 
   check(s.batch <= std::numeric_limits<std::uint16_t>::max(), "matmul", "too many products at once: a ", describe(a), ", b ", describe(b));
   const bool f64 = c.dtype() == DType::f64;
   const bool vectors = !f64 && (s.transpose_a ? s.m : s.k) % 4 == 0 && (s.transpose_b ? s.k : s.n) % 4 == 0;
-  const kernels::GemmCut cut = kernels::gemm_cut(s.m, s.n, s.k, s.batch, vectors, f64);
+  const kernels::ProductUnit unit = f64 ? kernels::ProductUnit::fma : kernels::product_unit(kernels::ProductUnit::fma);
+  const kernels::GemmCut cut = kernels::cut_for(unit, kernels::gemm_cut(s.m, s.n, s.k, s.batch, vectors, f64), s.k);
   if (cut.splits > 1) partial = Tensor::empty({cut.splits, c.numel()}, c.dtype(), c.device());
   kernels::MatmulArgs<T> p{};
   p.a = a.ptr<T>();
@@ -139,6 +140,7 @@ kernels::MatmulArgs<T> cuda_args(const Sizes& s, const Tensor& a, const Tensor& 
   p.b_batch_stride = s.batched_b ? s.k * s.n : 0;
   p.transpose_a = s.transpose_a, p.transpose_b = s.transpose_b;
   p.vectors = vectors;
+  p.unit = static_cast<std::int32_t>(unit);
   p.tile = static_cast<std::int32_t>(cut.tile), p.splits = cut.splits, p.steps = cut.steps;
   return p;
 }

@@ -1,5 +1,6 @@
 #include "engine/cuda/launch.cuh"
 #include "kernels/matmul/matmul_args.h"
+#include "kernels/matmul/tensor_gemm.cuh"
 #include "kernels/matmul/tiled_gemm.cuh"
 
 namespace g2s::kernels {
@@ -44,7 +45,9 @@ void run(const MatmulArgs<T>& a) {
                                           k,
                                           {static_cast<GemmTile>(a.tile), a.splits, a.steps}};
   if (a.splits > 1) product.c = a.partial;
-  gemm::launch("matmul", product, product.cut.tile, a.m, a.n, a.batch * a.splits);
+  if constexpr (sizeof(T) == sizeof(float))
+    gemm::launch("matmul", product, static_cast<ProductUnit>(a.unit), product.cut.tile, a.m, a.n, a.batch * a.splits);
+  else gemm::launch("matmul", product, product.cut.tile, a.m, a.n, a.batch * a.splits);
 }
 
 template <class T, bool vectors>

@@ -30,6 +30,7 @@ struct MatmulArgs {
   std::int64_t a_batch_stride, b_batch_stride;  // 0: shared by all batches
   bool transpose_a, transpose_b;
   bool vectors;                      // rows as stored are multiples of four elements; f32 alone
+  std::int32_t unit;                 // ProductUnit; of f64 fma
   std::int32_t tile, splits, steps;  // GemmCut
 };
 

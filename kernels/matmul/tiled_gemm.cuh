@@ -6,7 +6,8 @@
 // compute.
 //
 // An operand is seen as lines along `outer` (m or n) and `k`. along_k says which of the two is contiguous in memory; load() reads four
-// neighbours in that direction, zeros where there are none.
+// neighbours in that direction, zeros where there are none. Where an operand is `direct`, they are neighbours in memory that need no
+// arithmetic: where() says where they are, null for zeros, and origin() is any address that can be read.
 #pragma once
 
 #include "engine/cuda/launch.cuh"
@@ -228,7 +229,7 @@ void launch(const char* name, const Product& product, GemmTile tile, int64_t m, 
 // p[outer * pitch + k]. Vectors: k and pitch are multiples of four.
 template <class T, bool vectors>
 struct MatrixAlongK {
-  static constexpr bool along_k = true;
+  static constexpr bool along_k = true, direct = vectors;
   struct Outer {
     const T* line;  // null beyond the end
   };
@@ -242,9 +243,12 @@ struct MatrixAlongK {
   __device__ __forceinline__ Outer outer(int i) const { return {i < lines ? p + i * pitch : nullptr}; }
   __device__ __forceinline__ Depth depth(int first) const { return {first}; }
   __device__ __forceinline__ void advance(Depth& d, int by) const { d.k += by; }
+  __device__ __forceinline__ const T* origin() const { return p; }
+  __device__ __forceinline__ const T* where(const Outer& o, const Depth& d) const { return o.line && d.k < k ? o.line + d.k : nullptr; }
   __device__ __forceinline__ void load(const Outer& o, const Depth& d, cuda::Pack<T, vector>& to) const {
     if constexpr (vectors) {
-      to = o.line && d.k < k ? cuda::load<vector>(o.line + d.k) : cuda::Pack<T, vector>{};
+      const T* from = where(o, d);
+      to = from ? cuda::load<vector>(from) : cuda::Pack<T, vector>{};
     } else {
 #pragma unroll
       for (int e = 0; e < vector; ++e) to.v[e] = o.line && d.k + e < k ? o.line[d.k + e] : T(0);
@@ -255,7 +259,7 @@ struct MatrixAlongK {
 // p[k * pitch + outer]. Vectors: lines and pitch are multiples of four.
 template <class T, bool vectors>
 struct MatrixAlongOuter {
-  static constexpr bool along_k = false;
+  static constexpr bool along_k = false, direct = vectors;
   struct Outer {
     int line;
   };
@@ -269,11 +273,16 @@ struct MatrixAlongOuter {
   __device__ __forceinline__ Outer outer(int i) const { return {i}; }
   __device__ __forceinline__ Depth depth(int first) const { return {first}; }
   __device__ __forceinline__ void advance(Depth& d, int by) const { d.k += by; }
+  __device__ __forceinline__ const T* origin() const { return p; }
+  __device__ __forceinline__ const T* where(const Outer& o, const Depth& d) const {
+    return d.k < k && o.line < lines ? p + d.k * pitch + o.line : nullptr;
+  }
   __device__ __forceinline__ void load(const Outer& o, const Depth& d, cuda::Pack<T, vector>& to) const {
-    const T* from = p + d.k * pitch + o.line;
     if constexpr (vectors) {
-      to = d.k < k && o.line < lines ? cuda::load<vector>(from) : cuda::Pack<T, vector>{};
+      const T* from = where(o, d);
+      to = from ? cuda::load<vector>(from) : cuda::Pack<T, vector>{};
     } else {
+      const T* from = p + d.k * pitch + o.line;
 #pragma unroll
       for (int e = 0; e < vector; ++e) to.v[e] = d.k < k && o.line + e < lines ? from[e] : T(0);
     }

@@ -14,6 +14,14 @@ enum class GemmTile : std::int32_t {
   f64,     // 64 x 32
 };
 
+// What multiplies f32 numbers. The last three are of tensor cores; sums are f32 with all of them.
+enum class ProductUnit : std::int32_t {
+  fma,
+  bf16,    // factors rounded to bfloat16
+  tf32,    // factors rounded to 11 bits
+  tf32x3,  // three products of two tf32 each: nearly as good as fma
+};
+
 struct GemmCut {
   GemmTile tile;
   std::int32_t splits;  // parts of k, whose products are added in order at the end
@@ -44,6 +52,15 @@ static constexpr GemmCut gemm_cut(std::int64_t m, std::int64_t n, std::int64_t k
   const std::int64_t steps = (all_steps + splits - 1) / splits;
   c.steps = static_cast<std::int32_t>(steps);
   c.splits = static_cast<std::int32_t>(steps > 0 ? (all_steps + steps - 1) / steps : 1);
+  return c;
+}
+
+// The same with parts that are whole steps of 32 for bf16's tiles.
+static constexpr GemmCut cut_for(ProductUnit unit, GemmCut c, std::int64_t k) {
+  if (unit != ProductUnit::bf16 || c.steps % 2 == 0) return c;
+  const std::int64_t all_steps = (k + gemm_tile_k - 1) / gemm_tile_k;
+  ++c.steps;
+  c.splits = static_cast<std::int32_t>((all_steps + c.steps - 1) / c.steps);
   return c;
 }
 

@@ -1,0 +1,84 @@
+// Convolutions on a device's tensor cores, against f64 on factors rounded as the unit rounds them.
+#include <doctest/doctest.h>
+
+#include "engine/autograd.h"
+#include "engine/precision.h"
+#include "kernels/conv/conv.h"
+#include "kernels/elementwise/elementwise.h"
+#include "tests/support/cases.h"
+#include "tests/support/check.h"
+#include "tests/support/product_units.h"
+
+using namespace g2s;
+using namespace g2s::test;
+using kernels::ProductUnit, kernels::WithProductUnit;
+
+namespace {
+
+struct Shapes {
+  Shape x, w;
+  ConvOptions options;
+};
+
+// Tiles of each size, cut sums, phases of a stride, channels that four does not divide, and few.
+const Shapes all_shapes[] = {{{1, 92, 92, 8}, {264, 1, 1, 8}, {1, 0, 1}},  {{2, 9, 7, 68}, {72, 4, 4, 68}, {2, 1, 1}},
+                             {{1, 4, 4, 176}, {136, 3, 3, 176}, {1, 1, 1}}, {{1, 16, 15, 51}, {37, 3, 3, 51}, {1, 1, 1}},
+                             {{1, 13, 12, 64}, {3, 3, 3, 64}, {3, 2, 2}},   {{2, 17, 15, 3}, {20, 4, 4, 3}, {2, 1, 1}}};
+
+Tensor on_host(const Tensor& t) { return t.detach().to(Device{}).to(DType::f64); }
+
+// What `unit` takes; the rest runs on fma.
+ProductUnit taken(ProductUnit unit, std::int64_t columns, bool vectors) {
+  return unit == ProductUnit::bf16 || (vectors && columns > 16) ? unit : ProductUnit::fma;
+}
+
+}  // namespace
+
+TEST_CASE("conv: on the device, on tensor cores" * doctest::skip(no_test_device())) {
+  for (ProductUnit unit : {ProductUnit::bf16, ProductUnit::tf32, ProductUnit::tf32x3})
+    for (const Shapes& s : all_shapes) {
+      CAPTURE(str(name_of(unit), " ", s.x, " ", s.w));
+      const std::int64_t inputs = s.x[3], outputs = s.w[0];
+      const bool vectors = inputs % 4 == 0, both = vectors && outputs % 4 == 0;
+      const Tensor x = hashed_input("x", s.x), w = hashed_input("w", s.w, DType::f32, 0.3);
+      const auto exact = [&](ProductUnit used) {
+        return conv2d(rounded_for(used, x).set_requires_grad(), rounded_for(used, w).set_requires_grad(), s.options);
+      };
+      const Tensor want = exact(taken(unit, outputs, vectors)).detach(), dy = hashed_input("dy", want.shape());
+      const WithProductUnit with(unit);
+      Tensor on = x.to(test_device()).set_requires_grad(), by = w.to(test_device()).set_requires_grad();
+      const Tensor y = conv2d(on, by, s.options);
+      CHECK(rel_error(on_host(y), want) < 1e-6);
+
+      const std::vector<Tensor> got = grad({y}, {on, by}, {dy.to(test_device())});
+      const ProductUnit for_x = taken(unit, inputs, both), for_w = taken(unit, inputs * s.w[1] * s.w[2], both);
+      Tensor u = rounded_for(for_x, x).set_requires_grad(), v = rounded_for(for_x, w);
+      CHECK(rel_error(on_host(got[0]), grad({conv2d(u, v, s.options)}, {u}, {rounded_for(for_x, dy)})[0]) < 1e-6);
+      u = rounded_for(for_w, x), v = rounded_for(for_w, w).set_requires_grad();
+      CHECK(rel_error(on_host(got[1]), grad({conv2d(u, v, s.options)}, {v}, {rounded_for(for_w, dy)})[0]) < 1e-6);
+    }
+}
+
+TEST_CASE("conv: on the device, styled pictures on tensor cores" * doctest::skip(no_test_device())) {
+  const Tensor x = hashed_input("x", {2, 12, 11, 40}), style = hashed_input("style", {2, 40}), w = hashed_input("w", {36, 3, 3, 40});
+  const Tensor product = mul(x, style.reshape({2, 1, 1, 40}));  // in f32, as the device has it before it rounds
+  for (ProductUnit unit : {ProductUnit::bf16, ProductUnit::tf32, ProductUnit::tf32x3}) {
+    CAPTURE(name_of(unit));
+    const WithProductUnit with(unit);
+    const Tensor y = conv2d_styled(x.to(test_device()), style.to(test_device()), w.to(test_device()), {1, 1, 1});
+    CHECK(rel_error(on_host(y), conv2d(rounded_for(unit, product), rounded_for(unit, w), {1, 1, 1})) < 1e-6);
+  }
+}
+
+TEST_CASE("conv: on the device, bf16 rounds all but weight gradients" * doctest::skip(no_test_device())) {
+  const Tensor x = hashed_input("x", {1, 9, 8, 20}), w = hashed_input("w", {24, 3, 3, 20}), dy = hashed_input("dy", {1, 9, 8, 24});
+  const ConvOptions o{1, 1, 1};
+  Tensor on = x.to(test_device()).set_requires_grad(), by = w.to(test_device()).set_requires_grad();
+  const WithPrecision bf16(Precision::bf16);
+  const Tensor y = conv2d(on, by, o);
+  const std::vector<Tensor> got = grad({y}, {on, by}, {dy.to(test_device())});
+  const auto rounded = [](const Tensor& t) { return rounded_for(ProductUnit::bf16, t); };
+  CHECK(rel_error(on_host(y), conv2d(rounded(x), rounded(w), o)) < 1e-6);
+  CHECK(rel_error(on_host(got[0]), conv_transpose2d(rounded(dy), rounded(w), o)) < 1e-6);
+  CHECK(rel_error(on_host(got[1]), conv2d_weight_grad(x.to(DType::f64), dy.to(DType::f64), 3, 3, o)) < 1e-6);
+}
