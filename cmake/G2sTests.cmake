@@ -59,6 +59,16 @@ function(g2s_add_emulated_entry name)
   endif()
 endfunction()
 
+# tests/simt/lanes.test.cu -> emulated/lanes
+function(g2s_register_emulator_tests)
+  foreach(path ${ARGN})
+    get_filename_component(name ${path} NAME)
+    string(REPLACE ".test.cu" "" entry ${name})
+    add_test(NAME emulated/${entry} COMMAND g2s_tests_emulated --no-intro=true --source-file=*/tests/simt/${name} WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
+    set_tests_properties(emulated/${entry} PROPERTIES FAIL_REGULAR_EXPRESSION "test cases: *0 [|]" ENVIRONMENT G2S_TEST_DEVICE=cuda)
+  endforeach()
+endfunction()
+
 # Ten seconds of a fuzz target from its corpus, a minute with the label `long`. Inputs that the fuzzer makes stay in the build folder.
 function(g2s_add_fuzz_test name)
   set(corpus ${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name})
