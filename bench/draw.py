@@ -4,6 +4,7 @@
 draw.py RUN.json OUT.png        (needs matplotlib; RUN.json as bench/run.py writes it)
 """
 import json
+import math
 import sys
 
 import matplotlib
@@ -59,7 +60,7 @@ def roofline(axis, doc):
     axis.set_xscale('log')
     axis.set_yscale('log')
     axis.set_xlim(left, right)
-    axis.set_ylim(min(p[1] for p in points.values()) / 2, roof * 4)
+    axis.set_ylim(min(p[1] for p in points.values()) / 2, roof * 12)
     for which in (axis.xaxis, axis.yaxis):
         which.set_major_formatter(FuncFormatter(lambda v, _: f'{v:g}'))
     axis.set_xlabel('floating-point operations per byte that must move', fontsize=9)
@@ -68,38 +69,29 @@ def roofline(axis, doc):
     return points
 
 
-def place_labels(axis, points):
-    """Each name beside its point, moved up or down until it covers no other."""
-    figure = axis.figure
-    figure.canvas.draw()
+def number_points(axis, points):
+    """A number at each point, moved until it covers no other, and the key in the empty corner above the roof's slope."""
+    axis.figure.canvas.draw()
     taken = []
     for x, y in points.values():
         px, py = axis.transData.transform((x, y))
-        taken.append((px - 4, py - 4, px + 4, py + 4))
-    width, height = 5.0, 11.5  # of a letter, in dots
-    limits = axis.get_window_extent()
-    for name, (x, y) in sorted(points.items(), key=lambda item: -item[1][1]):
-        text = name.removeprefix('op_').removesuffix('_fwdbwd')
-        px, py = axis.transData.transform((x, y))
-        for step in range(60):
-            shift = (step + 1) // 2 * height * (1 if step % 2 else -1) * 0.5
-            for side in (1, -1):
-                begin = px + 7 if side > 0 else px - 7 - width * len(text)
-                box = (begin, py + shift - height / 2, begin + width * len(text), py + shift + height / 2)
-                inside = box[0] > limits.x0 and box[2] < limits.x1 and box[1] > limits.y0 and box[3] < limits.y1
-                if inside and not any(box[0] < t[2] and t[0] < box[2] and box[1] < t[3] and t[1] < box[3] for t in taken):
-                    break
-            else:
-                continue
-            break
-        else:
-            continue
+        taken.append((px - 3, py - 3, px + 3, py + 3))
+    names = sorted(points, key=lambda name: points[name][0])
+    width, height = 9, 8  # of a number, in dots
+    for number, name in enumerate(names, 1):
+        px, py = axis.transData.transform(points[name])
+        for step in range(80):
+            angle, radius = step * 2.4, 8 + 0.7 * step
+            cx, cy = px + radius * math.cos(angle), py + radius * math.sin(angle)
+            box = (cx - width / 2, cy - height / 2, cx + width / 2, cy + height / 2)
+            if not any(box[0] < t[2] and t[0] < box[2] and box[1] < t[3] and t[1] < box[3] for t in taken):
+                break
         taken.append(box)
-        at = axis.transData.inverted().transform((box[0], (box[1] + box[3]) / 2))
-        axis.text(at[0], at[1], text, fontsize=5.6, va='center', color=INK)
-        if abs(shift) > height:
-            end = axis.transData.inverted().transform((box[0] if side > 0 else box[2], (box[1] + box[3]) / 2))
-            axis.plot([x, end[0]], [y, end[1]], color=GREY, linewidth=0.4, zorder=1)
+        axis.text(*axis.transData.inverted().transform((cx, cy)), str(number), fontsize=5.5, ha='center', va='center', color=INK)
+    rows = 15
+    for i, name in enumerate(names):
+        text = f'{i + 1}  {name.removeprefix("op_").removesuffix("_fwdbwd")}'
+        axis.text(0.015 + 0.2 * (i // rows), 0.985 - 0.0185 * (i % rows), text, fontsize=5.3, va='top', color=INK, transform=axis.transAxes)
 
 
 def main():
@@ -117,10 +109,10 @@ def main():
         axis.grid(True, axis='x', color='#e6e6e6', linewidth=0.6)
         axis.set_axisbelow(True)
     torch = doc.get('reference', {}).get('torch')
-    figure.suptitle(f'{doc["processor"]}, {doc["threads"]} threads, {doc.get("isa", "")}, {doc["date"]}' + (f'; PyTorch {torch}' if torch else ''),
+    figure.suptitle(f'{doc.get("machine", doc["processor"])}, {doc["threads"]} threads, {doc.get("isa", "")}, {doc["date"]}' + (f'; PyTorch {torch}' if torch else ''),
                     fontsize=10)
     figure.tight_layout()
-    place_labels(axes[0][-1], points)
+    number_points(axes[0][-1], points)
     figure.savefig(sys.argv[2])
 
 

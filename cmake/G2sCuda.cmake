@@ -28,7 +28,7 @@ function(g2s_emulated_library name)
   add_library(${name} OBJECT ${ARGN})
   target_link_libraries(${name} PUBLIC g2s_options)
   target_compile_definitions(${name} PRIVATE G2S_EMULATE)
-  target_compile_options(${name} PRIVATE -fno-math-errno -Wno-unused-parameter)
+  target_compile_options(${name} PRIVATE -fno-math-errno -Wno-unused-parameter -Wno-unknown-pragmas)
 endfunction()
 
 function(g2s_add_emulated)

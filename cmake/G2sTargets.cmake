@@ -135,6 +135,7 @@ function(g2s_add_tests)
   include(G2sTests)
   g2s_register_tests(${files})
   g2s_register_emulator_tests(${emulator_tests})
+  g2s_add_emulated_method()
   g2s_register_symbol_test()
 endfunction()
 

@@ -69,6 +69,16 @@ function(g2s_register_emulator_tests)
   endforeach()
 endfunction()
 
+# The method on the emulated device.
+function(g2s_add_emulated_method)
+  foreach(part "ellipsoids" "steps at 64")
+    string(REPLACE " " "_" name ${part})
+    add_test(NAME emulated/trace_${name} COMMAND g2s_tests_emulated --no-intro=true --source-file=*/tests/device.test.cpp "--test-case=*golden*${part}*"
+             WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
+    set_tests_properties(emulated/trace_${name} PROPERTIES FAIL_REGULAR_EXPRESSION "test cases: *0 [|]" ENVIRONMENT G2S_TEST_DEVICE=cuda)
+  endforeach()
+endfunction()
+
 # Ten seconds of a fuzz target from its corpus, a minute with the label `long`. Inputs that the fuzzer makes stay in the build folder.
 function(g2s_add_fuzz_test name)
   set(corpus ${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name})

@@ -80,3 +80,11 @@ const char* to_string(Bf16Unit unit);
     if (!twin) no_cuda_kernel(#name);                 \
     twin(args);                                       \
   }
+
+// A kernel for CUDA alone, where the CPU goes another way.
+#define G2S_CUDA_KERNEL(name, Args)                     \
+  __attribute__((weak)) void name##_cuda(const Args&);  \
+  static inline void name(const Args& args) {           \
+    if (!name##_cuda) no_cuda_kernel(#name);            \
+    name##_cuda(args);                                  \
+  }

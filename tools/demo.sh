@@ -3,7 +3,7 @@
 # One picture of a head to a mesh. Full quality: a shortened schedule would be done sooner, but its shape does not show what the method can do.
 set -e
 out=out/demo
-echo "Reconstructing assets/heads/000_64.png: about 5 minutes on two cores with AVX-512, 10 with AVX2."
+echo "Reconstructing assets/heads/000_64.png: about 3 minutes on two cores with AVX-512, 5 with AVX2."
 "$1/bin/gan2shape" reconstruct assets/heads/000_64.png --quality standard --truth assets/heads --progress lines --out "$out" --force
 echo
 echo "Written to $out/000_64:"

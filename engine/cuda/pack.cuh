@@ -6,8 +6,9 @@
 
 namespace g2s::cuda {
 
+// Hardware reads 16 bytes at once; more are several reads.
 template <class T, int n>
-struct alignas(sizeof(T) * n) Pack {
+struct alignas(sizeof(T) * n < 16 ? sizeof(T) * n : 16) Pack {
   T v[n];
 };
 

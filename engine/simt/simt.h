@@ -215,6 +215,12 @@ inline unsigned long long atomicMin(unsigned long long* p, unsigned long long v)
   }
   return old;
 }
+inline unsigned atomicMin(unsigned* p, unsigned v) {
+  unsigned old = __atomic_load_n(p, __ATOMIC_RELAXED);
+  while (v < old && !__atomic_compare_exchange_n(p, &old, v, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+  }
+  return old;
+}
 inline int atomicMax(int* p, int v) {
   int old = __atomic_load_n(p, __ATOMIC_RELAXED);
   while (v > old && !__atomic_compare_exchange_n(p, &old, v, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
@@ -235,6 +241,16 @@ inline float __uint_as_float(unsigned u) {
 }
 inline int __float_as_int(float v) { return static_cast<int>(__float_as_uint(v)); }
 inline float __int_as_float(int v) { return __uint_as_float(static_cast<unsigned>(v)); }
+inline long long __double_as_longlong(double v) {
+  long long u;
+  std::memcpy(&u, &v, sizeof u);
+  return u;
+}
+inline double __longlong_as_double(long long u) {
+  double v;
+  std::memcpy(&v, &u, sizeof v);
+  return v;
+}
 inline int __popc(unsigned v) { return __builtin_popcount(v); }
 inline int __ffs(int v) { return __builtin_ffs(v); }
 inline unsigned __umulhi(unsigned a, unsigned b) { return static_cast<unsigned>(std::uint64_t{a} * b >> 32); }

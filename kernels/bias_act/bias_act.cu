@@ -1,5 +1,6 @@
 // Bound by memory: each thread takes the same few channels of many pixels, so that what belongs to channels is read once.
 #include "engine/cuda/launch.cuh"
+#include "engine/cuda/pack.cuh"
 #include "kernels/bias_act/bias_act.cuh"
 #include "kernels/bias_act/bias_act_args.h"
 
@@ -32,9 +33,9 @@ __device__ Place my_place(const Args& a, const BiasActCut& cut) {
 }
 
 template <int V, class T>
-__device__ __forceinline__ Pack<T, V> load_or(const T* p, int64_t at, T fallback) {
-  if (p) return load_pack<V>(p + at);
-  Pack<T, V> pack;
+__device__ __forceinline__ cuda::Pack<T, V> load_or(const T* p, int64_t at, T fallback) {
+  if (p) return cuda::load<V>(p + at);
+  cuda::Pack<T, V> pack;
   for (int i = 0; i < V; ++i) pack.v[i] = fallback;
   return pack;
 }
@@ -43,21 +44,21 @@ template <class T, int V>
 __global__ void __launch_bounds__(block, 4) forward(BiasActArgs<T> a, BiasActCut cut) {
   const Place at = my_place(a, cut);
   if (!at.inside) return;
-  const Pack<T, V> scale = load_or<V>(a.scale, at.b * a.channels + at.channel, T(1)), bias = load_or<V>(a.bias, at.channel, T(0));
+  const cuda::Pack<T, V> scale = load_or<V>(a.scale, at.b * a.channels + at.channel, T(1)), bias = load_or<V>(a.bias, at.channel, T(0));
   const T* noise = a.noise ? a.noise + (a.noise_shared ? 0 : at.b * a.pixels) : nullptr;
   const T weight = noise ? a.noise_weight[0] : T(0);
   for (int64_t p = at.first; p < at.end; p += at.step) {
     const int64_t i = (at.b * a.pixels + p) * a.channels + at.channel;
-    const Pack<T, V> x = load_pack<V>(a.x + i);
+    const cuda::Pack<T, V> x = cuda::load<V>(a.x + i);
     const T added = noise ? weight * noise[p] : T(0);
-    Pack<T, V> y;
-    Pack<uint8_t, V> gate;
+    cuda::Pack<T, V> y;
+    cuda::Pack<uint8_t, V> gate;
     for (int k = 0; k < V; ++k) {
       y.v[k] = bias_act_value(x.v[k], scale.v[k], noise != nullptr, added, bias.v[k], a.slope, a.gain);
       gate.v[k] = y.v[k] > 0;
     }
-    store_pack(a.y + i, y);
-    if (a.gate) store_pack(a.gate + i, gate);
+    cuda::store(a.y + i, y);
+    if (a.gate) cuda::store(a.gate + i, gate);
   }
 }
 
@@ -108,13 +109,13 @@ __global__ void __launch_bounds__(block, 4) backward(BiasActGradArgs<T> a, BiasA
   const Place at = my_place(a, cut);
   T bias_sum[V] = {}, scale_sum[V] = {}, noise_sum = 0;
   if (at.inside) {
-    const Pack<T, V> scale = load_or<V>(a.scale, at.b * a.channels + at.channel, T(1));
+    const cuda::Pack<T, V> scale = load_or<V>(a.scale, at.b * a.channels + at.channel, T(1));
     const T low = a.gain * a.slope;
     for (int64_t p = at.first; p < at.end; p += at.step) {
       const int64_t i = (at.b * a.pixels + p) * a.channels + at.channel;
-      const Pack<T, V> dy = load_pack<V>(a.dy + i);
-      const Pack<uint8_t, V> gate = load_or<V>(a.gate, i, uint8_t{1});
-      Pack<T, V> dx, x{};
+      const cuda::Pack<T, V> dy = cuda::load<V>(a.dy + i);
+      const cuda::Pack<uint8_t, V> gate = load_or<V>(a.gate, i, uint8_t{1});
+      cuda::Pack<T, V> dx, x{};
       if constexpr (wanted >= Wanted::scale) x = load_or<V>(a.x, i, T(0));
       T all = 0;
       for (int k = 0; k < V; ++k) {
@@ -125,7 +126,7 @@ __global__ void __launch_bounds__(block, 4) backward(BiasActGradArgs<T> a, BiasA
         all += d;
       }
       if constexpr (wanted == Wanted::noise) noise_sum += all * a.noise[(a.noise_shared ? 0 : at.b * a.pixels) + p];
-      store_pack(a.dx + i, dx);
+      cuda::store(a.dx + i, dx);
     }
   }
   if constexpr (wanted != Wanted::nothing) store_sums<T, V, wanted>(a, cut, at, bias_sum, scale_sum, noise_sum);

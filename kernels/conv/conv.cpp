@@ -11,6 +11,7 @@
 namespace g2s {
 namespace {
 
+using kernels::ConvKind;
 using kernels::ConvShape;
 
 constexpr std::int64_t max_taps = 1024;
@@ -23,7 +24,6 @@ void require_real(const char* op, const char* first_name, const Tensor& first, c
   check(first.dtype() == second.dtype() && is_real(first.dtype()), op, "needs two tensors of f32 or of f64 (", first_name, " ", describe(first),
         ", ", second_name, " ", describe(second), ")");
   check(first.device() == second.device(), op, first_name, " is on ", first.device(), ", ", second_name, " on ", second.device());
-  if (first.device().type != DeviceType::cpu) fail(Errc::unsupported, op, "this build has no ", first.device(), " backend");
 }
 
 void require_options(const char* op, const ConvOptions& o) {
@@ -64,7 +64,8 @@ Tensor weight_grad(const ConvShape& s, const char* op, const Tensor& x, const Te
 Tensor forward(const ConvShape& s, const char* op, const Tensor& x, const Tensor& w) {
   Tensor y = Tensor::empty({s.batch, s.y_rows, s.y_columns, s.y_channels}, x.dtype(), x.device());
   count_work(s);
-  if (x.dtype() == DType::f64) kernels::plain_conv_forward({s, x.data<double>(), w.data<double>(), y.mutable_data<double>()});
+  if (x.on_cuda()) kernels::conv_cuda(ConvKind::forward, s, x, w, y);
+  else if (x.dtype() == DType::f64) kernels::plain_conv_forward({s, x.data<double>(), w.data<double>(), y.mutable_data<double>()});
   else kernels::conv_forward_cpu(s, x, w, y);
   return record(y, op, {x, w}, [=, x = kept_for(w, x), w = kept_for(x, w)](const BackwardArgs& a) {
     return std::vector<Tensor>{a.needs[0] ? input_grad(s, "conv_transpose2d", a.dy, w) : Tensor{},
@@ -75,7 +76,8 @@ Tensor forward(const ConvShape& s, const char* op, const Tensor& x, const Tensor
 Tensor input_grad(const ConvShape& s, const char* op, const Tensor& dy, const Tensor& w) {
   Tensor dx = Tensor::empty({s.batch, s.x_rows, s.x_columns, s.x_channels}, dy.dtype(), dy.device());
   count_work(s);
-  if (dy.dtype() == DType::f64) kernels::plain_conv_input_grad({s, dy.data<double>(), w.data<double>(), dx.mutable_data<double>()});
+  if (dy.on_cuda()) kernels::conv_cuda(ConvKind::input_grad, s, dy, w, dx);
+  else if (dy.dtype() == DType::f64) kernels::plain_conv_input_grad({s, dy.data<double>(), w.data<double>(), dx.mutable_data<double>()});
   else kernels::conv_input_grad_cpu(s, dy, w, dx);
   return record(dx, op, {dy, w}, [=, dy = kept_for(w, dy), w = kept_for(dy, w)](const BackwardArgs& a) {
     return std::vector<Tensor>{a.needs[0] ? forward(s, "conv2d", a.dy, w) : Tensor{},
@@ -86,7 +88,8 @@ Tensor input_grad(const ConvShape& s, const char* op, const Tensor& dy, const Te
 Tensor weight_grad(const ConvShape& s, const char* op, const Tensor& x, const Tensor& dy) {
   Tensor dw = Tensor::empty({s.y_channels, s.kernel_rows, s.kernel_columns, s.x_channels}, x.dtype(), x.device());
   count_work(s);
-  if (x.dtype() == DType::f64) kernels::plain_conv_weight_grad({s, x.data<double>(), dy.data<double>(), dw.mutable_data<double>()});
+  if (x.on_cuda()) kernels::conv_cuda(ConvKind::weight_grad, s, x, dy, dw);
+  else if (x.dtype() == DType::f64) kernels::plain_conv_weight_grad({s, x.data<double>(), dy.data<double>(), dw.mutable_data<double>()});
   else kernels::conv_weight_grad_cpu(s, x, dy, dw);
   return record(dw, op, {x, dy}, [=, x = kept_for(dy, x), dy = kept_for(x, dy)](const BackwardArgs& a) {
     return std::vector<Tensor>{a.needs[0] ? input_grad(s, "conv_transpose2d", dy, a.dy) : Tensor{},
@@ -113,7 +116,7 @@ ConvShape shape_of(const char* op, const Tensor& x, const Tensor& w, const ConvO
 }
 
 kernels::Epilogue epilogue_of(const BiasAct& act) {
-  auto data = [](const Tensor& t) { return t.defined() ? t.data<float>() : nullptr; };
+  auto data = [](const Tensor& t) { return t.defined() ? t.ptr<float>() : nullptr; };
   return {true, data(act.scale), data(act.noise), data(act.noise_weight), data(act.bias), act.noise.defined() && act.noise.dim(0) == 1,
           static_cast<float>(act.slope), static_cast<float>(act.gain)};
 }
@@ -128,12 +131,14 @@ Tensor conv2d_bias_act(const Tensor& x, const Tensor& w, const BiasAct& act, Con
   const char* op = "conv2d_bias_act";
   const ConvShape s = shape_of(op, x, w, options);
   const bool from_y = !grad_enabled() || (!needs_grad(act.scale) && !needs_grad(act.noise_weight));
-  // The products of matrix tiles have no epilogue.
-  if (x.dtype() == DType::f64 || !from_y || precision() == Precision::bf16) return bias_act(forward(s, op, x, w), act);
+  // The products of the CPU's matrix tiles have no epilogue.
+  if (x.dtype() == DType::f64 || !from_y || (precision() == Precision::bf16 && !x.on_cuda())) return bias_act(forward(s, op, x, w), act);
   Tensor y = Tensor::empty({s.batch, s.y_rows, s.y_columns, s.y_channels}, x.dtype(), x.device());
   check_bias_act(y, act);
   count_work(s);
-  kernels::conv_forward_cpu(s, x, w, y, epilogue_of(act));
+  const kernels::Epilogue epilogue = epilogue_of(act);
+  if (x.on_cuda()) kernels::conv_cuda(ConvKind::forward, s, x, w, y, &epilogue);
+  else kernels::conv_forward_cpu(s, x, w, y, epilogue);
   if (!will_record({&x, &w, &act.bias})) return y;
   return record(
       y, op, {x, w, act.bias},

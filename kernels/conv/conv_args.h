@@ -24,8 +24,39 @@ struct PlainConvArgs {
   double* result;        // forward: y, input gradient: dx, weight gradient: dw
 };
 
+enum class ConvKind : std::int32_t { forward, input_grad, weight_grad };
+
+struct Epilogue;  // kernels/matmul/gemm_args.h
+
+// The convolutions on CUDA, as one product each, cut as GemmCut says.
+template <class T>
+struct ConvArgs {
+  ConvKind kind;
+  ConvShape shape;
+  const T* first;            // as in PlainConvArgs
+  const T* second;
+  T* result;
+  T* partial;                // [splits, size of result], or null where splits is 1
+  const Epilogue* epilogue;  // of a forward product in f32, or null
+  bool vectors;              // the channels that are read are multiples of four; f32 alone
+  std::int32_t tile, splits, steps;
+};
+
+// The positions of an axis of x that are `stride` apart meet every stride / gcd(stride, dilation)-th row of the kernel, or none.
+static constexpr std::int64_t conv_taps_between(const ConvShape& s) {
+  std::int64_t a = s.stride, b = s.dilation;
+  while (b != 0) {
+    const std::int64_t rest = a % b;
+    a = b;
+    b = rest;
+  }
+  return s.stride / a;
+}
+
 G2S_ISA_KERNEL(plain_conv_forward, PlainConvArgs)
 G2S_ISA_KERNEL(plain_conv_input_grad, PlainConvArgs)
 G2S_ISA_KERNEL(plain_conv_weight_grad, PlainConvArgs)
+G2S_CUDA_KERNEL(conv_f32, ConvArgs<float>)
+G2S_CUDA_KERNEL(conv_f64, ConvArgs<double>)
 
 }  // namespace g2s::kernels

@@ -1,4 +1,4 @@
-// The f32 convolution on the CPU: which algorithm computes which shape. Internal to this folder.
+// The ways to compute a convolution: on CUDA one, in f32 on the CPU several, by shape. Internal to this folder.
 #pragma once
 
 #include "engine/tensor.h"
@@ -6,6 +6,9 @@
 #include "kernels/matmul/weight_layout.h"
 
 namespace g2s::kernels {
+
+// Any of the three in f32 or f64. The epilogue is for forward products in f32.
+void conv_cuda(ConvKind kind, const ConvShape& s, const Tensor& first, const Tensor& second, Tensor& result, const Epilogue* epilogue = nullptr);
 
 void conv_forward_cpu(const ConvShape& s, const Tensor& x, const Tensor& w, Tensor& y, const Epilogue& epilogue = {});
 void conv_input_grad_cpu(const ConvShape& s, const Tensor& dy, const Tensor& w, Tensor& dx);

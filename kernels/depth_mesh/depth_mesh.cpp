@@ -10,10 +10,9 @@ namespace {
 
 constexpr const char* op = "rasterize_depth_mesh";
 
-// Runs launch(T{}) for the element type of x, on the CPU.
+// Runs launch(T{}) for the element type of x.
 template <class Launch>
 void dispatch(const Tensor& x, Launch&& launch) {
-  if (x.device().type != DeviceType::cpu) fail(Errc::unsupported, op, "has no kernel for ", x.device());
   if (x.dtype() == DType::f32) launch(float{});
   else launch(double{});
 }
@@ -30,8 +29,8 @@ kernels::DepthMeshArgs<T> args_of(const Tensor& points, const DepthMeshOptions& 
   a.height = points.dim(1);
   a.width = points.dim(2);
   a.supersample = o.supersample;
-  a.vertex_stride = kernels::mesh_vertex_stride(a.width);
-  a.sample_stride = kernels::mesh_sample_stride(a.width * o.supersample);
+  a.vertex_stride = points.on_cuda() ? a.width : kernels::mesh_vertex_stride(a.width);
+  a.sample_stride = points.on_cuda() ? a.width * o.supersample : kernels::mesh_sample_stride(a.width * o.supersample);
   a.bands = kernels::mesh_bands(a.batch, a.height);
   a.focal = static_cast<T>(o.camera.focal);
   a.cx = static_cast<T>(o.camera.cx);
@@ -40,7 +39,7 @@ kernels::DepthMeshArgs<T> args_of(const Tensor& points, const DepthMeshOptions& 
   a.far = static_cast<T>(o.far);
   a.clamp_lo = static_cast<T>(o.clamp_lo);
   a.clamp_hi = static_cast<T>(o.clamp_hi);
-  a.points = points.data<T>();
+  a.points = points.ptr<T>();
   return a;
 }
 
@@ -56,13 +55,20 @@ Drawn draw(const Tensor& points, const DepthMeshOptions& options, Tensor& depth)
     constexpr std::int64_t beyond = 16;
     drawn.screen = Tensor::empty({a.batch * 3 * a.height * a.vertex_stride + beyond}, dtype, device);
     drawn.samples = Tensor::empty(samples, DType::i32, device);
-    Tensor row_range = Tensor::empty({a.batch, a.height, 2}, dtype, device), sample_depth = Tensor::empty(samples, dtype, device);
-    a.screen = drawn.screen.template mutable_data<T>();
-    a.samples = drawn.samples.template mutable_data<std::int32_t>();
-    a.row_range = row_range.mutable_data<T>();
-    a.sample_depth = sample_depth.mutable_data<T>();
-    a.depth = depth.mutable_data<T>();
-    kernels::depth_mesh_kernel(a);
+    a.screen = drawn.screen.template mutable_ptr<T>();
+    a.samples = drawn.samples.template mutable_ptr<std::int32_t>();
+    a.depth = depth.mutable_ptr<T>();
+    Tensor row_range, z_buffer;
+    if (points.on_cuda()) {
+      z_buffer = Tensor::empty(samples, DType::f64, device);  // of 64 bits, whatever they mean
+      a.keys = static_cast<unsigned long long*>(z_buffer.mutable_raw());
+    } else {
+      row_range = Tensor::empty({a.batch, a.height, 2}, dtype, device);
+      z_buffer = Tensor::empty(samples, dtype, device);
+      a.row_range = row_range.template mutable_ptr<T>();
+      a.sample_depth = z_buffer.template mutable_ptr<T>();
+    }
+    kernels::depth_mesh_kernel(points.on_cuda(), a);
   });
   return drawn;
 }
@@ -72,15 +78,16 @@ Tensor gradient(const Tensor& dy, const Tensor& points, const DepthMeshOptions& 
   dispatch(points, [&](auto zero) {
     using T = decltype(zero);
     auto a = args_of<T>(points, options);
-    Tensor gather = Tensor::empty({a.batch, a.bands, a.height, a.vertex_stride, 4}, points.dtype(), points.device());
-    std::vector<std::int64_t> range(static_cast<std::size_t>(2 * a.batch * a.bands));
-    a.screen = drawn.screen.template mutable_data<T>();
-    a.samples = drawn.samples.template mutable_data<std::int32_t>();
-    a.ddepth = dy.data<T>();
-    a.gather = gather.mutable_data<T>();
+    const Shape corners{4, 3, a.batch, a.height - 1, a.width - 1}, vertices{a.batch, a.bands, a.height, a.vertex_stride, 4};
+    Tensor gather = Tensor::empty(points.on_cuda() ? corners : vertices, points.dtype(), points.device());
+    std::vector<std::int64_t> range(static_cast<std::size_t>(points.on_cuda() ? 0 : 2 * a.batch * a.bands));
+    a.screen = drawn.screen.template mutable_ptr<T>();
+    a.samples = drawn.samples.template mutable_ptr<std::int32_t>();
+    a.ddepth = dy.ptr<T>();
+    a.gather = gather.mutable_ptr<T>();
     a.gather_range = range.data();
-    a.dpoints = dpoints.mutable_data<T>();
-    kernels::depth_mesh_backward_kernel(a);
+    a.dpoints = dpoints.mutable_ptr<T>();
+    kernels::depth_mesh_backward_kernel(points.on_cuda(), a);
   });
   return once(dpoints, op, {dy, points});
 }

@@ -114,7 +114,8 @@ void project_row(const DepthMeshArgs<T>& a, std::int64_t row) {
 #pragma omp simd reduction(min : low) reduction(max : high)
   for (std::int64_t x = 0; x < a.width; ++x) {
     T inv = T(1) / p[3 * x + 2], per_z = across(p[3 * x + 2], inv);
-    T u = p[3 * x] * per_z * scale + offset_x, v = p[3 * x + 1] * per_z * scale + offset_y;
+    // Rounded once, with and without fused multiply-adds: a rounding more decides which of two triangles some samples see.
+    T u = static_cast<T>(double{p[3 * x] * per_z} * scale + offset_x), v = static_cast<T>(double{p[3 * x + 1] * per_z} * scale + offset_y);
     bool drawn = (p[3 * x + 2] > T(0)) & (inv <= limit) & (inv > T(0)) & (u > -limit) & (u < limit) & (v > -limit) & (v < limit);
     sx[x] = drawn ? u : nan;
     sy[x] = drawn ? v : nan;
@@ -476,9 +477,9 @@ void draw_backward(const DepthMeshArgs<T>& a) {
 
 }  // namespace
 
-void depth_mesh_kernel(const DepthMeshArgs<float>& a) { draw(a); }
-void depth_mesh_kernel(const DepthMeshArgs<double>& a) { draw(a); }
-void depth_mesh_backward_kernel(const DepthMeshArgs<float>& a) { draw_backward(a); }
-void depth_mesh_backward_kernel(const DepthMeshArgs<double>& a) { draw_backward(a); }
+void depth_mesh_kernel_cpu(const DepthMeshArgs<float>& a) { draw(a); }
+void depth_mesh_kernel_cpu(const DepthMeshArgs<double>& a) { draw(a); }
+void depth_mesh_backward_kernel_cpu(const DepthMeshArgs<float>& a) { draw_backward(a); }
+void depth_mesh_backward_kernel_cpu(const DepthMeshArgs<double>& a) { draw_backward(a); }
 
 }  // namespace g2s::kernels::G2S_ISA

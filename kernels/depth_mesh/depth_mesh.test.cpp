@@ -117,6 +117,71 @@ TEST_CASE("points that cannot be drawn leave a hole and get no gradient") {
   }
 }
 
+TEST_CASE("depth_mesh: on the device" * doctest::skip(no_test_device())) {
+  const Device device = test_device();
+  const float nan = std::numeric_limits<float>::quiet_NaN(), inf = std::numeric_limits<float>::infinity();
+  const std::int64_t size = 24;
+  DepthMeshOptions options = options_of_size(size);
+  options.clamp_lo = 0;
+  options.clamp_hi = 1000;
+  options.far = 2;
+  auto both = [&](const Tensor& points, double tolerance) {
+    const Tensor dy = hashed_input("device/dy", {points.dim(0), size, size, 1}, points.dtype());
+    Tensor here = points.detach().set_requires_grad(), there = points.to(device).detach().set_requires_grad();
+    Tensor seen_here = rasterize_depth_mesh(here, options), seen_there = rasterize_depth_mesh(there, options);
+    CHECK(rel_error(seen_there.detach().to(Device{}), seen_here.detach()) < tolerance);
+    CHECK(rel_error(grad({seen_there}, {there}, {dy.to(device)})[0].to(Device{}), grad({seen_here}, {here}, {dy})[0]) < 100 * tolerance);
+  };
+  Tensor depth = hashed_input("device/depth", {2, size, size, 1}, DType::f64, 0.02, 1);
+  for (double turn : {0.3, 0.9, 1.45, 2.2, 3.0}) {  // seen from the side, cells cover long strips, and some boxes are large
+    Tensor points = turned(depth, {0.1, turn, 0.2, -0.3, turn, 0.5}).detach();
+    both(points, 1e-12);
+    both(points.to(DType::f32), 1e-5);
+  }
+  Tensor folded = hashed_input("device/folded", {1, size, size, 3}, DType::f64, 0.05);  // all boxes are large
+  for (std::int64_t i = 2; i < folded.numel(); i += 3) folded.mutable_data<double>()[i] += 1;
+  both(folded, 1e-12);
+  for (float bad : {nan, inf, -inf, 0.0f, -1.0f, 1e-30f}) {
+    Tensor points = unproject(Tensor::full({1, 8, 8, 1}, 1), camera_of_size(8)).clone();
+    points.mutable_data<float>()[(3 * 8 + 3) * 3 + 2] = bad;
+    Tensor there = points.to(device).detach().set_requires_grad();
+    Tensor seen = rasterize_depth_mesh(there, options_of_size(8));
+    CHECK(seen.to_vector<float>()[3 * 8 + 3] == 1.2f);
+    const std::vector<float> g = grad({seen}, {there}, {Tensor::full(seen.shape(), 1, DType::f32, device)})[0].to_vector<float>();
+    for (float v : g) CHECK(std::isfinite(v));
+    CHECK(g[(3 * 8 + 3) * 3 + 2] == 0);
+  }
+}
+
+TEST_CASE("depth_mesh: on the device, of triangles at the same depth the same one is seen" * doctest::skip(no_test_device())) {
+  // Every sample lies exactly on a vertex, or in the middle of a diagonal; powers of two keep all of it exact. The planes of the triangles differ, so
+  // the gradient tells which one was taken.
+  const std::int64_t size = 6;
+  for (double offset : {0.5, 0.0})
+    for (bool mirrored : {false, true}) {
+      Tensor points = Tensor::empty({1, size, size, 3});
+      for (std::int64_t i = 0; i < size * size; ++i) {
+        const std::int64_t x = i % size, y = i / size;
+        const float bent = (x + y) % 2 ? 1.0f : 0.5f + 0.5f * static_cast<float>(x % 2), rough = 0.5f * static_cast<float>(1 << (3 * y + 5 * x) % 3);
+        const float z = offset == 0.0 ? bent : rough;
+        float* p = points.mutable_data<float>() + 3 * i;
+        p[0] = static_cast<float>(mirrored ? size - 1 - x : x) / 16 * z;
+        p[1] = static_cast<float>(y) / 16 * z;
+        p[2] = z;
+      }
+      DepthMeshOptions options;
+      options.camera = {16, offset, offset};
+      options.supersample = 1;
+      options.clamp_lo = 0;
+      options.clamp_hi = 1000;
+      Tensor here = points.set_requires_grad(), there = points.to(test_device()).detach().set_requires_grad();
+      Tensor seen_here = rasterize_depth_mesh(here, options), seen_there = rasterize_depth_mesh(there, options);
+      CHECK(same_bits(seen_here.detach(), seen_there.detach().to(Device{})));
+      Tensor dy = hashed_input("device/ties", seen_here.shape());
+      CHECK(rel_error(grad({seen_there}, {there}, {dy.to(test_device())})[0].to(Device{}), grad({seen_here}, {here}, {dy})[0]) < 1e-5);
+    }
+}
+
 TEST_CASE("rasterize_depth_mesh names what does not fit") {
   Tensor points = Tensor::zeros({1, 4, 4, 3});
   DepthMeshOptions options = options_of_size(4);

@@ -15,21 +15,24 @@ template <class T>
 struct DepthMeshArgs {
   std::int64_t batch, height, width;  // of the points
   std::int64_t supersample;           // s: there are s height x s width samples
-  std::int64_t vertex_stride;         // of a row of `screen`, at least mesh_vertex_stride(width)
-  std::int64_t sample_stride;         // of a row of samples, at least mesh_sample_stride(s width)
-  std::int64_t bands;                 // pieces of rows that a picture is cut into
+  std::int64_t vertex_stride;         // of a row of `screen`, at least mesh_vertex_stride(width); on CUDA width
+  std::int64_t sample_stride;         // of a row of samples, at least mesh_sample_stride(s width); on CUDA s width
+  std::int64_t bands;                 // pieces of rows that a picture is cut into on the CPU
   T focal, cx, cy;                    // pixels
   T near, far;                        // only samples with near < depth < far are drawn; background is `far`
   T clamp_lo, clamp_hi;               // of the average over a pixel's samples
   const T* points;                    // [batch,height,width,3]
   T* screen;                          // [batch,3,height,vertex_stride]: x and y on the screen and 1/z; NaN where not drawable and in the padding
-  T* row_range;                       // [batch,height,2]: smallest and largest screen y of a row of vertices
-  T* sample_depth;                    // [batch,s height,sample_stride]: z-buffer
+  T* row_range;                       // CPU: [batch,height,2]: smallest and largest screen y of a row of vertices
+  T* sample_depth;                    // CPU: [batch,s height,sample_stride]: z-buffer
+  unsigned long long* keys;           // CUDA: the same in bits of depth, in f32 above the triangle's 32
   std::int32_t* samples;              // [batch,s height,sample_stride]: the triangle seen (see mesh_kind_shift), -1: none, or its pixel is clamped
   T* depth;                           // [batch,height,width]: output of the forward kernel
   const T* ddepth;                    // [batch,height,width]
-  T* gather;                          // scratch of the backward kernel: [batch,bands,height,vertex_stride,4], gradient to screen x, y and 1/z
-  std::int64_t* gather_range;         // [batch,bands,2]: rows of vertices that a band wrote in `gather`, first and behind the last
+  // Scratch of the backward kernel for gradients to screen x, y and 1/z. CPU: [batch,bands,height,vertex_stride,4] of each band's vertices.
+  // CUDA: [4,3,batch,height-1,width-1] of each cell's corners.
+  T* gather;
+  std::int64_t* gather_range;         // CPU: [batch,bands,2]: rows of vertices that a band wrote in `gather`, first and behind the last
   T* dpoints;                         // [batch,height,width,3]: output of the backward kernel
 };
 
@@ -46,9 +49,9 @@ inline constexpr std::int64_t mesh_bands(std::int64_t batch, std::int64_t height
   return available < 1 ? 1 : wanted < available ? wanted : available;
 }
 
-G2S_ISA_KERNEL(depth_mesh_kernel, DepthMeshArgs<float>)
-G2S_ISA_KERNEL(depth_mesh_kernel, DepthMeshArgs<double>)
-G2S_ISA_KERNEL(depth_mesh_backward_kernel, DepthMeshArgs<float>)
-G2S_ISA_KERNEL(depth_mesh_backward_kernel, DepthMeshArgs<double>)
+G2S_KERNEL(depth_mesh_kernel, DepthMeshArgs<float>)
+G2S_KERNEL(depth_mesh_kernel, DepthMeshArgs<double>)
+G2S_KERNEL(depth_mesh_backward_kernel, DepthMeshArgs<float>)
+G2S_KERNEL(depth_mesh_backward_kernel, DepthMeshArgs<double>)
 
 }  // namespace g2s::kernels

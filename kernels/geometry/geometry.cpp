@@ -10,10 +10,9 @@ namespace {
 
 constexpr double normal_epsilon = 1e-7;
 
-// Runs launch(T{}) for the element type of x, on the CPU.
+// Runs launch(T{}) for the element type of x.
 template <class Launch>
-void dispatch(const char* op, const Tensor& x, Launch&& launch) {
-  if (x.device().type != DeviceType::cpu) fail(Errc::unsupported, op, "has no kernel for ", x.device());
+void dispatch(const Tensor& x, Launch&& launch) {
   if (x.dtype() == DType::f32) launch(float{});
   else launch(double{});
 }
@@ -33,43 +32,30 @@ kernels::UnprojectArgs<T> unproject_args(const Shape& depth, Pinhole camera) {
 
 Tensor unproject_gradient(const Tensor& dy, const Shape& shape, Pinhole camera) {
   Tensor ddepth = Tensor::empty(shape, dy.dtype(), dy.device());
-  dispatch("unproject", dy, [&](auto zero) {
+  dispatch(dy, [&](auto zero) {
     using T = decltype(zero);
     auto args = unproject_args<T>(shape, camera);
-    args.dpoints = dy.data<T>();
-    args.ddepth = ddepth.mutable_data<T>();
-    kernels::unproject_backward_kernel(args);
+    args.dpoints = dy.ptr<T>();
+    args.ddepth = ddepth.mutable_ptr<T>();
+    kernels::unproject_backward_kernel(dy.on_cuda(), args);
   });
   return once(ddepth, "unproject", {dy});
 }
 
 Tensor rotation_gradient(const Tensor& dy, const Tensor& angles) {
   Tensor dangles = Tensor::empty(angles.shape(), angles.dtype(), angles.device());
-  dispatch("rotation_matrix", angles, [&](auto zero) {
+  dispatch(angles, [&](auto zero) {
     using T = decltype(zero);
-    kernels::rotation_backward_kernel(kernels::RotationArgs<T>{angles.dim(0), angles.data<T>(), nullptr, dy.data<T>(), dangles.mutable_data<T>()});
+    const kernels::RotationArgs<T> args{angles.dim(0), angles.ptr<T>(), nullptr, dy.ptr<T>(), dangles.mutable_ptr<T>()};
+    kernels::rotation_backward_kernel(angles.on_cuda(), args);
   });
   return once(dangles, "rotation_matrix", {dy, angles});
 }
 
 template <class T>
 kernels::RigidArgs<T> rigid_args(const Tensor& points, const Tensor& rotation, const Tensor& translation, double center, bool inverse) {
-  return {rotation.dim(0), points.dim(0), points.dim(1) * points.dim(2), static_cast<T>(center), inverse, points.data<T>(),
-          rotation.data<T>(), translation.data<T>(), nullptr, nullptr, nullptr, nullptr};
-}
-
-// Adds the blocks' sums in their order.
-template <class T>
-void merge_pose(const Tensor& partial, Tensor& drotation, Tensor& dtranslation) {
-  const double* p = partial.data<double>();
-  std::int64_t batch = partial.dim(0), blocks = partial.dim(1);
-  for (std::int64_t b = 0; b < batch; ++b)
-    for (int i = 0; i < 12; ++i) {
-      double total = 0;
-      for (std::int64_t k = 0; k < blocks; ++k) total += p[(b * blocks + k) * 12 + i];
-      if (i < 9) drotation.mutable_data<T>()[9 * b + i] = static_cast<T>(total);
-      else dtranslation.mutable_data<T>()[3 * b + i - 9] = static_cast<T>(total);
-    }
+  return {rotation.dim(0), points.dim(0), points.dim(1) * points.dim(2), static_cast<T>(center), inverse, points.ptr<T>(),
+          rotation.ptr<T>(), translation.ptr<T>(), nullptr, nullptr, nullptr, nullptr, nullptr, nullptr};
 }
 
 std::vector<Tensor> rigid_gradient(const BackwardArgs& g, const Tensor& points, const Tensor& rotation, const Tensor& translation, double center,
@@ -83,14 +69,17 @@ std::vector<Tensor> rigid_gradient(const BackwardArgs& g, const Tensor& points, 
     drotation = Tensor::empty(rotation.shape(), dtype, device);
     dtranslation = Tensor::empty(translation.shape(), dtype, device);
   }
-  dispatch("rigid_transform", points, [&](auto zero) {
+  dispatch(points, [&](auto zero) {
     using T = decltype(zero);
     auto args = rigid_args<T>(points, rotation, translation, center, inverse);
-    args.dout = g.dy.data<T>();
-    if (dpoints) args.dpoints = dpoints.mutable_data<T>();
-    if (partial) args.partial = partial.mutable_data<double>();
-    kernels::rigid_backward_kernel(args);
-    if (partial) merge_pose<T>(partial, drotation, dtranslation);
+    args.dout = g.dy.ptr<T>();
+    if (dpoints) args.dpoints = dpoints.mutable_ptr<T>();
+    if (partial) {
+      args.partial = partial.mutable_ptr<double>();
+      args.drotation = drotation.mutable_ptr<T>();
+      args.dtranslation = dtranslation.mutable_ptr<T>();
+    }
+    kernels::rigid_backward_kernel(points.on_cuda(), args);
   });
   std::vector<Tensor> result{dpoints, drotation, dtranslation}, inputs{g.dy, points, rotation, translation};
   for (Tensor& t : result)
@@ -103,17 +92,17 @@ template <class T>
 kernels::ProjectArgs<T> project_args(const Tensor& points, Pinhole camera) {
   double sx = 2.0 / static_cast<double>(points.dim(2) - 1), sy = 2.0 / static_cast<double>(points.dim(1) - 1);
   return {points.numel() / 3, static_cast<T>(camera.focal * sx), static_cast<T>(camera.cx * sx - 1), static_cast<T>(camera.focal * sy),
-          static_cast<T>(camera.cy * sy - 1), points.data<T>(), nullptr, nullptr, nullptr};
+          static_cast<T>(camera.cy * sy - 1), points.ptr<T>(), nullptr, nullptr, nullptr};
 }
 
 Tensor project_gradient(const Tensor& dy, const Tensor& points, Pinhole camera) {
   Tensor dpoints = Tensor::empty(points.shape(), points.dtype(), points.device());
-  dispatch("project_to_grid", points, [&](auto zero) {
+  dispatch(points, [&](auto zero) {
     using T = decltype(zero);
     auto args = project_args<T>(points, camera);
-    args.dgrid = dy.data<T>();
-    args.dpoints = dpoints.mutable_data<T>();
-    kernels::project_backward_kernel(args);
+    args.dgrid = dy.ptr<T>();
+    args.dpoints = dpoints.mutable_ptr<T>();
+    kernels::project_backward_kernel(points.on_cuda(), args);
   });
   return once(dpoints, "project_to_grid", {dy, points});
 }
@@ -121,19 +110,20 @@ Tensor project_gradient(const Tensor& dy, const Tensor& points, Pinhole camera) 
 template <class T>
 kernels::NormalsArgs<T> normals_args(const Tensor& depth, Pinhole camera) {
   return {depth.dim(0), depth.dim(1), depth.dim(2), static_cast<T>(1 / camera.focal), static_cast<T>(camera.cx), static_cast<T>(camera.cy),
-          static_cast<T>(normal_epsilon), depth.data<T>(), nullptr, nullptr, nullptr, nullptr};
+          static_cast<T>(normal_epsilon), depth.ptr<T>(), nullptr, nullptr, nullptr, nullptr};
 }
 
 Tensor normals_gradient(const Tensor& dy, const Tensor& depth, Pinhole camera) {
   Tensor ddepth = Tensor::empty(depth.shape(), depth.dtype(), depth.device());
-  Tensor tangents = Tensor::empty({6, depth.numel()}, depth.dtype(), depth.device());
-  dispatch("normals_from_depth", depth, [&](auto zero) {
+  Tensor tangents;
+  if (!depth.on_cuda()) tangents = Tensor::empty({6, depth.numel()}, depth.dtype(), depth.device());
+  dispatch(depth, [&](auto zero) {
     using T = decltype(zero);
     auto args = normals_args<T>(depth, camera);
-    args.dnormals = dy.data<T>();
-    args.tangents = tangents.mutable_data<T>();
-    args.ddepth = ddepth.mutable_data<T>();
-    kernels::normals_backward_kernel(args);
+    args.dnormals = dy.ptr<T>();
+    if (tangents) args.tangents = tangents.mutable_ptr<T>();
+    args.ddepth = ddepth.mutable_ptr<T>();
+    kernels::normals_backward_kernel(depth.on_cuda(), args);
   });
   return once(ddepth, "normals_from_depth", {dy, depth});
 }
@@ -143,12 +133,12 @@ Tensor normals_gradient(const Tensor& dy, const Tensor& depth, Pinhole camera) {
 Tensor unproject(const Tensor& depth, Pinhole camera) {
   check_map("unproject", depth, 1, "depth");
   Tensor points = Tensor::empty({depth.dim(0), depth.dim(1), depth.dim(2), 3}, depth.dtype(), depth.device());
-  dispatch("unproject", depth, [&](auto zero) {
+  dispatch(depth, [&](auto zero) {
     using T = decltype(zero);
     auto args = unproject_args<T>(depth.shape(), camera);
-    args.depth = depth.data<T>();
-    args.points = points.mutable_data<T>();
-    kernels::unproject_kernel(args);
+    args.depth = depth.ptr<T>();
+    args.points = points.mutable_ptr<T>();
+    kernels::unproject_kernel(depth.on_cuda(), args);
   });
   return record(points, "unproject", {depth}, [shape = depth.shape(), camera](const BackwardArgs& g) -> std::vector<Tensor> {
     return {unproject_gradient(g.dy, shape, camera)};
@@ -159,9 +149,10 @@ Tensor rotation_matrix(const Tensor& angles) {
   check_real("rotation_matrix", angles);
   check(angles.rank() == 2 && angles.dim(1) == 3, "rotation_matrix", "angles must be [B,3], got ", describe(angles));
   Tensor matrices = Tensor::empty({angles.dim(0), 3, 3}, angles.dtype(), angles.device());
-  dispatch("rotation_matrix", angles, [&](auto zero) {
+  dispatch(angles, [&](auto zero) {
     using T = decltype(zero);
-    kernels::rotation_kernel(kernels::RotationArgs<T>{angles.dim(0), angles.data<T>(), matrices.mutable_data<T>(), nullptr, nullptr});
+    const kernels::RotationArgs<T> args{angles.dim(0), angles.ptr<T>(), matrices.mutable_ptr<T>(), nullptr, nullptr};
+    kernels::rotation_kernel(angles.on_cuda(), args);
   });
   return record(matrices, "rotation_matrix", {angles},
                 [angles](const BackwardArgs& g) -> std::vector<Tensor> { return {rotation_gradient(g.dy, angles)}; });
@@ -175,12 +166,14 @@ Tensor rigid_transform(const Tensor& points, const Tensor& rotation, const Tenso
               rotation.dtype() == points.dtype() && translation.dtype() == points.dtype();
   check(fits, op, "needs points [B or 1,H,W,3], rotation [B,3,3] and translation [B,3] of one type, got ", describe(points), ", ", describe(rotation),
         ", ", describe(translation));
+  check(points.device() == rotation.device() && points.device() == translation.device(), op, "operands on ", points.device(), ", ",
+        rotation.device(), " and ", translation.device());
   Tensor out = Tensor::empty({rotation.dim(0), points.dim(1), points.dim(2), 3}, points.dtype(), points.device());
-  dispatch(op, points, [&](auto zero) {
+  dispatch(points, [&](auto zero) {
     using T = decltype(zero);
     auto args = rigid_args<T>(points, rotation, translation, center, inverse);
-    args.out = out.mutable_data<T>();
-    kernels::rigid_kernel(args);
+    args.out = out.mutable_ptr<T>();
+    kernels::rigid_kernel(points.on_cuda(), args);
   });
   return record(out, op, {points, rotation, translation}, [points, rotation, translation, center, inverse](const BackwardArgs& g) {
     return rigid_gradient(g, points, rotation, translation, center, inverse);
@@ -191,11 +184,11 @@ Tensor project_to_grid(const Tensor& points, Pinhole camera) {
   check_map("project_to_grid", points, 3, "points");
   check(points.dim(1) > 1 && points.dim(2) > 1, "project_to_grid", "needs at least 2 x 2 pixels, got ", describe(points));
   Tensor grid = Tensor::empty({points.dim(0), points.dim(1), points.dim(2), 2}, points.dtype(), points.device());
-  dispatch("project_to_grid", points, [&](auto zero) {
+  dispatch(points, [&](auto zero) {
     using T = decltype(zero);
     auto args = project_args<T>(points, camera);
-    args.grid = grid.mutable_data<T>();
-    kernels::project_kernel(args);
+    args.grid = grid.mutable_ptr<T>();
+    kernels::project_kernel(points.on_cuda(), args);
   });
   return record(grid, "project_to_grid", {points},
                 [points, camera](const BackwardArgs& g) -> std::vector<Tensor> { return {project_gradient(g.dy, points, camera)}; });
@@ -205,11 +198,11 @@ Tensor normals_from_depth(const Tensor& depth, Pinhole camera) {
   check_map("normals_from_depth", depth, 1, "depth");
   check(depth.dim(1) > 1 && depth.dim(2) > 1, "normals_from_depth", "needs at least 2 x 2 pixels, got ", describe(depth));
   Tensor normals = Tensor::empty({depth.dim(0), depth.dim(1), depth.dim(2), 3}, depth.dtype(), depth.device());
-  dispatch("normals_from_depth", depth, [&](auto zero) {
+  dispatch(depth, [&](auto zero) {
     using T = decltype(zero);
     auto args = normals_args<T>(depth, camera);
-    args.normals = normals.mutable_data<T>();
-    kernels::normals_kernel(args);
+    args.normals = normals.mutable_ptr<T>();
+    kernels::normals_kernel(depth.on_cuda(), args);
   });
   return record(normals, "normals_from_depth", {depth},
                 [depth, camera](const BackwardArgs& g) -> std::vector<Tensor> { return {normals_gradient(g.dy, depth, camera)}; });

@@ -180,6 +180,19 @@ void rigid_partial(const RigidArgs<T>& a, const Affine<T>& f, const T* p, const 
     out[9 + i] = a.inverse ? -(static_cast<double>(f.m[i]) * dg[0] + static_cast<double>(f.m[3 + i]) * dg[1] + static_cast<double>(f.m[6 + i]) * dg[2]) : dg[i];
 }
 
+// Adds the blocks' sums in their order.
+template <class T>
+void rigid_pose(const RigidArgs<T>& a) {
+  const std::int64_t blocks = rigid_blocks(a.count);
+  for (std::int64_t b = 0; b < a.batch; ++b)
+    for (int i = 0; i < 12; ++i) {
+      double total = 0;
+      for (std::int64_t k = 0; k < blocks; ++k) total += a.partial[(b * blocks + k) * 12 + i];
+      if (i < 9) a.drotation[9 * b + i] = static_cast<T>(total);
+      else a.dtranslation[3 * b + i - 9] = static_cast<T>(total);
+    }
+}
+
 template <class T>
 void rigid_backward(const RigidArgs<T>& a) {
   std::int64_t blocks = rigid_blocks(a.count);
@@ -196,6 +209,7 @@ void rigid_backward(const RigidArgs<T>& a) {
       if (a.partial) rigid_partial(a, f, p, g, begin, end, a.partial + (b * blocks + block) * 12);
     }
   });
+  if (a.partial) rigid_pose(a);
 }
 
 template <class T>
@@ -346,25 +360,25 @@ void normals_backward(const NormalsArgs<T>& a) {
 
 }  // namespace
 
-void unproject_kernel(const UnprojectArgs<float>& a) { unproject(a); }
-void unproject_kernel(const UnprojectArgs<double>& a) { unproject(a); }
-void unproject_backward_kernel(const UnprojectArgs<float>& a) { unproject_backward(a); }
-void unproject_backward_kernel(const UnprojectArgs<double>& a) { unproject_backward(a); }
-void rotation_kernel(const RotationArgs<float>& a) { rotation(a); }
-void rotation_kernel(const RotationArgs<double>& a) { rotation(a); }
-void rotation_backward_kernel(const RotationArgs<float>& a) { rotation_backward(a); }
-void rotation_backward_kernel(const RotationArgs<double>& a) { rotation_backward(a); }
-void rigid_kernel(const RigidArgs<float>& a) { rigid(a); }
-void rigid_kernel(const RigidArgs<double>& a) { rigid(a); }
-void rigid_backward_kernel(const RigidArgs<float>& a) { rigid_backward(a); }
-void rigid_backward_kernel(const RigidArgs<double>& a) { rigid_backward(a); }
-void project_kernel(const ProjectArgs<float>& a) { project(a); }
-void project_kernel(const ProjectArgs<double>& a) { project(a); }
-void project_backward_kernel(const ProjectArgs<float>& a) { project_backward(a); }
-void project_backward_kernel(const ProjectArgs<double>& a) { project_backward(a); }
-void normals_kernel(const NormalsArgs<float>& a) { normals(a); }
-void normals_kernel(const NormalsArgs<double>& a) { normals(a); }
-void normals_backward_kernel(const NormalsArgs<float>& a) { normals_backward(a); }
-void normals_backward_kernel(const NormalsArgs<double>& a) { normals_backward(a); }
+void unproject_kernel_cpu(const UnprojectArgs<float>& a) { unproject(a); }
+void unproject_kernel_cpu(const UnprojectArgs<double>& a) { unproject(a); }
+void unproject_backward_kernel_cpu(const UnprojectArgs<float>& a) { unproject_backward(a); }
+void unproject_backward_kernel_cpu(const UnprojectArgs<double>& a) { unproject_backward(a); }
+void rotation_kernel_cpu(const RotationArgs<float>& a) { rotation(a); }
+void rotation_kernel_cpu(const RotationArgs<double>& a) { rotation(a); }
+void rotation_backward_kernel_cpu(const RotationArgs<float>& a) { rotation_backward(a); }
+void rotation_backward_kernel_cpu(const RotationArgs<double>& a) { rotation_backward(a); }
+void rigid_kernel_cpu(const RigidArgs<float>& a) { rigid(a); }
+void rigid_kernel_cpu(const RigidArgs<double>& a) { rigid(a); }
+void rigid_backward_kernel_cpu(const RigidArgs<float>& a) { rigid_backward(a); }
+void rigid_backward_kernel_cpu(const RigidArgs<double>& a) { rigid_backward(a); }
+void project_kernel_cpu(const ProjectArgs<float>& a) { project(a); }
+void project_kernel_cpu(const ProjectArgs<double>& a) { project(a); }
+void project_backward_kernel_cpu(const ProjectArgs<float>& a) { project_backward(a); }
+void project_backward_kernel_cpu(const ProjectArgs<double>& a) { project_backward(a); }
+void normals_kernel_cpu(const NormalsArgs<float>& a) { normals(a); }
+void normals_kernel_cpu(const NormalsArgs<double>& a) { normals(a); }
+void normals_backward_kernel_cpu(const NormalsArgs<float>& a) { normals_backward(a); }
+void normals_backward_kernel_cpu(const NormalsArgs<double>& a) { normals_backward(a); }
 
 }  // namespace g2s::kernels::G2S_ISA

@@ -80,6 +80,15 @@ TEST_CASE("a plane that faces the camera has the normal (0,0,1), and no depth gi
   CHECK(norm(gradient) == 0);
 }
 
+TEST_CASE("geometry: on the device" * doctest::skip(no_test_device())) {
+  Tensor none = Tensor::zeros({1, 6, 7, 1}, DType::f32, test_device()).set_requires_grad();
+  Tensor flat = normals_from_depth(none, camera);
+  for (float v : flat.to_vector<float>()) CHECK(std::isfinite(v));
+  for (float v : grad({flat}, {none}, {hashed_input("flat", flat.shape()).to(test_device())})[0].to_vector<float>()) CHECK(v == 0);
+  Tensor angles = Tensor::zeros({1, 3}, DType::f32, test_device());
+  CHECK_THROWS_AS(rigid_transform(unproject(none, camera), rotation_matrix(angles), Tensor::zeros({1, 3}, DType::f32, Device{}), 1), Error);
+}
+
 TEST_CASE("geometry names what does not fit") {
   Tensor points = Tensor::zeros({2, 4, 4, 3}), rotation = Tensor::zeros({3, 3, 3}), translation = Tensor::zeros({3, 3});
   CHECK(message_of([&] { unproject(points, camera); }) == "unproject: depth must be [B,H,W,1], got f32 [2,4,4,3]");

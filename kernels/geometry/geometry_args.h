@@ -40,6 +40,8 @@ struct RigidArgs {
   const T* dout;
   T* dpoints;            // [points_batch,count,3], or null: not wanted
   double* partial;       // [batch,blocks,12]: gradients of rotation (9) and translation (3) per block of rigid_block points, or null
+  T* drotation;          // [batch,3,3], where there is `partial`
+  T* dtranslation;       // [batch,3]
 };
 
 // Points per partial sum of the pose's gradient.
@@ -65,29 +67,29 @@ struct NormalsArgs {
   const T* depth;   // [batch,height,width]
   T* normals;       // [batch,height,width,3]: output of the forward kernel
   const T* dnormals;
-  T* tangents;      // scratch of the backward kernel, 6 planes of [batch,height,width]: gradients of the two central differences
+  T* tangents;      // scratch of the CPU's backward kernel, 6 planes of [batch,height,width]: gradients of the two central differences
   T* ddepth;        // output of the backward kernel
 };
 
-G2S_ISA_KERNEL(unproject_kernel, UnprojectArgs<float>)
-G2S_ISA_KERNEL(unproject_kernel, UnprojectArgs<double>)
-G2S_ISA_KERNEL(unproject_backward_kernel, UnprojectArgs<float>)
-G2S_ISA_KERNEL(unproject_backward_kernel, UnprojectArgs<double>)
-G2S_ISA_KERNEL(rotation_kernel, RotationArgs<float>)
-G2S_ISA_KERNEL(rotation_kernel, RotationArgs<double>)
-G2S_ISA_KERNEL(rotation_backward_kernel, RotationArgs<float>)
-G2S_ISA_KERNEL(rotation_backward_kernel, RotationArgs<double>)
-G2S_ISA_KERNEL(rigid_kernel, RigidArgs<float>)
-G2S_ISA_KERNEL(rigid_kernel, RigidArgs<double>)
-G2S_ISA_KERNEL(rigid_backward_kernel, RigidArgs<float>)
-G2S_ISA_KERNEL(rigid_backward_kernel, RigidArgs<double>)
-G2S_ISA_KERNEL(project_kernel, ProjectArgs<float>)
-G2S_ISA_KERNEL(project_kernel, ProjectArgs<double>)
-G2S_ISA_KERNEL(project_backward_kernel, ProjectArgs<float>)
-G2S_ISA_KERNEL(project_backward_kernel, ProjectArgs<double>)
-G2S_ISA_KERNEL(normals_kernel, NormalsArgs<float>)
-G2S_ISA_KERNEL(normals_kernel, NormalsArgs<double>)
-G2S_ISA_KERNEL(normals_backward_kernel, NormalsArgs<float>)
-G2S_ISA_KERNEL(normals_backward_kernel, NormalsArgs<double>)
+G2S_KERNEL(unproject_kernel, UnprojectArgs<float>)
+G2S_KERNEL(unproject_kernel, UnprojectArgs<double>)
+G2S_KERNEL(unproject_backward_kernel, UnprojectArgs<float>)
+G2S_KERNEL(unproject_backward_kernel, UnprojectArgs<double>)
+G2S_KERNEL(rotation_kernel, RotationArgs<float>)
+G2S_KERNEL(rotation_kernel, RotationArgs<double>)
+G2S_KERNEL(rotation_backward_kernel, RotationArgs<float>)
+G2S_KERNEL(rotation_backward_kernel, RotationArgs<double>)
+G2S_KERNEL(rigid_kernel, RigidArgs<float>)
+G2S_KERNEL(rigid_kernel, RigidArgs<double>)
+G2S_KERNEL(rigid_backward_kernel, RigidArgs<float>)
+G2S_KERNEL(rigid_backward_kernel, RigidArgs<double>)
+G2S_KERNEL(project_kernel, ProjectArgs<float>)
+G2S_KERNEL(project_kernel, ProjectArgs<double>)
+G2S_KERNEL(project_backward_kernel, ProjectArgs<float>)
+G2S_KERNEL(project_backward_kernel, ProjectArgs<double>)
+G2S_KERNEL(normals_kernel, NormalsArgs<float>)
+G2S_KERNEL(normals_kernel, NormalsArgs<double>)
+G2S_KERNEL(normals_backward_kernel, NormalsArgs<float>)
+G2S_KERNEL(normals_backward_kernel, NormalsArgs<double>)
 
 }  // namespace g2s::kernels

@@ -1,6 +1,7 @@
-// Forward and the gradient to the grid: one thread a value. The gradient to the picture is gathered: positions are put into lists by the cell of four
-// pixels that they lie in, each list in ascending order, and every pixel adds what is in the cells around it. So sums have a fixed order without
-// atomics on floats, and infinities and NaNs stay what they are; fixed-point sums would need the largest gradient first, and lose small ones.
+// Forward and the gradient to the grid: one thread a value. The gradient to the picture is gathered: positions are put into lists by the cell of
+// four pixels that they lie in, each list in ascending order, and every pixel adds what is in the cells around it. So sums have a fixed order
+// without atomics on floats, and infinities and NaNs stay what they are; fixed-point sums would need the largest gradient first, and lose
+// small ones.
 #include <cmath>
 
 #include "engine/cuda/launch.cuh"
@@ -136,8 +137,8 @@ __global__ void grid_gradient_kernel(GridSampleArgs<T> a) {
   a.dgrid[2 * p + 1] = gy;
 }
 
-// The lists, in the scratch memory of grid_sample_scratch numbers. Cell (y, x) of a picture, y in [0, height], x in [0, width], has the pixels
-// (y-1, x-1) to (y, x); for the nearest pixel only the last one counts.
+// The lists, in the scratch memory of grid_sample_scratch numbers. Cell (y, x) of a picture, y in [0, height], x in [0, width], has the
+// pixels (y-1, x-1) to (y, x); for the nearest pixel only the last one counts.
 struct Lists {
   std::int32_t* total;  // [1] places taken in `list`
   std::int32_t* count;  // [cells] positions in the cell
@@ -221,7 +222,7 @@ __device__ inline void sift_down(std::int32_t* v, std::int32_t root, std::int32_
   v[root] = value;
 }
 
-// Few are usual: a picture has about as many pixels as it is looked at. Many, where the grid is folded into one cell, need an order of n log n.
+// Few are usual: a picture is looked at about as often as it has pixels. Many, where the grid is folded into one cell, need n log n steps.
 __device__ inline void sort(std::int32_t* v, std::int32_t n) {
   constexpr std::int32_t few = 32;
   if (n <= few) {

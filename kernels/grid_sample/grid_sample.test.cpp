@@ -68,6 +68,31 @@ TEST_CASE("a pixel outside never mixes in, whatever the picture holds") {
   CHECK(std::isfinite(norm(grad({y}, {grid}, {Tensor::full(y.shape(), 1)})[0])));
 }
 
+TEST_CASE("grid_sample: on the device" * doctest::skip(no_test_device())) {
+  const Device device = test_device();
+  const float nan = std::numeric_limits<float>::quiet_NaN(), inf = std::numeric_limits<float>::infinity();
+  Tensor grid = Tensor::from(std::vector<float>{nan, 0, 0, inf, -inf, nan, 1e30f, 0, -3e9f, 0.5f, 0, 0, -0.5f, 0.5f, 1.25f, 1.25f}, {1, 1, 8, 2});
+  Tensor x = hashed_input("device/x", {1, 3, 3, 2}), crowded = hashed_input("device/crowded", {2, 61, 40, 2}, DType::f32, 0.02, 0.4);
+  auto all = [](const Tensor& picture, const Tensor& at, Sampling mode, Device where) {
+    Tensor a = picture.to(where).detach().set_requires_grad(), g = at.to(where).detach().set_requires_grad();
+    Tensor y = grid_sample(a, g, mode);
+    std::vector<Tensor> out = grad({y}, {a, g}, {hashed_input("device/dy", y.shape()).to(where)});
+    out.push_back(y.detach());
+    for (Tensor& t : out) t = t.to(Device{});
+    return out;
+  };
+  for (Sampling mode : {Sampling::bilinear, Sampling::nearest})
+    for (const Tensor& at : {grid, crowded}) {  // a list of thousands, in which positions that touch nothing are none
+      const std::vector<Tensor> here = all(x, at, mode, Device{}), there = all(x, at, mode, device);
+      for (std::size_t k = 0; k < here.size(); ++k)
+        for (std::int64_t i = 0; i < here[k].numel(); ++i) {
+          const float want = here[k].data<float>()[i], got = there[k].data<float>()[i];
+          if (!(std::isnan(want) && std::isnan(got))) REQUIRE(got == doctest::Approx(want).epsilon(1e-4));
+        }
+    }
+  CHECK_THROWS_AS(grid_sample(x.to(device), grid), Error);
+}
+
 TEST_CASE("grid_sample names what does not fit") {
   CHECK_THROWS_WITH_AS(grid_sample(Tensor::zeros({2, 4, 4, 3}), Tensor::zeros({3, 4, 4, 2})),
                        "grid_sample: needs x [B or 1,H,W,C] and grid [B,h,w,2], both f32 or both f64, got x f32 [2,4,4,3], grid f32 [3,4,4,2]", Error);

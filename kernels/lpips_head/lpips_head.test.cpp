@@ -11,25 +11,35 @@
 using namespace g2s;
 using namespace g2s::test;
 
-TEST_CASE("lpips_head") {
-  run_cases("lpips_head", [](const Case&, const std::vector<Tensor>& in) { return lpips_head(in[0], in[1], in[2]); });
-}
+namespace {
 
-TEST_CASE("lpips_head gives 0 as gradient where all features are 0") {
+void check_zero_features(Device device) {
   for (DType dtype : {DType::f32, DType::f64}) {
     Tensor a = Tensor::zeros({1, 1, 2, 4}, dtype), b = Tensor::full({1, 1, 2, 4}, 1, dtype), head = Tensor::full({4}, 0.5, dtype);
     if (dtype == DType::f32) a.mutable_data<float>()[4] = 2;
     else a.mutable_data<double>()[4] = 2;
-    a.set_requires_grad();
+    a = a.to(device).set_requires_grad();
+    b = b.to(device);
+    head = head.to(device);
     Tensor d = lpips_head(a, b, head);
     // The zero pixel: |0 - b / |b||^2 = 1; the other: (1 - 1/2)^2 + 3/4 = 1; each times 1/2.
     CHECK(d.item() / 1 == doctest::Approx(0.5));
-    Tensor da = grad({d}, {a}, {Tensor::full({1}, 1, dtype)})[0].to(DType::f64);
+    Tensor da = grad({d}, {a}, {Tensor::full({1}, 1, dtype, device)})[0].to(Device{}).to(DType::f64);
     for (int i = 0; i < 4; ++i) CHECK(da.data<double>()[i] == 0);
     for (int i = 4; i < 8; ++i) CHECK(std::isfinite(da.data<double>()[i]));
     CHECK(da.data<double>()[5] < 0);
   }
 }
+
+}  // namespace
+
+TEST_CASE("lpips_head") {
+  run_cases("lpips_head", [](const Case&, const std::vector<Tensor>& in) { return lpips_head(in[0], in[1], in[2]); });
+}
+
+TEST_CASE("lpips_head gives 0 as gradient where all features are 0") { check_zero_features(Device{}); }
+
+TEST_CASE("lpips_head: on the device" * doctest::skip(no_test_device())) { check_zero_features(test_device()); }
 
 TEST_CASE("lpips_head refuses what it cannot do") {
   Tensor a = Tensor::zeros({1, 2, 2, 6});

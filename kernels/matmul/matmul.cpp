@@ -1,9 +1,12 @@
 #include "kernels/matmul/matmul.h"
 
+#include <limits>
+
 #include "engine/autograd.h"
 #include "engine/work.h"
 #include "kernels/matmul/gemm_args.h"
 #include "kernels/matmul/matmul_args.h"
+#include "kernels/matmul/tiled_gemm_args.h"
 #include "kernels/matmul/weight_layout.h"
 
 namespace g2s {
@@ -85,11 +88,17 @@ void multiply(const Sizes& s, const float* a, const float* b, const Tensor& owne
   kernels::indirect_gemm(g);
 }
 
-void matmul_f32(Sizes s, const Tensor& a, const Tensor& b, Tensor& c) {
-  if (s.batch > 1 && !s.batched_b && !s.transpose_a) {  // one product with all rows
+// One product with all rows, where that is possible.
+Sizes merge_batch(Sizes s) {
+  if (s.batch > 1 && !s.batched_b && !s.transpose_a) {
     s.m *= s.batch;
     s.batch = 1;
   }
+  return s;
+}
+
+void matmul_f32(Sizes s, const Tensor& a, const Tensor& b, Tensor& c) {
+  s = merge_batch(s);
   if (s.m * s.n * s.k <= tiny_product) {
     kernels::plain_matmul_f32(plain_args<float>(s, a, b, c));
     return;
@@ -110,6 +119,38 @@ void matmul_f32(Sizes s, const Tensor& a, const Tensor& b, Tensor& c) {
   }
 }
 
+template <class T>
+kernels::MatmulArgs<T> cuda_args(const Sizes& s, const Tensor& a, const Tensor& b, Tensor& c, Tensor& partial) {
+  for (std::int64_t size : {s.m, s.n, s.k})
+    check(size <= std::numeric_limits<std::int32_t>::max() - 1024, "matmul", "a matrix is too large: a ", describe(a), ", b ", describe(b));
+  const bool f64 = c.dtype() == DType::f64;
+  const bool vectors = !f64 && (s.transpose_a ? s.m : s.k) % 4 == 0 && (s.transpose_b ? s.k : s.n) % 4 == 0;
+  const kernels::GemmCut cut = kernels::gemm_cut(s.m, s.n, s.k, s.batch, vectors, f64);
+  if (cut.splits > 1) partial = Tensor::empty({cut.splits, c.numel()}, c.dtype(), c.device());
+  kernels::MatmulArgs<T> p{};
+  p.a = a.ptr<T>();
+  p.b = b.ptr<T>();
+  p.c = c.mutable_ptr<T>();
+  p.partial = partial.defined() ? partial.mutable_ptr<T>() : nullptr;
+  p.batch = s.batch;
+  p.m = s.m, p.n = s.n, p.k = s.k;
+  p.a_batch_stride = s.batched_a ? s.m * s.k : 0;
+  p.b_batch_stride = s.batched_b ? s.k * s.n : 0;
+  p.transpose_a = s.transpose_a, p.transpose_b = s.transpose_b;
+  p.vectors = vectors;
+  p.tile = static_cast<std::int32_t>(cut.tile), p.splits = cut.splits, p.steps = cut.steps;
+  return p;
+}
+
+void launch(const Sizes& s, const Tensor& a, const Tensor& b, Tensor& c) {
+  Tensor partial;
+  const bool f64 = c.dtype() == DType::f64;
+  if (c.on_cuda() && f64) kernels::matmul_f64(cuda_args<double>(merge_batch(s), a, b, c, partial));
+  else if (c.on_cuda()) kernels::matmul_f32(cuda_args<float>(merge_batch(s), a, b, c, partial));
+  else if (f64) kernels::plain_matmul_f64(plain_args<double>(s, a, b, c));
+  else matmul_f32(s, a, b, c);
+}
+
 // The gradient to an operand that all batches share: the sum over them.
 Tensor sum_batches(const Tensor& g) {
   const std::int64_t batch = g.dim(0), rows = g.dim(1), columns = g.dim(2);
@@ -123,7 +164,6 @@ Sizes measure(const char* op, const Tensor& a, const Tensor& b, bool transpose_a
   auto both = [&] { return str("(a ", describe(a), transpose_a ? " transposed" : "", ", b ", describe(b), transpose_b ? " transposed)" : ")"); };
   check(a.dtype() == b.dtype() && is_real(a.dtype()), op, "needs two tensors of f32 or of f64 ", both());
   check(a.device() == b.device(), op, "a is on ", a.device(), ", b on ", b.device());
-  if (a.device().type != DeviceType::cpu) fail(Errc::unsupported, op, "this build has no ", a.device(), " backend");
   Sizes s{};
   s.batched_a = a.rank() == 3;
   s.batched_b = b.rank() == 3;
@@ -146,8 +186,7 @@ Tensor matmul(const Tensor& a, const Tensor& b, bool transpose_a, bool transpose
   const bool batched = s.batched_a || s.batched_b;
   Tensor c = Tensor::empty(batched ? Shape{s.batch, s.m, s.n} : Shape{s.m, s.n}, a.dtype(), a.device());
   count_products(s.batch * s.m * s.n * s.k);
-  if (a.dtype() == DType::f64) kernels::plain_matmul_f64(plain_args<double>(s, a, b, c));
-  else matmul_f32(s, a, b, c);
+  launch(s, a, b, c);
   BackwardFn fn = [=, a = will_record({&b}) ? a : Tensor{}, b = will_record({&a}) ? b : Tensor{}](const BackwardArgs& args) {
     std::vector<Tensor> gradients(2);
     if (args.needs[0]) {

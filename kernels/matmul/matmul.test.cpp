@@ -23,6 +23,16 @@ TEST_CASE("matmul: a constant right side gives the same bits as any other") {
   }
 }
 
+TEST_CASE("matmul: on the device, in large tiles" * doctest::skip(no_test_device())) {
+  for (bool transpose_a : {false, true})
+    for (bool transpose_b : {false, true}) {
+      Tensor a = hashed_input("a", transpose_a ? Shape{20, 1540} : Shape{1540, 20});
+      Tensor b = hashed_input("b", transpose_b ? Shape{1420, 20} : Shape{20, 1420});
+      const Tensor c = matmul(a.to(test_device()), b.to(test_device()), transpose_a, transpose_b);
+      CHECK(rel_error(c.to(Device{}), matmul(a, b, transpose_a, transpose_b)) < 1e-6);
+    }
+}
+
 TEST_CASE("matmul: errors name the operands") {
   Tensor a = Tensor::zeros({3, 4}), b = Tensor::zeros({5, 6});
   CHECK_THROWS_WITH_AS(matmul(a, b), "matmul: a has 4 columns, b 5 rows (a f32 [3,4], b f32 [5,6])", Error);

@@ -1,6 +1,9 @@
 #include "kernels/resample/resample.h"
 
 #include <limits>
+#include <map>
+#include <mutex>
+#include <tuple>
 
 #include "engine/autograd.h"
 #include "kernels/resample/resample_args.h"
@@ -11,8 +14,8 @@ namespace {
 // Fewer channels than this do not fill a vector: the width's table is spread over columns and channels.
 constexpr std::int64_t few_channels = 8;
 
-void launch(const kernels::ResampleArgs<float>& args) { kernels::resample_f32_cpu(args); }
-void launch(const kernels::ResampleArgs<double>& args) { kernels::resample_f64_cpu(args); }
+void launch(bool on_cuda, const kernels::ResampleArgs<float>& args) { kernels::resample_f32(on_cuda, args); }
+void launch(bool on_cuda, const kernels::ResampleArgs<double>& args) { kernels::resample_f64(on_cuda, args); }
 
 template <class T>
 struct FlatTable {
@@ -42,13 +45,44 @@ kernels::ResampleAxisArgs<T> axis_args(const ResampleAxis& axis, const std::vect
 }
 
 template <class T>
-void run(const Tensor& x, const ResampleAxes& axes, Tensor& y) {
+void run_cpu(const Tensor& x, const ResampleAxes& axes, Tensor& y) {
   const std::vector<T> row_weight(axes.rows.weight.begin(), axes.rows.weight.end());
   const std::vector<T> col_weight(axes.cols.weight.begin(), axes.cols.weight.end());
   FlatTable<T> flat;
   if (x.dim(3) < few_channels) flat = flatten<T>(axes.cols, x.dim(3));
-  launch({x.data<T>(), y.mutable_data<T>(), x.dim(0), x.dim(3), axis_args(axes.rows, row_weight), axis_args(axes.cols, col_weight),
-          flat.index.empty() ? nullptr : flat.index.data(), flat.weight.data()});
+  launch(false, {x.data<T>(), y.mutable_data<T>(), x.dim(0), x.dim(3), axis_args(axes.rows, row_weight), axis_args(axes.cols, col_weight),
+                 flat.index.empty() ? nullptr : flat.index.data(), flat.weight.data()});
+}
+
+struct DeviceTables {
+  Tensor start, count, weight;
+};
+
+// The tables of an axis on a device. They stay: a program resamples between few sizes, and work that was captured finds its tables again.
+const DeviceTables& device_tables(const ResampleAxis& axis, DType dtype, Device device) {
+  using Key = std::tuple<int, DType, std::int64_t, std::vector<std::int32_t>, std::vector<std::int32_t>, std::vector<double>>;
+  static std::mutex mutex;
+  static auto* known = new std::map<Key, DeviceTables>;  // never destroyed, as the device's allocator is not
+  std::lock_guard lock(mutex);
+  DeviceTables& tables = (*known)[{device.index, dtype, axis.taps, axis.start, axis.count, axis.weight}];
+  if (!tables.start.defined()) {
+    const Tensor weight = Tensor::from(axis.weight, {static_cast<std::int64_t>(axis.weight.size())}, Device{});
+    tables = {Tensor::from(axis.start, {axis.out()}, device), Tensor::from(axis.count, {axis.out()}, device), weight.to(dtype).to(device)};
+  }
+  return tables;
+}
+
+template <class T>
+kernels::ResampleAxisArgs<T> device_args(const ResampleAxis& axis, const Tensor& x) {
+  const DeviceTables& t = device_tables(axis, x.dtype(), x.device());
+  return {t.start.ptr<std::int32_t>(), t.count.ptr<std::int32_t>(), t.weight.ptr<T>(), axis.taps, axis.in, axis.out()};
+}
+
+template <class T>
+void run(const Tensor& x, const ResampleAxes& axes, Tensor& y) {
+  if (!x.on_cuda()) return run_cpu<T>(x, axes, y);
+  launch(true, {x.ptr<T>(), y.mutable_ptr<T>(), x.dim(0), x.dim(3), device_args<T>(axes.rows, x), device_args<T>(axes.cols, x), nullptr,
+                nullptr});
 }
 
 }  // namespace

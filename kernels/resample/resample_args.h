@@ -24,12 +24,13 @@ struct ResampleArgs {
   std::int64_t channels;
   ResampleAxisArgs<T> rows;   // along the height
   ResampleAxisArgs<T> cols;   // along the width
-  // For few channels, where a pixel does not fill a vector, the table of the width spread over columns and channels; null otherwise.
+  // On the CPU, for few channels, where a pixel does not fill a vector, the table of the width spread over columns and channels; null
+  // otherwise.
   const std::int32_t* flat_index;  // [cols.out * channels] offset of the first input element within its row
   const T* flat_weight;            // [cols.taps, cols.out * channels], every output has cols.taps inputs (0 weights fill up)
 };
 
-G2S_ISA_KERNEL(resample_f32_cpu, ResampleArgs<float>)
-G2S_ISA_KERNEL(resample_f64_cpu, ResampleArgs<double>)
+G2S_KERNEL(resample_f32, ResampleArgs<float>)
+G2S_KERNEL(resample_f64, ResampleArgs<double>)
 
 }  // namespace g2s::kernels

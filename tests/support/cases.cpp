@@ -18,6 +18,7 @@
 #include "tests/support/check.h"
 
 namespace g2s::test {
+
 namespace {
 
 using nlohmann::json;

@@ -1,0 +1,50 @@
+// How CUDA cuts a product c[m, n] = sum_k a[m, k] b[k, n] into blocks. It depends on sizes alone, never on the device: so do the bits.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/isa.h"
+
+namespace g2s::kernels {
+
+enum class GemmTile : std::int32_t {
+  narrow,  // 128 x 16
+  medium,  // 64 x 64
+  large,   // 128 x 128
+  f64,     // 64 x 32
+};
+
+struct GemmCut {
+  GemmTile tile;
+  std::int32_t splits;  // parts of k, whose products are added in order at the end
+  std::int32_t steps;   // of gemm_tile_k, in each part
+};
+
+static constexpr std::int64_t gemm_tile_k = 16;
+static constexpr std::int64_t gemm_tile_m(GemmTile t) { return t == GemmTile::medium || t == GemmTile::f64 ? 64 : 128; }
+static constexpr std::int64_t gemm_tile_n(GemmTile t) {
+  return t == GemmTile::narrow ? 16 : t == GemmTile::f64 ? 32 : t == GemmTile::medium ? 64 : 128;
+}
+
+// For `slices` products of this size in one launch. `vectors`: both operands can be read four elements at a time.
+static constexpr GemmCut gemm_cut(std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t slices, bool vectors, bool f64) {
+  constexpr std::int64_t enough_blocks = 264;  // two for each of the processors of a large device
+  constexpr std::int64_t least_part = 128;     // of k
+  const auto blocks = [=](GemmTile t) {
+    return (m + gemm_tile_m(t) - 1) / gemm_tile_m(t) * ((n + gemm_tile_n(t) - 1) / gemm_tile_n(t)) * slices;
+  };
+  GemmCut c{GemmTile::medium, 1, 0};
+  if (f64) c.tile = GemmTile::f64;
+  else if (n <= gemm_tile_n(GemmTile::narrow)) c.tile = GemmTile::narrow;
+  else if (vectors && n > gemm_tile_n(GemmTile::medium) && blocks(GemmTile::large) >= enough_blocks / 2) c.tile = GemmTile::large;
+  const std::int64_t all_steps = (k + gemm_tile_k - 1) / gemm_tile_k, have = blocks(c.tile), most = k / least_part;
+  std::int64_t splits = have > 0 ? enough_blocks / have : 1;
+  splits = splits > most ? most : splits;
+  if (splits < 1) splits = 1;
+  const std::int64_t steps = (all_steps + splits - 1) / splits;
+  c.steps = static_cast<std::int32_t>(steps);
+  c.splits = static_cast<std::int32_t>(steps > 0 ? (all_steps + steps - 1) / steps : 1);
+  return c;
+}
+
+}  // namespace g2s::kernels
