@@ -12,7 +12,7 @@ function(g2s_cuda_sources out)
 endfunction()
 
 # Each .cu is included by a C++ file, since a source cannot have two languages.
-function(g2s_wrap_cuda out)
+function(g2s_emulated_sources out)
   set(wrappers)
   foreach(path ${ARGN})
     file(RELATIVE_PATH name ${CMAKE_SOURCE_DIR} ${path})
@@ -24,23 +24,32 @@ function(g2s_wrap_cuda out)
   set(${out} ${wrappers} PARENT_SCOPE)
 endfunction()
 
-# Tests with kernels of their own, tests/simt/*.cu, run in the emulator alone.
-function(g2s_add_emulated_tests target)
-  file(GLOB files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/simt/*.cu)
-  g2s_wrap_cuda(wrappers ${files})
-  target_sources(${target} PRIVATE ${wrappers})
-  set_source_files_properties(${wrappers} PROPERTIES COMPILE_DEFINITIONS G2S_EMULATE)
-  target_include_directories(${target} SYSTEM PRIVATE ${DOCTEST_INCLUDE_DIR})
+function(g2s_emulated_library name)
+  add_library(${name} OBJECT ${ARGN})
+  target_link_libraries(${name} PUBLIC g2s_options)
+  target_compile_definitions(${name} PRIVATE G2S_EMULATE)
+  target_compile_options(${name} PRIVATE -fno-math-errno -Wno-unused-parameter -Wno-unknown-pragmas)
 endfunction()
 
 function(g2s_add_emulated)
   g2s_cuda_sources(files)
-  g2s_wrap_cuda(wrappers ${files})
+  g2s_emulated_sources(wrappers ${files})
   file(GLOB simt CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/engine/simt/*.cpp)
-  add_library(g2s_cuda_emulated OBJECT ${wrappers} ${simt})
-  target_link_libraries(g2s_cuda_emulated PUBLIC g2s_options)
-  target_compile_definitions(g2s_cuda_emulated PRIVATE G2S_EMULATE)
-  target_compile_options(g2s_cuda_emulated PRIVATE -fno-math-errno -Wno-unused-parameter -Wno-unknown-pragmas)
+  g2s_emulated_library(g2s_cuda_emulated ${wrappers} ${simt})
+  if(G2S_SANITIZE MATCHES thread)  # watches the kernels, not the emulator, which tells it what lanes are
+    set_source_files_properties(${CMAKE_SOURCE_DIR}/engine/simt/simt.cpp ${CMAKE_SOURCE_DIR}/engine/simt/switch.cpp PROPERTIES
+                                COMPILE_OPTIONS "-fno-sanitize=thread;-O2" COMPILE_DEFINITIONS G2S_WATCH_RACES)
+  endif()
+endfunction()
+
+# tests/simt/*.test.cu: kernels that try the emulator, and their tests.
+function(g2s_add_emulator_tests out)
+  file(GLOB files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/simt/*.test.cu)
+  g2s_emulated_sources(wrappers ${files})
+  g2s_emulated_library(g2s_emulator_tests ${wrappers})
+  target_link_libraries(g2s_emulator_tests PRIVATE g2s_engine)
+  target_include_directories(g2s_emulator_tests SYSTEM PRIVATE ${DOCTEST_INCLUDE_DIR})
+  set(${out} ${files} PARENT_SCOPE)
 endfunction()
 
 function(g2s_known_architectures out)

@@ -61,6 +61,16 @@ function(g2s_add_emulated_entry name)
   endif()
 endfunction()
 
+# tests/simt/lanes.test.cu -> emulated/lanes
+function(g2s_register_emulator_tests)
+  foreach(path ${ARGN})
+    get_filename_component(name ${path} NAME)
+    string(REPLACE ".test.cu" "" entry ${name})
+    add_test(NAME emulated/${entry} COMMAND g2s_tests_emulated --no-intro=true --source-file=*/tests/simt/${name} WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
+    set_tests_properties(emulated/${entry} PROPERTIES FAIL_REGULAR_EXPRESSION "test cases: *0 [|]" ENVIRONMENT G2S_TEST_DEVICE=cuda)
+  endforeach()
+endfunction()
+
 # The method on the emulated device.
 function(g2s_add_emulated_method)
   foreach(part "ellipsoids" "steps at 64")

@@ -2,14 +2,37 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 // Names an emulated device has, so that nobody takes its results for a GPU's.
 namespace {
 constexpr char device_name[] = "SIMT emulator";
 constexpr std::size_t alignment = 256;  // what cudaMalloc gives
+
+constexpr int lost = 0xff;  // what a graph reads in pageable memory: NaNs
+
+// Host memory that copies of a graph may read.
+struct Pinned {
+  std::mutex mutex;
+  std::map<const char*, std::size_t> blocks;
+  bool holds(const void* from, std::size_t bytes) {
+    std::lock_guard lock(mutex);
+    const char* begin = static_cast<const char*>(from);
+    auto it = blocks.upper_bound(begin);
+    return it != blocks.begin() && (--it, begin + bytes <= it->first + it->second);
+  }
+};
+Pinned& pinned() {
+  static auto* p = new Pinned;
+  return *p;
+}
+
+std::atomic<int> strict_captures{0};  // under way, of a mode in which memory cannot be had
 
 std::size_t physical_memory() { return static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::size_t>(sysconf(_SC_PAGESIZE)); }
 }  // namespace
@@ -22,6 +45,7 @@ struct Graph {
 
 struct Stream {
   std::unique_ptr<Graph> capture;
+  cudaStreamCaptureMode mode = cudaStreamCaptureModeGlobal;
 };
 
 void enqueue(Stream* stream, std::function<void()> work) {
@@ -67,17 +91,36 @@ cudaError_t cudaMemGetInfo(std::size_t* free_bytes, std::size_t* total_bytes) {
 }
 
 cudaError_t cudaMalloc(void** block, std::size_t bytes) {
+  if (strict_captures > 0) return cudaErrorStreamCaptureUnsupported;
   if (bytes > physical_memory()) return cudaErrorMemoryAllocation;
   *block = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
   return *block ? cudaSuccess : cudaErrorMemoryAllocation;
 }
 
 cudaError_t cudaFree(void* block) {
+  if (strict_captures > 0) return cudaErrorStreamCaptureUnsupported;
   std::free(block);
   return cudaSuccess;
 }
 
-cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind, cudaStream_t stream) {
+cudaError_t cudaHostAlloc(void** block, std::size_t bytes, unsigned) {
+  if (const cudaError_t result = cudaMalloc(block, bytes); result != cudaSuccess) return result;
+  std::lock_guard lock(pinned().mutex);
+  pinned().blocks[static_cast<const char*>(*block)] = bytes;
+  return cudaSuccess;
+}
+
+cudaError_t cudaFreeHost(void* block) {
+  if (block) {
+    std::lock_guard lock(pinned().mutex);
+    if (pinned().blocks.erase(static_cast<const char*>(block)) == 0) return cudaErrorInvalidValue;
+  }
+  return cudaFree(block);
+}
+
+cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
+  if (stream && stream->capture && kind == cudaMemcpyHostToDevice && !pinned().holds(from, bytes))
+    return cudaMemsetAsync(to, lost, bytes, stream);
   g2s::simt::enqueue(stream, [=] { std::memcpy(to, from, bytes); });
   return cudaSuccess;
 }
@@ -92,16 +135,24 @@ cudaError_t cudaStreamCreate(cudaStream_t* stream) {
   return cudaSuccess;
 }
 
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  delete stream;
+  return cudaSuccess;
+}
+
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) { return stream && stream->capture ? cudaErrorStreamCaptureUnsupported : cudaSuccess; }
 
-cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
   if (!stream || stream->capture) return cudaErrorInvalidValue;
+  stream->mode = mode;
+  strict_captures += mode != cudaStreamCaptureModeRelaxed;
   stream->capture = std::make_unique<g2s::simt::Graph>();
   return cudaSuccess;
 }
 
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   if (!stream || !stream->capture) return cudaErrorInvalidValue;
+  strict_captures -= stream->mode != cudaStreamCaptureModeRelaxed;
   *graph = stream->capture.release();
   return cudaSuccess;
 }

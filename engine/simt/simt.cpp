@@ -10,6 +10,10 @@
 #include <string>
 #include <vector>
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#endif
+
 #include "engine/error.h"
 #include "engine/parallel.h"
 #include "engine/simt/switch.h"
@@ -20,12 +24,16 @@ thread_local Environment environment;
 
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_ADDRESS__) || defined(G2S_WATCH_RACES)
 constexpr std::size_t stack_bytes = 512 << 10;
 #else
 constexpr std::size_t stack_bytes = 128 << 10;
 #endif
-constexpr std::size_t guard_bytes = 64;  // after shared memory, to see writes beyond it
+constexpr std::size_t guard_bytes = 256;  // before and after shared memory, to see writes outside it
+constexpr std::size_t most_shared = std::size_t{227} << 10;
+constexpr unsigned most_blocks_yz = 65535, most_lanes_z = 64;
+constexpr std::size_t most_blocks_x = 0x7fffffff;
+constexpr unsigned whole_warp = 0xffffffffu;
 constexpr unsigned char unwritten = 0xff;  // four or eight of them are a NaN
 constexpr unsigned char guard = 0xa5;
 constexpr unsigned most_lanes = 1024;
@@ -41,6 +49,14 @@ bool same_place(const std::source_location& a, const std::source_location& b) {
   return a.line() == b.line() && a.column() == b.column() && std::strcmp(a.file_name(), b.file_name()) == 0;
 }
 
+#if defined(__SANITIZE_ADDRESS__)
+void forbid(void* from, std::size_t bytes) { __asan_poison_memory_region(from, bytes); }
+void allow(void* from, std::size_t bytes) { __asan_unpoison_memory_region(from, bytes); }
+#else
+void forbid(void*, std::size_t) {}
+void allow(void*, std::size_t) {}
+#endif
+
 struct KernelError {
   std::string what;
 };
@@ -53,38 +69,80 @@ struct Fiber {
   class Worker* worker = nullptr;
 };
 
+// A block's shared memory between two guards, unwritten at its start. AddressSanitizer watches the guards itself.
+class SharedMemory {
+ public:
+  ~SharedMemory() { std::free(memory_); }
+
+  void prepare(std::size_t size) {
+    allow(memory_, capacity_);
+    const std::size_t whole = (size + 3 * guard_bytes - 1) / guard_bytes * guard_bytes;
+    if (capacity_ < whole) {
+      std::free(memory_);
+      memory_ = static_cast<unsigned char*>(std::aligned_alloc(guard_bytes, whole));
+      if (!memory_) throw std::bad_alloc();
+      capacity_ = whole;
+    }
+    size_ = size;
+    std::memset(memory_, guard, guard_bytes);
+    std::memset(bytes(), unwritten, size);
+    std::memset(bytes() + size, guard, whole - guard_bytes - size);
+    forbid(memory_, guard_bytes);
+    forbid(bytes() + size, capacity_ - guard_bytes - size);
+  }
+
+  unsigned char* bytes() { return memory_ + guard_bytes; }
+
+  void look_for_damage() {
+    allow(memory_, capacity_);
+    bool whole = true;
+    for (std::size_t i = 0; i < guard_bytes; ++i) whole = whole && memory_[i] == guard && bytes()[size_ + i] == guard;
+    if (!whole) throw KernelError{"it wrote outside its " + std::to_string(size_) + " bytes of shared memory"};
+  }
+
+ private:
+  unsigned char* memory_ = nullptr;
+  std::size_t capacity_ = 0, size_ = 0;
+};
+
 // Runs blocks on one host thread.
 class Worker {
  public:
+  Worker() {
+    idle_.reserve(most_lanes);
+    spent_.reserve(most_lanes);
+  }
   ~Worker() { drop_fibers(); }
 
   void run_block(const std::function<void()>& body, Index block, Extent blocks, Extent threads, std::size_t shared_bytes) {
     const auto count = static_cast<unsigned>(threads.count());
     if (lanes_.size() < count) lanes_.resize(count);
-    shared_.assign(shared_bytes + guard_bytes, unwritten);
-    std::fill(shared_.end() - guard_bytes, shared_.end(), guard);
-#if defined(__SANITIZE_ADDRESS__)
-    shared_.resize(shared_bytes);
-    shared_.shrink_to_fit();
-#endif
+    shared_.prepare(shared_bytes);
     body_ = &body;
     count_ = count;
     next_ = 0;
     error_ = nullptr;
     set_lanes(threads, block);
-    environment = {nullptr, lanes_.data(), block, blocks, threads, shared_.data(), shared_bytes};
+    environment = {nullptr, lanes_.data(), block, blocks, threads, shared_.bytes(), shared_bytes};
     publish(&start_token_);
     while (next_ < count_ && !error_) resume(idle_fiber());
-    while (!error_ && advance()) {
+    try {
+      while (!error_ && advance()) {
+      }
+    } catch (const KernelError&) {
+      error_ = std::current_exception();
     }
+    if (error_)
+      for (auto& fiber : fibers_) publish_for(fiber->context, &end_token_);
     subscribe(&end_token_);
     environment = {};
+    idle_.insert(idle_.end(), spent_.begin(), spent_.end());
+    spent_.clear();
     if (error_) {
       drop_fibers();
       std::rethrow_exception(std::exchange(error_, nullptr));
     }
-    for (std::size_t i = shared_bytes; i < shared_.size(); ++i)
-      if (shared_[i] != guard) throw KernelError{"it wrote beyond its " + std::to_string(shared_bytes) + " bytes of shared memory"};
+    shared_.look_for_damage();
   }
 
   void wait(Wait what, unsigned mask, const std::source_location& at) {
@@ -93,11 +151,23 @@ class Worker {
     lane.wait = what;
     lane.mask = mask;
     lane.at = at;
-    void* token = what == Wait::block ? static_cast<void*>(&block_token_) : &warp_tokens_[lane.number / warp_size];
+    if (!races_are_watched) {
+      switch_to(fiber.context, scheduler_);
+      environment.lane = &lane;
+      return;
+    }
+    // A lane that runs ahead comes to its next barrier while others still leave this one: it must not tell them what it has done since.
+    // Hence two tokens in turn. Lanes that meet in parts of a warp have not counted alike: each tells by a token of its own.
+    char* token = what == Wait::block   ? &block_tokens_[++lane.barriers % 2]
+                  : mask == whole_warp ? &warp_tokens_[lane.number / warp_size][++lane.whole_warps % 2]
+                                       : &lane_tokens_[lane.number][lane.turn];
     publish(token);
     switch_to(fiber.context, scheduler_);
     environment.lane = &lane;
-    subscribe(token);
+    if (what == Wait::block || mask == whole_warp) return subscribe(token);
+    const unsigned first = lane.number / warp_size * warp_size;
+    for (unsigned k = 0; k < warp_size && first + k < count_; ++k)
+      if (mask >> k & 1u) subscribe(&lane_tokens_[first + k][lanes_[first + k].readable]);
   }
 
  private:
@@ -110,6 +180,7 @@ class Worker {
       lane.fiber = nullptr;
       lane.copies.clear();
       lane.committed = 0;
+      lane.barriers = lane.whole_warps = 0;
     }
     sequence_.resize(count_);
     for (unsigned i = 0; i < count_; ++i) sequence_[i] = order() == Order::reverse ? count_ - 1 - i : i;
@@ -128,8 +199,6 @@ class Worker {
     }
     Fiber* fiber = idle_.back();
     idle_.pop_back();
-    // ThreadSanitizer takes a fiber for a thread: another lane on it would look ordered after this one.
-    if (races_are_watched) prepare(fiber->context, stack_bytes, &Worker::enter, fiber);
     return *fiber;
   }
 
@@ -156,7 +225,8 @@ class Worker {
       lane.wait = Wait::done;
     } while (!races_are_watched);
     publish(&end_token_);
-    idle_.push_back(&fiber);
+    // ThreadSanitizer takes a fiber for a thread: another lane of this block on it would look ordered after this one.
+    (races_are_watched ? spent_ : idle_).push_back(&fiber);
     switch_to(fiber.context, scheduler_);
   }
 
@@ -198,7 +268,7 @@ class Worker {
       if (!(lane.mask >> k & 1u)) continue;
       // A full mask in a block of fewer lanes is usual, and right.
       if (first + k >= last) {
-        if (lane.mask == 0xffffffffu) break;
+        if (lane.mask == whole_warp) break;
         throw KernelError{"a warp operation at " + place(lane.at) + " names lane " + std::to_string(k) + ", which the block has not"};
       }
       const Lane& other = lanes_[first + k];
@@ -249,6 +319,7 @@ class Worker {
 
   void drop_fibers() {
     idle_.clear();
+    spent_.clear();
     for (auto& fiber : fibers_) destroy(fiber->context);
     fibers_.clear();
   }
@@ -257,12 +328,12 @@ class Worker {
   std::vector<Lane> lanes_;
   std::vector<unsigned> sequence_;  // the order in which lanes begin
   unsigned count_ = 0, next_ = 0;
-  std::vector<unsigned char> shared_;
+  SharedMemory shared_;
   std::vector<std::unique_ptr<Fiber>> fibers_;
-  std::vector<Fiber*> idle_;
+  std::vector<Fiber*> idle_, spent_;
   Context scheduler_;
   std::exception_ptr error_;
-  char start_token_ = 0, end_token_ = 0, block_token_ = 0, warp_tokens_[most_lanes / warp_size] = {};
+  char start_token_ = 0, end_token_ = 0, block_tokens_[2] = {}, warp_tokens_[most_lanes / warp_size][2] = {}, lane_tokens_[most_lanes][2] = {};
 };
 
 namespace {
@@ -290,6 +361,9 @@ Order order() {
 void run(const char* name, Extent blocks, Extent threads, std::size_t shared_bytes, const std::function<void()>& body) {
   if (threads.count() == 0 || threads.count() > most_lanes || blocks.count() == 0)
     fail(Errc::internal, name, "a launch of ", blocks.count(), " blocks of ", threads.count(), " threads is not possible");
+  if (blocks.x > most_blocks_x || blocks.y > most_blocks_yz || blocks.z > most_blocks_yz || threads.z > most_lanes_z)
+    fail(Errc::internal, name, "a launch of ", blocks.x, "x", blocks.y, "x", blocks.z, " blocks of ", threads.x, "x", threads.y, "x", threads.z, " threads is not possible");
+  if (shared_bytes > most_shared) fail(Errc::internal, name, shared_bytes, " bytes of shared memory are more than a block can have, ", most_shared);
   const auto count = static_cast<std::int64_t>(blocks.count());
   std::vector<std::int64_t> sequence;
   if (order() == Order::shuffle) {
@@ -319,9 +393,12 @@ void wait_for_block(std::source_location at) {
 }
 
 void wait_for_warp(unsigned mask, std::source_location at) {
-  if (!environment.lane) refuse("a warp operation outside a kernel", at);
   if (!(mask >> environment.lane->number % warp_size & 1u)) refuse("a warp operation is called by a lane that its mask leaves out", at);
   worker().wait(Wait::warp, mask, at);
+}
+
+void write_unwatched(unsigned char* to, const void* from, std::size_t bytes) {
+  for (std::size_t i = 0; i < bytes; ++i) static_cast<volatile unsigned char*>(to)[i] = static_cast<const unsigned char*>(from)[i];
 }
 
 const void* shown(unsigned mask, unsigned other, const std::source_location& at) {
@@ -356,6 +433,9 @@ void wait_for_copies(unsigned most) {
   l.copies.erase(l.copies.begin(), l.copies.begin() + static_cast<std::ptrdiff_t>(done));
 }
 
-void refuse(const char* what, const std::source_location& at) { throw KernelError{std::string(what) + ", at " + place(at)}; }
+void refuse(const char* what, const std::source_location& at) {
+  if (!environment.lane) fail(Errc::internal, "simt", what, ", at ", place(at));
+  throw KernelError{std::string(what) + ", at " + place(at)};
+}
 
 }  // namespace g2s::simt

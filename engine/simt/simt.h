@@ -7,7 +7,7 @@
 // asynchronous copy was waited for (NaN again). With
 // AddressSanitizer every access beyond shared or global memory, with ThreadSanitizer a missing barrier.
 //
-// Included by kernels/cuda.h alone. Kernels are written in CUDA's words: threadIdx, __syncthreads(), __shfl_xor_sync(...).
+// Included by engine/cuda/launch.cuh alone. Kernels are written in CUDA's words: threadIdx, __syncthreads(), __shfl_xor_sync(...).
 #pragma once
 
 #include <cmath>
@@ -55,6 +55,7 @@ struct Lane {
   unsigned mask = 0;          // of the warp operation that it waits in
   std::source_location at;    // where it waits
   Fiber* fiber = nullptr;
+  unsigned barriers = 0, whole_warps = 0;  // that it came to, counted for ThreadSanitizer
   // What it shows to its warp: `turn` is written, `readable` is what the last completed operation may read. A lane that runs ahead writes the other.
   unsigned turn = 0, readable = 0;
   alignas(16) unsigned char slot[2][slot_bytes] = {};
@@ -78,9 +79,14 @@ inline Lane& lane() { return *environment.lane; }
 // Runs `body` as every lane of every block. Errors of a kernel become Error naming `name`.
 void run(const char* name, Extent blocks, Extent threads, std::size_t shared_bytes, const std::function<void()>& body);
 
+[[noreturn]] void refuse(const char* what, const std::source_location& at);
+
 // Suspends the lane until all others of its block, or those of `mask` in its warp, wait at the same place.
 void wait_for_block(std::source_location at);
 void wait_for_warp(unsigned mask, std::source_location at);
+
+// Copies for the emulator's own use: ThreadSanitizer sees nothing of the write.
+void write_unwatched(unsigned char* to, const void* from, std::size_t bytes);
 
 // The memory that lane `other` of the warp showed in the operation that this lane is in; throws if it is not part of it.
 const void* shown(unsigned mask, unsigned other, const std::source_location& at);
@@ -89,9 +95,14 @@ const void* shown(unsigned mask, unsigned other, const std::source_location& at)
 template <class T>
 inline void show(unsigned mask, const T& value, const std::source_location& at) {
   static_assert(sizeof(T) <= slot_bytes);
+  if (!environment.lane) refuse("a warp operation outside a kernel", at);
   Lane& l = lane();
   l.turn ^= 1;
+#if defined(__SANITIZE_THREAD__)
+  write_unwatched(l.slot[l.turn], &value, sizeof value);
+#else
   std::memcpy(l.slot[l.turn], &value, sizeof value);
+#endif
   wait_for_warp(mask, at);
 }
 
@@ -107,8 +118,6 @@ void begin_copy(void* to, const void* from, unsigned bytes, unsigned taken, cons
 void commit_copies();
 // Ends all but the last `most` groups.
 void wait_for_copies(unsigned most);
-
-[[noreturn]] void refuse(const char* what, const std::source_location& at);
 
 template <class T>
 inline T& shared_memory(const std::source_location& at) {
@@ -164,37 +173,54 @@ inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return
 inline void __syncthreads(G2S_HERE) { g2s::simt::wait_for_block(at); }
 inline void __syncwarp(unsigned mask = 0xffffffffu, G2S_HERE) { g2s::simt::show(mask, 0, at); }
 
+namespace g2s::simt {
+// Fewer than 32 in the last warp of some blocks.
+inline unsigned lanes_in_warp() {
+  const auto left = static_cast<unsigned>(environment.threads.count()) - lane().number / warp_size * warp_size;
+  return left < warp_size ? left : warp_size;
+}
+inline unsigned place_in_warp() { return lane().number % warp_size; }
+// The last lane of the caller's part of the warp, of `width` lanes, a power of two.
+inline unsigned last_of(int width) { return place_in_warp() | (static_cast<unsigned>(width) - 1); }
+inline unsigned first_of(int width) { return place_in_warp() & ~(static_cast<unsigned>(width) - 1); }
+
 template <class T>
-inline T __shfl_sync(unsigned mask, T value, int source, int = 32, G2S_HERE) {
-  g2s::simt::show(mask, value, at);
-  return g2s::simt::look<T>(mask, static_cast<unsigned>(source) % g2s::simt::warp_size, at);
+inline T exchange(unsigned mask, T value, bool inside, unsigned other, const std::source_location& at) {
+  show(mask, value, at);
+  return inside ? look<T>(mask, other, at) : value;
+}
+}  // namespace g2s::simt
+
+template <class T>
+inline T __shfl_sync(unsigned mask, T value, int source, int width = 32, G2S_HERE) {
+  const unsigned other = g2s::simt::first_of(width) + (static_cast<unsigned>(source) & (static_cast<unsigned>(width) - 1));
+  return g2s::simt::exchange(mask, value, true, other, at);
 }
 template <class T>
-inline T __shfl_xor_sync(unsigned mask, T value, int other, int = 32, G2S_HERE) {
-  g2s::simt::show(mask, value, at);
-  return g2s::simt::look<T>(mask, (g2s::simt::lane().number % g2s::simt::warp_size) ^ static_cast<unsigned>(other), at);
+inline T __shfl_xor_sync(unsigned mask, T value, int bits, int width = 32, G2S_HERE) {
+  const unsigned other = g2s::simt::place_in_warp() ^ static_cast<unsigned>(bits);
+  return g2s::simt::exchange(mask, value, other <= g2s::simt::last_of(width), other, at);
 }
 template <class T>
-inline T __shfl_down_sync(unsigned mask, T value, unsigned delta, int = 32, G2S_HERE) {
-  g2s::simt::show(mask, value, at);
-  const unsigned other = g2s::simt::lane().number % g2s::simt::warp_size + delta;
-  return other < g2s::simt::warp_size ? g2s::simt::look<T>(mask, other, at) : value;
+inline T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32, G2S_HERE) {
+  const unsigned other = g2s::simt::place_in_warp() + delta;
+  return g2s::simt::exchange(mask, value, other <= g2s::simt::last_of(width), other, at);
 }
 template <class T>
-inline T __shfl_up_sync(unsigned mask, T value, unsigned delta, int = 32, G2S_HERE) {
-  g2s::simt::show(mask, value, at);
-  const unsigned own = g2s::simt::lane().number % g2s::simt::warp_size;
-  return own >= delta ? g2s::simt::look<T>(mask, own - delta, at) : value;
+inline T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32, G2S_HERE) {
+  const unsigned own = g2s::simt::place_in_warp();
+  return g2s::simt::exchange(mask, value, own >= g2s::simt::first_of(width) + delta, own - delta, at);
 }
+// The lanes of `mask` that the block has, where the predicate holds.
 inline unsigned __ballot_sync(unsigned mask, int predicate, G2S_HERE) {
   g2s::simt::show(mask, predicate, at);
   unsigned votes = 0;
-  for (unsigned i = 0; i < g2s::simt::warp_size; ++i)
+  for (unsigned i = 0; i < g2s::simt::lanes_in_warp(); ++i)
     if ((mask >> i & 1u) && g2s::simt::look<int>(mask, i, at)) votes |= 1u << i;
   return votes;
 }
 inline int __any_sync(unsigned mask, int predicate, G2S_HERE) { return __ballot_sync(mask, predicate, at) != 0; }
-inline int __all_sync(unsigned mask, int predicate, G2S_HERE) { return __ballot_sync(mask, predicate, at) == mask; }
+inline int __all_sync(unsigned mask, int predicate, G2S_HERE) { return __ballot_sync(mask, !predicate, at) == 0; }
 
 // Blocks run on several host threads: atomics are those of the host.
 template <class T>

@@ -14,7 +14,7 @@
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
-#if defined(__SANITIZE_THREAD__)
+#if defined(G2S_WATCH_RACES)
 extern "C" {
 void* __tsan_get_current_fiber();
 void* __tsan_create_fiber(unsigned flags);
@@ -23,9 +23,6 @@ void __tsan_switch_to_fiber(void* fiber, unsigned flags);
 void __tsan_acquire(void* address);
 void __tsan_release(void* address);
 }
-#define G2S_UNWATCHED __attribute__((no_sanitize("thread"), noinline))
-#else
-#define G2S_UNWATCHED __attribute__((noinline))
 #endif
 
 #if defined(__x86_64__)
@@ -58,14 +55,10 @@ g2s_simt_switch:
 namespace g2s::simt {
 namespace {
 
-struct Start {
-  void (*entry)(void*);
-  void* argument;
-};
-thread_local Start pending;          // of the fiber that is switched to for the first time
-thread_local Context* left = nullptr;  // the context that was switched from last
+thread_local Context* left = nullptr;     // the context that was switched from last
+thread_local Context* entered = nullptr;  // and the one that was switched to
 
-G2S_UNWATCHED void arrived(Context& context) {
+void arrived(Context& context) {
 #if defined(__SANITIZE_ADDRESS__)
   const void* bottom = nullptr;
   std::size_t size = 0;
@@ -84,17 +77,18 @@ G2S_UNWATCHED void arrived(Context& context) {
 #if defined(__x86_64__)
 
 namespace {
-// The first return address on a new stack. The start lies above it.
-G2S_UNWATCHED void begin() {
-  Context fresh;
-  arrived(fresh);
-  const Start start = pending;
-  start.entry(start.argument);
+// The first return address on a new stack.
+[[noreturn]] void begin() {
+  Context& own = *entered;
+  arrived(own);
+  own.entry(own.argument);
   std::abort();
 }
 }  // namespace
 
 void prepare(Context& context, std::size_t stack_bytes, void (*entry)(void*), void* argument) {
+  context.entry = entry;
+  context.argument = argument;
   if (!context.stack) {
     void* stack = mmap(nullptr, stack_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (stack == MAP_FAILED) throw std::bad_alloc();
@@ -104,27 +98,22 @@ void prepare(Context& context, std::size_t stack_bytes, void (*entry)(void*), vo
 #if defined(__SANITIZE_ADDRESS__)
   __asan_unpoison_memory_region(context.stack, context.stack_bytes);
 #endif
-#if defined(__SANITIZE_THREAD__)
+#if defined(G2S_WATCH_RACES)
   if (context.race_context) __tsan_destroy_fiber(context.race_context);
   context.race_context = __tsan_create_fiber(0);
 #endif
   context.fake_stack = nullptr;
   auto* top = reinterpret_cast<void**>(static_cast<char*>(context.stack) + context.stack_bytes);
-  *--top = argument;
-  *--top = reinterpret_cast<void*>(entry);
   *--top = nullptr;  // where begin() would return to; keeps the stack aligned as after a call
   *--top = reinterpret_cast<void*>(begin);
   for (int i = 0; i < 6; ++i) *--top = nullptr;
   context.stack_pointer = top;
 }
 
-G2S_UNWATCHED void switch_to(Context& from, Context& to) {
-  if (to.stack) {
-    auto* top = reinterpret_cast<void**>(static_cast<char*>(to.stack) + to.stack_bytes);
-    pending = {reinterpret_cast<void (*)(void*)>(top[-2]), top[-1]};
-  }
+void switch_to(Context& from, Context& to) {
   left = &from;
-#if defined(__SANITIZE_THREAD__)
+  entered = &to;
+#if defined(G2S_WATCH_RACES)
   if (!from.race_context) from.race_context = __tsan_get_current_fiber();
   __tsan_switch_to_fiber(to.race_context, 1);
 #endif
@@ -136,8 +125,11 @@ G2S_UNWATCHED void switch_to(Context& from, Context& to) {
 }
 
 void destroy(Context& context) {
-#if defined(__SANITIZE_THREAD__)
+#if defined(G2S_WATCH_RACES)
   if (context.stack && context.race_context) __tsan_destroy_fiber(context.race_context);
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+  if (context.stack) __asan_unpoison_memory_region(context.stack, context.stack_bytes);  // others may get these addresses
 #endif
   if (context.stack) munmap(context.stack, context.stack_bytes);
   context = {};
@@ -185,16 +177,27 @@ void destroy(Context& context) {
 
 #endif
 
-G2S_UNWATCHED void publish(void* token) {
-#if defined(__SANITIZE_THREAD__)
+void publish(void* token) {
+#if defined(G2S_WATCH_RACES)
   __tsan_release(token);
 #else
   (void)token;
 #endif
 }
 
-G2S_UNWATCHED void subscribe(void* token) {
-#if defined(__SANITIZE_THREAD__)
+void publish_for(Context& suspended, void* token) {
+#if defined(G2S_WATCH_RACES)
+  void* own = __tsan_get_current_fiber();
+  __tsan_switch_to_fiber(suspended.race_context, 1);
+  publish(token);
+  __tsan_switch_to_fiber(own, 1);
+#else
+  (void)suspended, (void)token;
+#endif
+}
+
+void subscribe(void* token) {
+#if defined(G2S_WATCH_RACES)
   __tsan_acquire(token);
 #else
   (void)token;

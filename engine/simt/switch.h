@@ -10,6 +10,8 @@ struct Context {
   void* stack_pointer = nullptr;
   void* stack = nullptr;  // its lowest address; null for the host thread's own
   std::size_t stack_bytes = 0;
+  void (*entry)(void*) = nullptr;
+  void* argument = nullptr;
   void* fake_stack = nullptr;    // AddressSanitizer's
   void* race_context = nullptr;  // ThreadSanitizer's
 };
@@ -23,8 +25,11 @@ void switch_to(Context& from, Context& to);
 // Switching alone orders nothing, or no race between lanes would ever be found.
 void publish(void* token);
 void subscribe(void* token);
+// As if the suspended fiber had called publish().
+void publish_for(Context& suspended, void* token);
 
-#if defined(__SANITIZE_THREAD__)
+// The emulator itself is compiled without ThreadSanitizer, which would watch its scheduling too (cmake/G2sCuda.cmake).
+#if defined(G2S_WATCH_RACES)
 constexpr bool races_are_watched = true;
 #else
 constexpr bool races_are_watched = false;
