@@ -4,7 +4,7 @@
 
 set(G2S_CUDA AUTO CACHE STRING "CUDA backend: AUTO (if there is a compiler for it), ON, OFF, EMULATE (on the host, for tests)")
 set_property(CACHE G2S_CUDA PROPERTY STRINGS AUTO ON OFF EMULATE)
-set(G2S_CUDA_ARCHITECTURES "" CACHE STRING "For example 80-real;90-real;90-virtual; empty: all that the toolkit knows of 75, 80, 86, 89, 90, 100")
+set(G2S_CUDA_ARCHITECTURES "80-real;90-real;90-virtual" CACHE STRING "As CMake's CUDA_ARCHITECTURES; all: what the toolkit knows of 75, 80, 86, 89, 90, 100")
 
 function(g2s_cuda_sources out)
   file(GLOB_RECURSE files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/engine/cuda/*.cu ${CMAKE_SOURCE_DIR}/kernels/*.cu)
@@ -65,7 +65,7 @@ function(g2s_known_architectures out)
 endfunction()
 
 function(g2s_add_nvcc)
-  if(NOT G2S_CUDA_ARCHITECTURES)
+  if(G2S_CUDA_ARCHITECTURES STREQUAL "all")
     g2s_known_architectures(G2S_CUDA_ARCHITECTURES)
   endif()
   g2s_cuda_sources(files)
