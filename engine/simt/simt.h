@@ -1,6 +1,6 @@
 // Runs CUDA kernels on the host, so that they can be tested where there is no GPU: the same .cu files, compiled as C++ (G2S_EMULATE).
-// Each thread of a block ("lane") is a fiber on one host thread; blocks are spread over the thread pool. The order in which lanes and
-// blocks run is chosen by set_order(), or by G2S_SIMT_ORDER=forward|reverse|shuffle: a right kernel's results do not depend on it.
+// Each thread of a block ("lane") is a fiber on one host thread; blocks are spread over the thread pool. The order in which lanes and blocks
+// run is chosen by set_order(), or by G2S_SIMT_ORDER=forward|reverse|shuffle: a right kernel's results do not depend on it.
 //
 // What is found: a barrier or a warp operation that not all lanes reach, or at different places; a shuffle that names an exited lane or is
 // called outside its mask; writes beyond shared memory; shared memory that is read before it is written (it starts as NaN). With
@@ -42,12 +42,11 @@ struct Lane {
   Index thread;
   unsigned number = 0;  // in its block
   Wait wait = Wait::ready;
-  unsigned mask = 0;        // of the warp operation that it waits in
-  std::source_location at;  // where it waits
+  unsigned mask = 0;          // of the warp operation that it waits in
+  std::source_location at;    // where it waits
   Fiber* fiber = nullptr;
   unsigned barriers = 0, whole_warps = 0;  // that it came to, counted for ThreadSanitizer
-  // What it shows to its warp: `turn` is written, `readable` is what the last completed operation may read. A lane that runs ahead writes
-  // the other.
+  // What it shows to its warp: `turn` is written, `readable` is what the last completed operation may read. A lane that runs ahead writes the other.
   unsigned turn = 0, readable = 0;
   alignas(16) unsigned char slot[2][slot_bytes] = {};
 };
@@ -81,7 +80,8 @@ void write_unwatched(unsigned char* to, const void* from, std::size_t bytes);
 const void* shown(unsigned mask, unsigned other, const std::source_location& at);
 
 // Shows `value` to the lanes of `mask` and waits until all show theirs.
-template <class T> inline void show(unsigned mask, const T& value, const std::source_location& at) {
+template <class T>
+inline void show(unsigned mask, const T& value, const std::source_location& at) {
   static_assert(sizeof(T) <= slot_bytes);
   if (!environment.lane) refuse("a warp operation outside a kernel", at);
   Lane& l = lane();
@@ -94,13 +94,15 @@ template <class T> inline void show(unsigned mask, const T& value, const std::so
   wait_for_warp(mask, at);
 }
 
-template <class T> inline T look(unsigned mask, unsigned other, const std::source_location& at) {
+template <class T>
+inline T look(unsigned mask, unsigned other, const std::source_location& at) {
   T value;
   std::memcpy(&value, shown(mask, other, at), sizeof value);
   return value;
 }
 
-template <class T> inline T& shared_memory(const std::source_location& at) {
+template <class T>
+inline T& shared_memory(const std::source_location& at) {
   if (sizeof(T) > environment.shared_bytes) refuse("more shared memory is used than the launch asked for", at);
   return *reinterpret_cast<T*>(environment.shared);
 }
@@ -164,25 +166,30 @@ inline unsigned place_in_warp() { return lane().number % warp_size; }
 inline unsigned last_of(int width) { return place_in_warp() | (static_cast<unsigned>(width) - 1); }
 inline unsigned first_of(int width) { return place_in_warp() & ~(static_cast<unsigned>(width) - 1); }
 
-template <class T> inline T exchange(unsigned mask, T value, bool inside, unsigned other, const std::source_location& at) {
+template <class T>
+inline T exchange(unsigned mask, T value, bool inside, unsigned other, const std::source_location& at) {
   show(mask, value, at);
   return inside ? look<T>(mask, other, at) : value;
 }
 }  // namespace g2s::simt
 
-template <class T> inline T __shfl_sync(unsigned mask, T value, int source, int width = 32, G2S_HERE) {
+template <class T>
+inline T __shfl_sync(unsigned mask, T value, int source, int width = 32, G2S_HERE) {
   const unsigned other = g2s::simt::first_of(width) + (static_cast<unsigned>(source) & (static_cast<unsigned>(width) - 1));
   return g2s::simt::exchange(mask, value, true, other, at);
 }
-template <class T> inline T __shfl_xor_sync(unsigned mask, T value, int bits, int width = 32, G2S_HERE) {
+template <class T>
+inline T __shfl_xor_sync(unsigned mask, T value, int bits, int width = 32, G2S_HERE) {
   const unsigned other = g2s::simt::place_in_warp() ^ static_cast<unsigned>(bits);
   return g2s::simt::exchange(mask, value, other <= g2s::simt::last_of(width), other, at);
 }
-template <class T> inline T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32, G2S_HERE) {
+template <class T>
+inline T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32, G2S_HERE) {
   const unsigned other = g2s::simt::place_in_warp() + delta;
   return g2s::simt::exchange(mask, value, other <= g2s::simt::last_of(width), other, at);
 }
-template <class T> inline T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32, G2S_HERE) {
+template <class T>
+inline T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32, G2S_HERE) {
   const unsigned own = g2s::simt::place_in_warp();
   return g2s::simt::exchange(mask, value, own >= g2s::simt::first_of(width) + delta, own - delta, at);
 }
@@ -198,7 +205,10 @@ inline int __any_sync(unsigned mask, int predicate, G2S_HERE) { return __ballot_
 inline int __all_sync(unsigned mask, int predicate, G2S_HERE) { return __ballot_sync(mask, !predicate, at) == 0; }
 
 // Blocks run on several host threads: atomics are those of the host.
-template <class T> inline T atomicAdd(T* p, T v) { return __atomic_fetch_add(p, v, __ATOMIC_RELAXED); }
+template <class T>
+inline T atomicAdd(T* p, T v) {
+  return __atomic_fetch_add(p, v, __ATOMIC_RELAXED);
+}
 inline unsigned long long atomicMin(unsigned long long* p, unsigned long long v) {
   unsigned long long old = __atomic_load_n(p, __ATOMIC_RELAXED);
   while (v < old && !__atomic_compare_exchange_n(p, &old, v, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
@@ -263,4 +273,7 @@ inline double __dadd_rn(double a, double b) {
 }
 inline float rsqrtf(float x) { return 1 / std::sqrt(x); }
 inline double rsqrt(double x) { return 1 / std::sqrt(x); }
-template <class T> inline T __ldg(const T* p) { return *p; }
+template <class T>
+inline T __ldg(const T* p) {
+  return *p;
+}
