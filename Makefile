@@ -7,7 +7,7 @@ PEER ?=
 BENCH ?=
 CTEST = ctest -j $(JOBS) --output-on-failure
 
-.PHONY: help setup build test test-all demo bench fuzz clean test-sanitized test-variants
+.PHONY: help setup build test test-all demo bench fuzz clean test-sanitized test-races test-variants cuda-report
 
 help:
 	@echo "make setup     install the packages that are missing (Debian 12, Ubuntu 22.04 or later)"
@@ -16,6 +16,7 @@ help:
 	@echo "make test      the test suite"
 	@echo "make test-all  also the long tests, the sanitizers, older instruction sets and poisoned memory"
 	@echo "make bench     the benchmarks, in under half an hour; PEER=DIR compares with PyTorch"
+	@echo "make cuda-report  registers, spills and occupancy of the CUDA kernels (needs nvcc)"
 	@echo "make fuzz      ten minutes of libFuzzer for each reader of checkpoints (needs clang and libclang-rt-14-dev)"
 	@echo "make clean     remove the build folders"
 
@@ -32,7 +33,7 @@ test: setup $(BUILD)/build.ninja
 	cmake --build $(BUILD) -j $(JOBS)
 	@sh tests/run.sh $(BUILD) $(CTEST) --label-exclude long --timeout 900
 
-test-all: test test-variants test-sanitized
+test-all: test test-variants test-sanitized test-races
 	@sh tests/run.sh $(BUILD) $(CTEST) --label-regex long --timeout 10800
 
 # The same suite with what other machines have, and with every fresh block of memory filled with NaN.
@@ -48,6 +49,16 @@ test-sanitized: setup
 	cmake --preset asan
 	cmake --build build-asan -j $(JOBS)
 	@sh tests/run.sh build-asan $(CTEST) --label-exclude long --timeout 3600
+
+# The kernels of CUDA in the emulator under ThreadSanitizer: a missing barrier is a race.
+test-races: setup
+	cmake --preset tsan-emulated
+	cmake --build --preset tsan-emulated -j $(JOBS)
+	@sh tests/run.sh build-tsan-emulated $(CTEST) --label-exclude long --timeout 3600
+
+# Registers, spills and occupancy of each kernel, into docs/benchmarks/cuda_kernels.json. Needs nvcc.
+cuda-report: setup $(BUILD)/build.ninja
+	cmake --build $(BUILD) -j $(JOBS) --target cuda_report
 
 demo: build
 	@sh tools/demo.sh $(BUILD)
@@ -69,4 +80,4 @@ fuzz: setup
 	done
 
 clean:
-	rm -rf $(BUILD) build-asan build-tsan build-clang build-fuzz
+	rm -rf $(BUILD) build-asan build-tsan build-tsan-emulated build-clang build-fuzz

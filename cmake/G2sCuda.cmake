@@ -70,11 +70,41 @@ function(g2s_add_nvcc)
   endif()
   g2s_cuda_sources(files)
   add_library(g2s_cuda OBJECT ${files})
+  set(cache)
+  if(CCACHE_PROGRAM)
+    set(cache ";${CCACHE_PROGRAM}")
+  endif()
   target_include_directories(g2s_cuda PRIVATE ${CMAKE_SOURCE_DIR})
   set_target_properties(g2s_cuda PROPERTIES CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON CUDA_ARCHITECTURES "${G2S_CUDA_ARCHITECTURES}"
-                        CUDA_RUNTIME_LIBRARY Static)
+                        CUDA_RUNTIME_LIBRARY Static CUDA_COMPILER_LAUNCHER "sh;${CMAKE_SOURCE_DIR}/cmake/keep_messages.sh${cache}")
   target_compile_definitions(g2s_cuda PRIVATE $<$<BOOL:${G2S_X86}>:G2S_HAVE_X86_ISA>)
-  target_compile_options(g2s_cuda PRIVATE --extended-lambda --expt-relaxed-constexpr -Werror all-warnings -Xcompiler=-Wall,-Wno-unused-parameter)
+  target_compile_options(g2s_cuda PRIVATE --extended-lambda --expt-relaxed-constexpr "SHELL:-Xptxas -v" "SHELL:-Werror all-warnings" -Xcompiler=-Wall,-Wno-unused-parameter)
+endfunction()
+
+# What the compiler said is what tools/cuda_report.py reads.
+function(g2s_add_cuda_report)
+  find_package(Python3 COMPONENTS Interpreter)
+  set(reason)
+  if(NOT TARGET g2s_cuda)
+    set(reason "needs nvcc")
+  elseif(NOT Python3_FOUND)
+    set(reason "needs Python")
+  endif()
+  if(reason)
+    add_test(NAME cuda/report COMMAND sh ${CMAKE_SOURCE_DIR}/tests/skipped.sh cuda/report ${reason})
+    set_tests_properties(cuda/report PROPERTIES SKIP_RETURN_CODE 77)
+    return()
+  endif()
+  add_executable(g2s_cuda_occupancy ${CMAKE_SOURCE_DIR}/tools/cuda_occupancy.cpp)
+  target_include_directories(g2s_cuda_occupancy SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
+  set(report ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tools/cuda_report.py --nvcc ${CMAKE_CUDA_COMPILER_VERSION})
+  add_test(NAME cuda/report COMMAND ${report} --check $<TARGET_OBJECTS:g2s_cuda> COMMAND_EXPAND_LISTS)
+  set(sizes ${CMAKE_BINARY_DIR}/launches.txt)
+  add_custom_target(cuda_report
+    COMMAND ${CMAKE_COMMAND} -E rm -f ${sizes}
+    COMMAND ${CMAKE_COMMAND} -E env G2S_TEST_DEVICE=cuda G2S_SIMT_LAUNCHES=${sizes} $<TARGET_FILE:g2s_tests_emulated> --source-file=*/kernels/* --minimal
+    COMMAND ${report} --write --launches ${sizes} --program $<TARGET_FILE:g2s_tests_emulated> --occupancy $<TARGET_FILE:g2s_cuda_occupancy> $<TARGET_OBJECTS:g2s_cuda>
+    DEPENDS g2s_cuda g2s_tests_emulated g2s_cuda_occupancy COMMAND_EXPAND_LISTS VERBATIM)
 endfunction()
 
 # Call before the programs are added. Sets G2S_CUDA_BACKEND to the object library that they link, or to nothing.
@@ -88,6 +118,11 @@ macro(g2s_add_cuda)
     check_language(CUDA)
     if(CMAKE_CUDA_COMPILER)
       enable_language(CUDA)
+      if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake before 3.26 does not know that nvcc 12 has it
+        set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+        set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+      endif()
+      set(CMAKE_CUDA_FLAGS_RELEASE -O2)  # as for C++: checks stay on
       find_package(CUDAToolkit REQUIRED)
       g2s_add_nvcc()
       set(G2S_CUDA_BACKEND g2s_cuda)

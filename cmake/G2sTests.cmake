@@ -48,6 +48,14 @@ function(g2s_register_tests)
   endforeach()
 endfunction()
 
+function(g2s_emulated_test name)
+  set(environment G2S_TEST_DEVICE=cuda)
+  if(G2S_SANITIZE)
+    list(APPEND environment ASAN_OPTIONS=allocator_may_return_null=1)
+  endif()
+  set_tests_properties(${name} PROPERTIES FAIL_REGULAR_EXPRESSION "test cases: *0 [|]" ENVIRONMENT "${environment}")
+endfunction()
+
 # The table of cases of a family once more, and its test cases "X: on the device", on the emulated device.
 function(g2s_add_emulated_entry name)
   file(GLOB kernels CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${name}/*.cu)
@@ -57,7 +65,7 @@ function(g2s_add_emulated_entry name)
   if(kernels OR (NOT cpu_kernels AND EXISTS ${CMAKE_SOURCE_DIR}/${name}/cases.json))
     add_test(NAME emulated/${name} COMMAND g2s_tests_emulated --no-intro=true --source-file=*/${name}/* "--test-case=${family},${family}:*table*of*cases*,${family}:*on*the*device*"
              WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
-    set_tests_properties(emulated/${name} PROPERTIES FAIL_REGULAR_EXPRESSION "test cases: *0 [|]" ENVIRONMENT G2S_TEST_DEVICE=cuda)
+    g2s_emulated_test(emulated/${name})
   endif()
 endfunction()
 
@@ -67,7 +75,7 @@ function(g2s_register_emulator_tests)
     get_filename_component(name ${path} NAME)
     string(REPLACE ".test.cu" "" entry ${name})
     add_test(NAME emulated/${entry} COMMAND g2s_tests_emulated --no-intro=true --source-file=*/tests/simt/${name} WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
-    set_tests_properties(emulated/${entry} PROPERTIES FAIL_REGULAR_EXPRESSION "test cases: *0 [|]" ENVIRONMENT G2S_TEST_DEVICE=cuda)
+    g2s_emulated_test(emulated/${entry})
   endforeach()
 endfunction()
 
@@ -77,7 +85,7 @@ function(g2s_add_emulated_method)
     string(REPLACE " " "_" name ${part})
     add_test(NAME emulated/trace_${name} COMMAND g2s_tests_emulated --no-intro=true --source-file=*/tests/device.test.cpp "--test-case=*golden*${part}*"
              WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
-    set_tests_properties(emulated/trace_${name} PROPERTIES FAIL_REGULAR_EXPRESSION "test cases: *0 [|]" ENVIRONMENT G2S_TEST_DEVICE=cuda)
+    g2s_emulated_test(emulated/trace_${name})
   endforeach()
 endfunction()
 

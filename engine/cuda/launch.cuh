@@ -41,6 +41,7 @@ void launch(const Launch& l, void (*kernel)(P...), A... arguments) {
   std::tuple<P...> values(arguments...);
   note_launch(l);
 #if defined(G2S_EMULATE)
+  simt::note_sizes(reinterpret_cast<const void*>(kernel), l.threads, l.shared_bytes);
   simt::enqueue(stream(), [l, kernel, values] {
     simt::run(l.name, l.blocks, l.threads, l.shared_bytes, [&] { std::apply(kernel, values); });
   });

@@ -4,10 +4,15 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <fstream>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
+#include <tuple>
 #include <vector>
+
+extern "C" char __executable_start;  // of the linker: where the program begins
 
 // Names an emulated device has, so that nobody takes its results for a GPU's.
 namespace {
@@ -34,7 +39,9 @@ Pinned& pinned() {
 
 std::atomic<int> strict_captures{0};  // under way, of a mode in which memory cannot be had
 
-std::size_t physical_memory() { return static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::size_t>(sysconf(_SC_PAGESIZE)); }
+std::size_t physical_memory() {
+  return static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+}
 }  // namespace
 
 namespace g2s::simt {
@@ -51,6 +58,35 @@ struct Stream {
 void enqueue(Stream* stream, std::function<void()> work) {
   if (stream && stream->capture) stream->capture->work.push_back(std::move(work));
   else work();
+}
+
+namespace {
+
+class Sizes {
+ public:
+  ~Sizes() {
+    if (!path_) return;
+    std::ofstream out(path_, std::ios::app);
+    for (const auto& [kernel, threads, bytes] : seen_)
+      out << std::hex << kernel - &__executable_start << std::dec << ' ' << threads << ' ' << bytes << '\n';
+  }
+  void add(const void* kernel, Extent threads, std::size_t bytes) {
+    if (!path_) return;
+    std::lock_guard lock(mutex_);
+    seen_.insert({static_cast<const char*>(kernel), threads.count(), bytes});
+  }
+
+ private:
+  const char* path_ = std::getenv("G2S_SIMT_LAUNCHES");
+  std::mutex mutex_;
+  std::set<std::tuple<const char*, std::size_t, std::size_t>> seen_;
+};
+
+}  // namespace
+
+void note_sizes(const void* kernel, Extent threads, std::size_t shared_bytes) {
+  static Sizes sizes;
+  sizes.add(kernel, threads, shared_bytes);
 }
 
 }  // namespace g2s::simt
@@ -140,7 +176,9 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   return cudaSuccess;
 }
 
-cudaError_t cudaStreamSynchronize(cudaStream_t stream) { return stream && stream->capture ? cudaErrorStreamCaptureUnsupported : cudaSuccess; }
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  return stream && stream->capture ? cudaErrorStreamCaptureUnsupported : cudaSuccess;
+}
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
   if (!stream || stream->capture) return cudaErrorInvalidValue;

@@ -1,6 +1,6 @@
-// The part of CUDA's runtime that the engine calls, on the host's memory. Streams run at once, so that whatever is launched is done; while one
-// is captured, its work is written down instead and runs at each launch of the graph. A graph that copies from pageable host memory gets NaNs
-// from there: by then that memory may be anything. What a capture forbids is refused.
+// The part of CUDA's runtime that the engine calls, on the host's memory. Streams run at once, so that whatever is launched is done; while
+// one is captured, its work is written down instead and runs at each launch of the graph. A graph that copies from pageable host memory
+// gets NaNs from there: by then that memory may be anything. What a capture forbids is refused.
 #pragma once
 
 #include <cstddef>
@@ -18,6 +18,9 @@ struct Graph;
 struct Stream;
 // Does it now, or writes it down if the stream is being captured.
 void enqueue(Stream* stream, std::function<void()> work);
+// With G2S_SIMT_LAUNCHES=FILE the process appends to it, at its end, the address of each kernel within the program and the sizes of its
+// blocks.
+void note_sizes(const void* kernel, Extent threads, std::size_t shared_bytes);
 }  // namespace g2s::simt
 
 using cudaStream_t = g2s::simt::Stream*;

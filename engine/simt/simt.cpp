@@ -158,7 +158,7 @@ class Worker {
     }
     // A lane that runs ahead comes to its next barrier while others still leave this one: it must not tell them what it has done since.
     // Hence two tokens in turn. Lanes that meet in parts of a warp have not counted alike: each tells by a token of its own.
-    char* token = what == Wait::block   ? &block_tokens_[++lane.barriers % 2]
+    char* token = what == Wait::block  ? &block_tokens_[++lane.barriers % 2]
                   : mask == whole_warp ? &warp_tokens_[lane.number / warp_size][++lane.whole_warps % 2]
                                        : &lane_tokens_[lane.number][lane.turn];
     publish(token);
@@ -333,7 +333,8 @@ class Worker {
   std::vector<Fiber*> idle_, spent_;
   Context scheduler_;
   std::exception_ptr error_;
-  char start_token_ = 0, end_token_ = 0, block_tokens_[2] = {}, warp_tokens_[most_lanes / warp_size][2] = {}, lane_tokens_[most_lanes][2] = {};
+  char start_token_ = 0, end_token_ = 0, block_tokens_[2] = {}, warp_tokens_[most_lanes / warp_size][2] = {},
+       lane_tokens_[most_lanes][2] = {};
 };
 
 namespace {
@@ -352,7 +353,8 @@ Order order() {
   if (value >= 0) return static_cast<Order>(value);
   const char* wish = std::getenv("G2S_SIMT_ORDER");
   const std::string name = wish ? wish : "forward";
-  if (name != "forward" && name != "reverse" && name != "shuffle") fail(Errc::invalid_argument, "G2S_SIMT_ORDER", "'", name, "' is none of forward, reverse, shuffle");
+  if (name != "forward" && name != "reverse" && name != "shuffle")
+    fail(Errc::invalid_argument, "G2S_SIMT_ORDER", "'", name, "' is none of forward, reverse, shuffle");
   value = name == "reverse" ? 1 : name == "shuffle" ? 2 : 0;
   chosen_order = value;
   return static_cast<Order>(value);
@@ -362,8 +364,10 @@ void run(const char* name, Extent blocks, Extent threads, std::size_t shared_byt
   if (threads.count() == 0 || threads.count() > most_lanes || blocks.count() == 0)
     fail(Errc::internal, name, "a launch of ", blocks.count(), " blocks of ", threads.count(), " threads is not possible");
   if (blocks.x > most_blocks_x || blocks.y > most_blocks_yz || blocks.z > most_blocks_yz || threads.z > most_lanes_z)
-    fail(Errc::internal, name, "a launch of ", blocks.x, "x", blocks.y, "x", blocks.z, " blocks of ", threads.x, "x", threads.y, "x", threads.z, " threads is not possible");
-  if (shared_bytes > most_shared) fail(Errc::internal, name, shared_bytes, " bytes of shared memory are more than a block can have, ", most_shared);
+    fail(Errc::internal, name, "a launch of ", blocks.x, "x", blocks.y, "x", blocks.z, " blocks of ", threads.x, "x", threads.y, "x",
+         threads.z, " threads is not possible");
+  if (shared_bytes > most_shared)
+    fail(Errc::internal, name, shared_bytes, " bytes of shared memory are more than a block can have, ", most_shared);
   const auto count = static_cast<std::int64_t>(blocks.count());
   std::vector<std::int64_t> sequence;
   if (order() == Order::shuffle) {
@@ -375,7 +379,9 @@ void run(const char* name, Extent blocks, Extent threads, std::size_t shared_byt
   try {
     parallel_blocks(count, piece, [&](std::int64_t first, std::int64_t last) {
       for (std::int64_t k = first; k < last; ++k) {
-        const std::int64_t i = order() == Order::forward ? k : order() == Order::reverse ? count - 1 - k : sequence[static_cast<std::size_t>(k)];
+        const std::int64_t i = order() == Order::forward   ? k
+                               : order() == Order::reverse ? count - 1 - k
+                                                           : sequence[static_cast<std::size_t>(k)];
         const auto linear = static_cast<std::size_t>(i);
         const Index block{static_cast<unsigned>(linear % blocks.x), static_cast<unsigned>(linear / blocks.x % blocks.y),
                           static_cast<unsigned>(linear / (std::size_t{blocks.x} * blocks.y))};

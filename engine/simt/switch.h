@@ -21,8 +21,8 @@ void prepare(Context& context, std::size_t stack_bytes, void (*entry)(void*), vo
 void destroy(Context& context);
 void switch_to(Context& from, Context& to);
 
-// What happens on one fiber before `publish` is seen by one that calls `subscribe` later: for ThreadSanitizer, which takes fibers for threads.
-// Switching alone orders nothing, or no race between lanes would ever be found.
+// What happens on one fiber before `publish` is seen by one that calls `subscribe` later: for ThreadSanitizer, which takes fibers for
+// threads. Switching alone orders nothing, or no race between lanes would ever be found.
 void publish(void* token);
 void subscribe(void* token);
 // As if the suspended fiber had called publish().

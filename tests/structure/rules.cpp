@@ -205,6 +205,26 @@ Findings check_words(const SourceFile& file) {
   return findings;
 }
 
+Findings check_device_code(const SourceFile& file) {
+  Findings findings;
+  if (!is_cpp(file.path)) return findings;
+  const bool may_assemble =
+      file.path == "kernels/ptx.h" || !(ends_with(file.path, ".cu") || ends_with(file.path, ".cuh") || ends_with(file.path, ".h"));
+  // Without instructions it only holds the optimiser back.
+  static const std::regex assembler("(^|[^A-Za-z0-9_])(asm|__asm__|__asm)([^A-Za-z0-9_]|$)"),
+      empty("asm(__)?\\s*(volatile\\s*)?\\(\\s*\"\"");
+  const std::vector<std::string> lines = lines_of(file.text), code = lines_of(code_only(file.text));
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    const bool macro = starts_with(lines[i], "#define");
+    const std::string& line = macro ? lines[i] : code[i];
+    const std::string where = str(file.path, ":", i + 1, ": ");
+    if (!may_assemble && std::regex_search(line, assembler) && !std::regex_search(lines[i], empty))
+      findings.push_back(where + "assembler belongs in kernels/ptx.h");
+    if (line.find("<<<") != std::string::npos) findings.push_back(where + "kernels are launched by g2s::cuda::launch");
+  }
+  return findings;
+}
+
 Findings check_families(const std::vector<std::string>& paths) {
   // Not functions from tensors to a tensor: their tests bring their own golden values.
   static const std::set<std::string> without_table = {"adam", "random"};

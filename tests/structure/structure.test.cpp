@@ -33,6 +33,7 @@ bool bad_include(const std::string& from, const std::string& what) { return !che
 
 TEST_CASE("includes point one way") { apply(check_includes); }
 TEST_CASE("files and functions stay short") { apply(check_sizes); }
+TEST_CASE("assembler is in one file, and kernels are launched in one way") { apply(check_device_code); }
 TEST_CASE("no file names a machine's paths or package hosts") { apply(check_words); }
 
 TEST_CASE("every operator family has its header, table of cases, golden values and test") {
@@ -46,7 +47,8 @@ TEST_CASE("large files are assets") {
     auto size = std::filesystem::file_size(source_path(file.path));
     bool golden = file.path.rfind("kernels/", 0) == 0 && file.path.find("golden.safetensors") != std::string::npos;
     if (golden) CHECK_MESSAGE(size <= 300 * 1024, file.path, " has ", size, " bytes: smaller shapes do");
-    if (file.path.rfind("tests/fuzz/corpus/", 0) == 0) CHECK_MESSAGE(size <= 16 * 1024, file.path, " has ", size, " bytes: fuzzing wants small files");
+    if (file.path.rfind("tests/fuzz/corpus/", 0) == 0)
+      CHECK_MESSAGE(size <= 16 * 1024, file.path, " has ", size, " bytes: fuzzing wants small files");
     if (file.path.rfind("assets/", 0) != 0) CHECK_MESSAGE(size <= 1000000, file.path, " has ", size, " bytes");
   }
 }
@@ -92,6 +94,17 @@ TEST_CASE("the size rule finds what it should") {
   CHECK(spans[0].last_line == 6);
   CHECK(spans[1].first_line == 9);
   CHECK(spans[1].last_line == 9);
+}
+
+TEST_CASE("the rule on device code finds what it should") {
+  const std::string kernel = "kernels/conv/conv.cu";
+  CHECK(check_device_code({kernel, "  asm volatile(\"mov.u32 %0, %1;\" : \"=r\"(a) : \"r\"(b));\n"}).size() == 1);
+  CHECK(check_device_code({"kernels/conv/conv.cuh", "#define LOAD(a) __asm__(\"ld\" : \"=r\"(a))\n"}).size() == 1);
+  CHECK(check_device_code({kernel, "  asm volatile(\"\" : \"+r\"(v));  // keeps v\n"}).empty());
+  CHECK(check_device_code({kernel, "// no asm here: asm(\"x\")\nint basm(int);\n"}).empty());
+  CHECK(check_device_code({"kernels/ptx.h", "asm volatile(\"bar\");\n"}).empty());
+  CHECK(check_device_code({kernel, std::string("f<<") + "<1, 32>>>(x);\n"}).size() == 1);
+  CHECK(check_device_code({kernel, "launch({\"f\", 1, 32}, f, x << 2);\n"}).empty());
 }
 
 TEST_CASE("the other rules find what they should") {
