@@ -136,6 +136,7 @@ function(g2s_add_tests)
   g2s_register_tests(${files})
   g2s_add_emulated_method()
   g2s_register_symbol_test()
+  g2s_register_sass_test()
 endfunction()
 
 # One program per reader of checkpoints: fuzz_pickle and so on, run by libFuzzer (preset fuzz) or else by tests/fuzz/driver.cc.
