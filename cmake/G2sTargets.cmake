@@ -138,6 +138,7 @@ function(g2s_add_tests)
   g2s_add_emulated_method()
   g2s_add_cuda_report()
   g2s_register_symbol_test()
+  g2s_register_sass_test()
 endfunction()
 
 # Operators on the emulated device, and the emulator: for a sanitizer under which everything would take long.

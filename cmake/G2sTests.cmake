@@ -115,3 +115,14 @@ function(g2s_register_symbol_test)
   add_test(NAME structure/symbols_finds_a_leak COMMAND sh ${script} ${NM_PROGRAM} v3 $<TARGET_OBJECTS:g2s_leaky_symbols>)
   set_tests_properties(structure/symbols_finds_a_leak PROPERTIES WILL_FAIL ON)
 endfunction()
+
+# The machine code of the matrix products, where there is a compiler and a disassembler for it.
+function(g2s_register_sass_test)
+  find_program(CUOBJDUMP_PROGRAM cuobjdump HINTS ${CUDAToolkit_BIN_DIR})
+  find_program(NVDISASM_PROGRAM nvdisasm HINTS ${CUDAToolkit_BIN_DIR})
+  find_package(Python3 COMPONENTS Interpreter)
+  if(TARGET g2s_cuda AND CUOBJDUMP_PROGRAM AND NVDISASM_PROGRAM AND Python3_FOUND)
+    add_test(NAME structure/sass COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tools/cuda_sass.py --cuobjdump ${CUOBJDUMP_PROGRAM}
+                                         "$<FILTER:$<TARGET_OBJECTS:g2s_cuda>,INCLUDE,/(matmul|conv)\\.cu>" COMMAND_EXPAND_LISTS)
+  endif()
+endfunction()

@@ -62,17 +62,15 @@ class TensorCarrier {
 
  public:
   __device__ __forceinline__ TensorCarrier(const Operand& operand, int first_outer, int first_k)
-      : line_(static_cast<int>(threadIdx.x) / across), at_(static_cast<int>(threadIdx.x) % across * vector) {
+      : line_(static_cast<int>(threadIdx.x) / across),
+        at_(static_cast<int>(threadIdx.x) % across * vector),
+        depth_(operand.depth(first_k + (along_k ? at_ : line_))) {
     for (int i = 0; i < (along_k ? count : 1); ++i) outer_[i] = operand.outer(first_outer + (along_k ? line_ + i * lines_at_once : at_));
-    for (int i = 0; i < (along_k ? 1 : count); ++i) depth_[i] = operand.depth(first_k + (along_k ? at_ : line_ + i * lines_at_once));
   }
 
   // Reads this thread's share and moves on by one step.
   __device__ __forceinline__ void load(const Operand& operand) {
-#pragma unroll
-    for (int i = 0; i < count; ++i)
-      if (mine(i)) operand.load(outer_[along_k ? i : 0], depth_[along_k ? 0 : i], loaded_[i]);
-    advance(operand);
+    each(operand, [&](int i, const auto& outer) { operand.load(outer, depth_, loaded_[i]); });
   }
 
   // What was loaded, rounded if the tile is bf16.
@@ -89,13 +87,10 @@ class TensorCarrier {
 
   // Begins to copy this thread's share and moves on by one step.
   __device__ __forceinline__ void copy(const Operand& operand, Target& to) {
-#pragma unroll
-    for (int i = 0; i < count; ++i) {
-      if (!mine(i)) continue;
-      const float* from = operand.where(outer_[along_k ? i : 0], depth_[along_k ? 0 : i]);
+    each(operand, [&](int i, const auto& outer) {
+      const float* from = operand.where(outer, depth_);
       cuda::copy_async<16>(&to.v[line_ + i * lines_at_once][at_], from ? from : operand.origin(), from != nullptr);
-    }
-    advance(operand);
+    });
   }
 
  private:
@@ -103,14 +98,21 @@ class TensorCarrier {
     return Target::lines % lines_at_once == 0 || line_ + i * lines_at_once < Target::lines;
   }
   __device__ static __forceinline__ void put(void* to, uint2 four) { *static_cast<uint2*>(to) = four; }
-  __device__ __forceinline__ void advance(const Operand& operand) {
+  // f(i, where its line is) for this thread's lines, depth_ being right for each.
+  template <class F>
+  __device__ __forceinline__ void each(const Operand& operand, F f) {
+    static_assert(along_k || Target::lines % lines_at_once == 0);
 #pragma unroll
-    for (int i = 0; i < (along_k ? 1 : count); ++i) operand.advance(depth_[i], Tile::k);
+    for (int i = 0; i < count; ++i) {
+      if (mine(i)) f(i, outer_[along_k ? i : 0]);
+      if (!along_k) operand.advance(depth_, lines_at_once);
+    }
+    if (along_k) operand.advance(depth_, Tile::k);
   }
 
   int line_, at_;
+  typename Operand::Depth depth_;
   typename Operand::Outer outer_[along_k ? count : 1];
-  typename Operand::Depth depth_[along_k ? 1 : count];
   cuda::Pack<float, vector> loaded_[count];
 };
 
