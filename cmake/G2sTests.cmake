@@ -81,11 +81,11 @@ endfunction()
 
 # The method on the emulated device.
 function(g2s_add_emulated_method)
-  foreach(part "ellipsoids" "steps at 64")
+  foreach(part "trace of the ellipsoids" "trace of the steps" "waits for nothing")
     string(REPLACE " " "_" name ${part})
-    add_test(NAME emulated/trace_${name} COMMAND g2s_tests_emulated --no-intro=true --source-file=*/tests/device.test.cpp "--test-case=*golden*${part}*"
+    add_test(NAME emulated/${name} COMMAND g2s_tests_emulated --no-intro=true --source-file=*/tests/device.test.cpp "--test-case=*${part}*"
              WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
-    g2s_emulated_test(emulated/trace_${name})
+    g2s_emulated_test(emulated/${name})
   endforeach()
 endfunction()
 

@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "engine/accelerator.h"
@@ -13,6 +14,7 @@
 #include "models/gan2shape/trace.h"
 #include "tests/support/cases.h"
 #include "tests/support/check.h"
+#include "tests/support/small_world.h"
 #include "tests/support/trace_compare.h"
 
 using namespace g2s;
@@ -60,3 +62,28 @@ void check_trace(const std::string& name) {
 TEST_CASE("the golden trace of the ellipsoids on the device" * doctest::skip(no_test_device())) { check_trace("ellipsoid64"); }
 
 TEST_CASE("the golden trace of the steps at 64 pixels on the device" * doctest::skip(no_test_device())) { check_trace("synface64"); }
+
+// A step's iteration, optimiser included, neither waits for the device nor takes memory from the driver once it has run before.
+TEST_CASE("an iteration of each step waits for nothing, on the device" * doctest::skip(no_test_device())) {
+  const DefaultDevice guard(test_device());
+  World w(small_config(), small_widths);
+  Allocator& memory = allocator(test_device());
+  auto check_iteration = [&](const char* step, const std::vector<Tensor>& parameters, const std::function<Tensor()>& total) {
+    INFO(step);
+    Adam adam(parameters, adam_options(w.config));
+    auto iterate = [&] { adam.step(grad({total()}, adam.parameters())); };
+    iterate();
+    const std::int64_t waits = host_waits();
+    const std::size_t reserved = memory.stats().reserved;
+    iterate();
+    CHECK(host_waits() == waits);
+    CHECK(memory.stats().reserved == reserved);
+  };
+  Step1 step1(w.context, w.target, true, Tensor());
+  check_iteration("step 1", step1.parameters(), [&] { return step1.forward().losses.total; });
+  Step2 step2(w.context, w.target, step1.forward().snapshot);
+  const Tensor views = w.views(), lights = w.lights(), images = w.images(), masks = w.masks();
+  check_iteration("step 2", step2.parameters(), [&] { return step2.forward(views, lights).losses.total; });
+  Step3 step3(w.context, w.target, true);
+  check_iteration("step 3", step3.parameters(), [&] { return step3.forward(images, masks).batch.total; });
+}
