@@ -86,7 +86,7 @@ TEST_CASE("conv: on the device, bf16 rounds all but weight gradients" * doctest:
 TEST_CASE("conv: on the device, bias, activation and its gate on tensor cores" * doctest::skip(no_test_device())) {
   for (ProductUnit unit : {ProductUnit::bf16, ProductUnit::tf32, ProductUnit::tf32x3})
     for (std::int64_t outputs : {37, 40})
-      for (std::int64_t channels : {36, 160}) {  // the last sums in parts
+      for (std::int64_t channels : {12, 160}) {  // the last sums in parts
         CAPTURE(str(name_of(unit), " ", outputs, " ", channels));
         const WithProductUnit with(unit);
         Tensor x = hashed_input("x", {2, 6, 5, channels}).to(test_device()).set_requires_grad();
