@@ -63,7 +63,7 @@ TEST_CASE("conv: on the device, styled pictures on tensor cores" * doctest::skip
   const Tensor x = hashed_input("x", {2, 12, 11, 40}), style = hashed_input("style", {2, 40}), w = hashed_input("w", {36, 3, 3, 40});
   const Tensor product = mul(x, style.reshape({2, 1, 1, 40}));  // in f32, as the device has it before it rounds
   for (ProductUnit unit : {ProductUnit::bf16, ProductUnit::tf32, ProductUnit::tf32x3}) {
-    CAPTURE(name_of(unit));
+    CAPTURE(str(name_of(unit)));
     const WithProductUnit with(unit);
     const Tensor y = conv2d_styled(x.to(test_device()), style.to(test_device()), w.to(test_device()), {1, 1, 1});
     CHECK(rel_error(on_host(y), conv2d(rounded_for(unit, product), rounded_for(unit, w), {1, 1, 1})) < 1e-6);
@@ -81,4 +81,23 @@ TEST_CASE("conv: on the device, bf16 rounds all but weight gradients" * doctest:
   CHECK(rel_error(on_host(y), conv2d(rounded(x), rounded(w), o)) < 1e-6);
   CHECK(rel_error(on_host(got[0]), conv_transpose2d(rounded(dy), rounded(w), o)) < 1e-6);
   CHECK(rel_error(on_host(got[1]), conv2d_weight_grad(x.to(DType::f64), dy.to(DType::f64), 3, 3, o)) < 1e-6);
+}
+
+TEST_CASE("conv: on the device, bias, activation and its gate on tensor cores" * doctest::skip(no_test_device())) {
+  for (ProductUnit unit : {ProductUnit::bf16, ProductUnit::tf32, ProductUnit::tf32x3})
+    for (std::int64_t outputs : {37, 40})
+      for (std::int64_t channels : {12, 160}) {  // the last sums in parts
+        CAPTURE(str(name_of(unit), " ", outputs, " ", channels));
+        const WithProductUnit with(unit);
+        Tensor x = hashed_input("x", {2, 6, 5, channels}).to(test_device()).set_requires_grad();
+        Tensor w = hashed_input("w", {outputs, 3, 3, channels}, DType::f32, 0.3).to(test_device());
+        BiasAct act;
+        act.bias = hashed_input("bias", {outputs}).to(test_device()).set_requires_grad();
+        act.gain = 1.5;
+        const Tensor y = conv2d_bias_act(x, w, act, {1, 1, 1}), two = bias_act(conv2d(x, w, {1, 1, 1}), act);
+        CHECK(same_bits(y.detach().to(Device{}), two.detach().to(Device{})));
+        const Tensor dy = hashed_input("dy", y.shape()).to(test_device());
+        const std::vector<Tensor> got = grad({y}, {x, act.bias}, {dy}), want = grad({two}, {x, act.bias}, {dy});
+        for (std::size_t i = 0; i < got.size(); ++i) CHECK(rel_error(on_host(got[i]), on_host(want[i])) < 1e-6);
+      }
 }

@@ -269,6 +269,7 @@ __device__ __forceinline__ void store_tensor_sums(const Result& result, int m0, 
 #pragma unroll
       for (int e = 0; e < 2; ++e) pack.v[e] = column + e < n ? result.finish(to, column + e, sum[i / 2][j][i % 2 * 2 + e]) : 0.0f;
       if (whole && column < n) cuda::store(to.at + column, pack);
+      if constexpr (Result::gated) result.store_gate(to, column, n, pack);
 #pragma unroll
       for (int e = 0; e < 2; ++e)
         if (!whole && column + e < n) to.at[column + e] = pack.v[e];
