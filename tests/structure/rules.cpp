@@ -209,7 +209,7 @@ Findings check_device_code(const SourceFile& file) {
   Findings findings;
   if (!is_cpp(file.path)) return findings;
   const bool may_assemble =
-      file.path == "kernels/ptx.h" || !(ends_with(file.path, ".cu") || ends_with(file.path, ".cuh") || ends_with(file.path, ".h"));
+      file.path == "engine/cuda/ptx.cuh" || !(ends_with(file.path, ".cu") || ends_with(file.path, ".cuh") || ends_with(file.path, ".h"));
   // Without instructions it only holds the optimiser back.
   static const std::regex assembler("(^|[^A-Za-z0-9_])(asm|__asm__|__asm)([^A-Za-z0-9_]|$)"),
       empty("asm(__)?\\s*(volatile\\s*)?\\(\\s*\"\"");
@@ -219,7 +219,7 @@ Findings check_device_code(const SourceFile& file) {
     const std::string& line = macro ? lines[i] : code[i];
     const std::string where = str(file.path, ":", i + 1, ": ");
     if (!may_assemble && std::regex_search(line, assembler) && !std::regex_search(lines[i], empty))
-      findings.push_back(where + "assembler belongs in kernels/ptx.h");
+      findings.push_back(where + "assembler belongs in engine/cuda/ptx.cuh");
     if (line.find("<<<") != std::string::npos) findings.push_back(where + "kernels are launched by g2s::cuda::launch");
   }
   return findings;

@@ -19,7 +19,7 @@ Findings check_includes(const SourceFile& file);
 Findings check_sizes(const SourceFile& file);
 // No paths of one machine, no hosts of package registries.
 Findings check_words(const SourceFile& file);
-// Assembler of a GPU is in kernels/ptx.h alone; a kernel is launched by g2s::cuda::launch, which the emulator and the list of launches
+// Assembler of a GPU is in engine/cuda/ptx.cuh alone; a kernel is launched by g2s::cuda::launch, which the emulator and the list of launches
 // know.
 Findings check_device_code(const SourceFile& file);
 // What every kernels/<family> holds, from the paths of all files.

@@ -102,7 +102,7 @@ TEST_CASE("the rule on device code finds what it should") {
   CHECK(check_device_code({"kernels/conv/conv.cuh", "#define LOAD(a) __asm__(\"ld\" : \"=r\"(a))\n"}).size() == 1);
   CHECK(check_device_code({kernel, "  asm volatile(\"\" : \"+r\"(v));  // keeps v\n"}).empty());
   CHECK(check_device_code({kernel, "// no asm here: asm(\"x\")\nint basm(int);\n"}).empty());
-  CHECK(check_device_code({"kernels/ptx.h", "asm volatile(\"bar\");\n"}).empty());
+  CHECK(check_device_code({"engine/cuda/ptx.cuh", "asm volatile(\"bar\");\n"}).empty());
   CHECK(check_device_code({kernel, std::string("f<<") + "<1, 32>>>(x);\n"}).size() == 1);
   CHECK(check_device_code({kernel, "launch({\"f\", 1, 32}, f, x << 2);\n"}).empty());
 }
