@@ -4,6 +4,7 @@
 
 #include "apps/assets.h"
 #include "apps/commands.h"
+#include "engine/accelerator.h"
 #include "engine/image.h"
 #include "engine/parallel.h"
 #include "kernels/isa.h"
@@ -90,6 +91,14 @@ void print_info(const json& info, bool with_list) {
   std::cout << '\n';
 }
 
+// The CUDA device that --device auto takes, or why there is none.
+std::string cuda_state() {
+  if (!cuda_accelerator) return "no CUDA in this build";
+  Accelerator& cuda = *cuda_accelerator();
+  if (cuda.count() == 0) return "no CUDA device: " + cuda.absence();
+  return "cuda:0 is " + cuda.name(0);
+}
+
 int run(const Options& o) {
   apply_machine_options(o.machine);
   json out;
@@ -99,6 +108,7 @@ int run(const Options& o) {
   } else {
     out = {{"version", program_version}, {"device", "cpu"},           {"instructions", kernels::to_string(kernels::isa())},
            {"threads", num_threads()},   {"presets", preset_names()}, {"assets", assets_folder()}};
+    out["cuda"] = cuda_state();
     out["weights"] = describe_weights(o.weights.empty() ? assets_folder() : o.weights);
   }
   if (o.as_json) {
@@ -107,7 +117,7 @@ int run(const Options& o) {
   }
   if (o.files.empty()) {
     std::cout << "gan2shape " << program_version << ", device cpu (" << kernels::to_string(kernels::isa()) << ", " << num_threads()
-              << " threads), no CUDA in this build\npresets:";
+              << " threads), " << cuda_state() << "\npresets:";
     for (const std::string& name : preset_names()) std::cout << ' ' << name;
     std::cout << "\nassets: " << out["assets"].get<std::string>() << '\n';
   }
