@@ -60,7 +60,7 @@ class Kernel:
 def read_messages(objects):
     kernels = {}
     for path in objects:
-        file = re.sub(r'^.*\.dir/', '', path)[:-len('.o')]
+        file = os.path.normpath(re.sub(r'^.*\.dir/', '', path))[:-len('.o')]
         with open(path + '.messages') as f:
             current = None
             for line in f:
