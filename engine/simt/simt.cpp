@@ -20,7 +20,7 @@
 
 namespace g2s::simt {
 
-thread_local Environment environment;
+constinit thread_local Environment environment;
 
 namespace {
 

@@ -72,7 +72,7 @@ struct Environment {
   unsigned char* shared = nullptr;
   std::size_t shared_bytes = 0;
 };
-extern thread_local Environment environment;
+extern constinit thread_local Environment environment;  // constinit: reached without asking whether it has been initialised
 
 inline Lane& lane() { return *environment.lane; }
 
