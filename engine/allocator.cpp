@@ -42,6 +42,12 @@ constexpr std::size_t alignment = 64;
 constexpr std::size_t mib = std::size_t{1} << 20;
 // From this size on, blocks are ranges of regions; below, each is a block of the system, kept for the next of its class of sizes.
 constexpr std::size_t large = mib / 16;
+// Under AddressSanitizer some bytes after each range are nobody's, so that it sees what runs over an end.
+#if defined(G2S_ASAN)
+constexpr std::size_t red_zone = 4096;
+#else
+constexpr std::size_t red_zone = 0;
+#endif
 // Pages of 2 MiB: a convolution walks through dozens of places of a large block at once, more than a processor keeps small pages in mind.
 constexpr std::size_t huge_page = 2 * mib;
 
@@ -69,8 +75,8 @@ class CpuAllocator final : public Allocator {
   void* allocate(std::size_t bytes) override {
     if (bytes == 0) return nullptr;
     std::lock_guard lock(mutex_);
-    const std::size_t size = bytes < large ? size_class(bytes) : range_size(bytes);
-    void* block = size < large ? take_small(size) : take_range(size);
+    const std::size_t size = block_size(bytes);
+    void* block = size < large ? take_small(size) : take_range(size + red_zone);
     if (!block) fail(Errc::out_of_memory, "allocate", bytes, " bytes, with ", stats_.in_use, " in use");
     stats_.handed_out += size;
     stats_.in_use += size;
@@ -84,7 +90,7 @@ class CpuAllocator final : public Allocator {
   void release(void* block, std::size_t bytes) noexcept override {
     if (!block) return;
     std::lock_guard lock(mutex_);
-    const std::size_t size = bytes < large ? size_class(bytes) : range_size(bytes);
+    const std::size_t size = block_size(bytes);
     stats_.in_use -= size;
     ASAN_POISON_MEMORY_REGION(block, size);
     if (size < large) {
@@ -93,7 +99,7 @@ class CpuAllocator final : public Allocator {
     }
     char* at = static_cast<char*>(block);
     for (Region& region : regions_)
-      if (at >= region.base && at < region.base + region.ranges.capacity()) region.ranges.give(static_cast<std::size_t>(at - region.base), size);
+      if (at >= region.base && at < region.base + region.ranges.capacity()) region.ranges.give(static_cast<std::size_t>(at - region.base), size + red_zone);
   }
 
   MemoryStats stats() const override {
@@ -119,11 +125,9 @@ class CpuAllocator final : public Allocator {
   }
 
  private:
-  // A multiple of 4 KiB. Under AddressSanitizer some bytes after each block are nobody's, so that it sees what runs over an end.
-  static std::size_t range_size(std::size_t bytes) {
-#if defined(G2S_ASAN)
-    bytes += alignment;
-#endif
+  // What a block counts for. Of ranges a multiple of 4 KiB.
+  static std::size_t block_size(std::size_t bytes) {
+    if (bytes < large) return size_class(bytes);
     return bytes > std::numeric_limits<std::size_t>::max() / 2 ? bytes : round_up(bytes, 4096);
   }
 
