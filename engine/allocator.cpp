@@ -10,31 +10,14 @@
 #include <cstring>
 #include <limits>
 #include <map>
-#include <mutex>
 #include <vector>
 
 #include "engine/accelerator.h"
-#include "engine/error.h"
+#include "engine/counted_allocator.h"
 #include "engine/ranges.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define G2S_ASAN
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define G2S_ASAN
-#endif
-#endif
-#if defined(G2S_ASAN)
-#include <sanitizer/asan_interface.h>
-#else
-#define ASAN_POISON_MEMORY_REGION(block, size) ((void)(block), (void)(size))
-#define ASAN_UNPOISON_MEMORY_REGION(block, size) ((void)(block), (void)(size))
-#endif
 
 namespace g2s {
 namespace {
-
-constexpr std::size_t round_up(std::size_t bytes, std::size_t step) { return (bytes + step - 1) / step * step; }
 
 std::size_t page_size() { return static_cast<std::size_t>(sysconf(_SC_PAGESIZE)); }
 
@@ -42,12 +25,6 @@ constexpr std::size_t alignment = 64;
 constexpr std::size_t mib = std::size_t{1} << 20;
 // From this size on, blocks are ranges of regions; below, each is a block of the system, kept for the next of its class of sizes.
 constexpr std::size_t large = mib / 16;
-// Under AddressSanitizer some bytes after each range are nobody's, so that it sees what runs over an end.
-#if defined(G2S_ASAN)
-constexpr std::size_t red_zone = 4096;
-#else
-constexpr std::size_t red_zone = 0;
-#endif
 // Pages of 2 MiB: a convolution walks through dozens of places of a large block at once, more than a processor keeps small pages in mind.
 constexpr std::size_t huge_page = 2 * mib;
 
@@ -68,75 +45,50 @@ struct Region {
   }
 };
 
-class CpuAllocator final : public Allocator {
- public:
-  CpuAllocator() : poison_(std::getenv("G2S_POISON") != nullptr) {}
-
-  void* allocate(std::size_t bytes) override {
-    if (bytes == 0) return nullptr;
-    std::lock_guard lock(mutex_);
-    const std::size_t size = block_size(bytes);
-    void* block = size < large ? take_small(size) : take_range(size + red_zone);
-    if (!block) fail(Errc::out_of_memory, "allocate", bytes, " bytes, with ", stats_.in_use, " in use");
-    stats_.handed_out += size;
-    stats_.in_use += size;
-    stats_.peak = std::max(stats_.peak, stats_.in_use);
-    if (limit_ > 0 && reserved() > limit_) give_back(limit_);
-    ASAN_UNPOISON_MEMORY_REGION(block, bytes);
-    if (poison_) std::memset(block, 0xff, bytes);
-    return block;
+class CpuAllocator final : public CountedAllocator {
+ protected:
+  // Of ranges a multiple of 4 KiB.
+  std::size_t block_size(std::size_t bytes) const override {
+    if (bytes < large) return size_class(bytes);
+    return bytes > std::numeric_limits<std::size_t>::max() / 2 ? bytes : round_up(bytes, 4096);
   }
 
-  void release(void* block, std::size_t bytes) noexcept override {
-    if (!block) return;
-    std::lock_guard lock(mutex_);
-    const std::size_t size = block_size(bytes);
-    stats_.in_use -= size;
-    ASAN_POISON_MEMORY_REGION(block, size);
+  void* take(std::size_t size) override { return size < large ? take_small(size) : take_range(size + red_zone()); }
+
+  void give(void* block, std::size_t size) noexcept override {
     if (size < large) {
       idle_[size].push_back(block);
       return;
     }
     char* at = static_cast<char*>(block);
     for (Region& region : regions_)
-      if (at >= region.base && at < region.base + region.ranges.capacity()) region.ranges.give(static_cast<std::size_t>(at - region.base), size + red_zone);
+      if (at >= region.base && at < region.base + region.ranges.capacity())
+        region.ranges.give(static_cast<std::size_t>(at - region.base), size + red_zone());
   }
 
-  MemoryStats stats() const override {
-    std::lock_guard lock(mutex_);
-    MemoryStats stats = stats_;
-    stats.reserved = reserved();
-    return stats;
-  }
-
-  void reset_peak() override {
-    std::lock_guard lock(mutex_);
-    stats_.peak = stats_.in_use;
-  }
-
-  void set_limit(std::size_t bytes) override {
-    std::lock_guard lock(mutex_);
-    limit_ = bytes;
-  }
-
-  void trim() override {
-    std::lock_guard lock(mutex_);
-    give_back(0);
-  }
-
- private:
-  // What a block counts for. Of ranges a multiple of 4 KiB.
-  static std::size_t block_size(std::size_t bytes) {
-    if (bytes < large) return size_class(bytes);
-    return bytes > std::numeric_limits<std::size_t>::max() / 2 ? bytes : round_up(bytes, 4096);
-  }
-
-  std::size_t reserved() const {
+  std::size_t held() const override {
     std::size_t bytes = small_;
     for (const Region& region : regions_) bytes += region.ranges.held();
     return bytes;
   }
 
+  void give_back(std::size_t target) override {
+    for (auto it = idle_.rbegin(); it != idle_.rend() && held() > target; ++it) {
+      small_ -= it->first * it->second.size();
+      for (void* block : it->second) std::free(block);
+      it->second.clear();
+    }
+    for (Region& region : regions_) {
+      const std::size_t total = held(), of_region = region.ranges.held();
+      if (total <= target) return;
+      region.ranges.forget(of_region - std::min(of_region, total - target),
+                           [&](std::size_t offset, std::size_t size) { region.drop(offset, size); });
+    }
+  }
+
+  void fill_with_nan(void* block, std::size_t bytes) override { std::memset(block, 0xff, bytes); }
+
+ private:
   void* take_small(std::size_t size) {
     std::vector<void*>& idle = idle_[size];
     if (idle.empty()) {
@@ -170,7 +122,7 @@ class CpuAllocator final : public Allocator {
 #if defined(MADV_HUGEPAGE)
         madvise(base, capacity, MADV_HUGEPAGE);  // which the system may refuse
 #endif
-        ASAN_POISON_MEMORY_REGION(base, capacity);
+        forbid(base, capacity);
         regions_.push_back({base, Ranges(capacity)});
         return true;
       }
@@ -178,26 +130,9 @@ class CpuAllocator final : public Allocator {
     }
   }
 
-  // Until no more than `target` is reserved, if so much is idle.
-  void give_back(std::size_t target) {
-    for (auto it = idle_.rbegin(); it != idle_.rend() && reserved() > target; ++it) {
-      small_ -= it->first * it->second.size();
-      for (void* block : it->second) std::free(block);
-      it->second.clear();
-    }
-    for (Region& region : regions_) {
-      const std::size_t total = reserved(), held = region.ranges.held();
-      if (total <= target) return;
-      region.ranges.forget(held - std::min(held, total - target), [&](std::size_t offset, std::size_t size) { region.drop(offset, size); });
-    }
-  }
-
-  mutable std::mutex mutex_;
   std::map<std::size_t, std::vector<void*>> idle_;  // small blocks, by their size
   std::vector<Region> regions_;
-  MemoryStats stats_;
-  std::size_t small_ = 0, limit_ = 0;
-  bool poison_;
+  std::size_t small_ = 0;
 };
 
 }  // namespace

@@ -1,26 +1,17 @@
 // CUDA as the engine sees it: devices, memory, copies, and where errors of kernels come out. Compiled by nvcc, or with G2S_EMULATE as C++.
-#include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <map>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "engine/accelerator.h"
+#include "engine/counted_allocator.h"
 #include "engine/cuda/launch.cuh"
 #include "engine/cuda/launches.h"
 #include "engine/cuda/ptx.cuh"
 #include "engine/error.h"
 #include "engine/ranges.h"
-
-#if defined(__SANITIZE_ADDRESS__) && defined(G2S_EMULATE)
-#include <sanitizer/asan_interface.h>
-#define G2S_FORBID(block, bytes) __asan_poison_memory_region(block, bytes)
-#define G2S_ALLOW(block, bytes) __asan_unpoison_memory_region(block, bytes)
-#else
-#define G2S_FORBID(block, bytes) ((void)(block), (void)(bytes))
-#define G2S_ALLOW(block, bytes) ((void)(block), (void)(bytes))
-#endif
 
 namespace g2s::cuda {
 namespace {
@@ -28,101 +19,60 @@ namespace {
 constexpr std::size_t granularity = 256;                       // of blocks, what vector loads want at least
 constexpr std::size_t least_segment = std::size_t{256} << 20;  // taken from the driver at once
 
-std::size_t round_up(std::size_t bytes, std::size_t step) { return (bytes + step - 1) / step * step; }
-
 const char* last_launch = "nothing";
 
 // Blocks are cut from segments that are kept: cudaMalloc waits for the device. One stream does all work, so a block may be used again as
 // soon as the host has let go of it.
-class DeviceAllocator final : public Allocator {
- public:
-  DeviceAllocator() : poison_(std::getenv("G2S_POISON") != nullptr) {}
-
-  void* allocate(std::size_t bytes) override {
-    if (bytes == 0) return nullptr;
-    std::lock_guard lock(mutex_);
-    const std::size_t size = block_size(bytes);
-    void* block = take(size);
-    stats_.in_use += size;
-    stats_.handed_out += size;
-    if (stats_.in_use > stats_.peak) stats_.peak = stats_.in_use;
-    G2S_ALLOW(block, bytes);
-    if (poison_) check(cudaMemsetAsync(block, 0xff, bytes, stream()), "poison");
-    return block;
+class DeviceAllocator final : public CountedAllocator {
+ protected:
+  std::size_t block_size(std::size_t bytes) const override {
+    return bytes > std::numeric_limits<std::size_t>::max() / 2 ? bytes : round_up(bytes, granularity);
   }
 
-  void release(void* block, std::size_t bytes) noexcept override {
-    if (!block) return;
-    std::lock_guard lock(mutex_);
-    const std::size_t size = block_size(bytes);
-    stats_.in_use -= size;
-    G2S_FORBID(block, size);
+  void* take(std::size_t size) override {
+    const std::size_t wanted = size + red_zone(), capacity = round_up(wanted, least_segment);
+    for (auto& [base, ranges] : segments_)
+      if (const std::size_t offset = ranges.take(wanted); offset != Ranges::none) return base + offset;
+    void* segment = nullptr;
+    if ((limit() > 0 && held() + capacity > limit()) || wanted > capacity || cudaMalloc(&segment, capacity) != cudaSuccess) {
+      cudaGetLastError();
+      return nullptr;
+    }
+    forbid(segment, capacity);
+    Ranges& ranges = segments_.emplace(static_cast<char*>(segment), Ranges(capacity)).first->second;
+    return static_cast<char*>(segment) + ranges.take(wanted);
+  }
+
+  void give(void* block, std::size_t size) noexcept override {
     auto it = --segments_.upper_bound(static_cast<char*>(block));
-    it->second.give(static_cast<std::size_t>(static_cast<char*>(block) - it->first), size);
+    it->second.give(static_cast<std::size_t>(static_cast<char*>(block) - it->first), size + red_zone());
   }
 
-  MemoryStats stats() const override {
-    std::lock_guard lock(mutex_);
-    MemoryStats stats = stats_;
-    for (const auto& [base, ranges] : segments_) stats.reserved += ranges.capacity();
-    return stats;
-  }
-
-  void reset_peak() override {
-    std::lock_guard lock(mutex_);
-    stats_.peak = stats_.in_use;
-  }
-
-  void set_limit(std::size_t bytes) override {
-    std::lock_guard lock(mutex_);
-    limit_ = bytes;
+  std::size_t held() const override {
+    std::size_t bytes = 0;
+    for (const auto& [base, ranges] : segments_) bytes += ranges.capacity();
+    return bytes;
   }
 
   // Segments of which nothing is in use.
-  void trim() override {
-    std::lock_guard lock(mutex_);
-    for (auto it = segments_.begin(); it != segments_.end();) {
+  void give_back(std::size_t target) override {
+    for (auto it = segments_.begin(); it != segments_.end() && held() > target;) {
       const std::size_t capacity = it->second.capacity();
-      const std::size_t all = it->second.take(capacity);
-      if (all == Ranges::none) {
+      if (it->second.take(capacity) == Ranges::none) {
         ++it;
         continue;
       }
-      G2S_ALLOW(it->first, capacity);
+      permit(it->first, capacity);
       cudaFree(it->first);
       it = segments_.erase(it);
     }
   }
 
+  void fill_with_nan(void* block, std::size_t bytes) override { check(cudaMemsetAsync(block, 0xff, bytes, stream()), "poison"); }
+  const char* where() const override { return " on the device"; }
+
  private:
-  static std::size_t block_size(std::size_t bytes) {
-#if defined(__SANITIZE_ADDRESS__) && defined(G2S_EMULATE)
-    bytes += granularity;  // nobody's
-#endif
-    return round_up(bytes, granularity);
-  }
-
-  void* take(std::size_t size) {
-    for (auto& [base, ranges] : segments_)
-      if (const std::size_t offset = ranges.take(size); offset != Ranges::none) return base + offset;
-    const std::size_t capacity = round_up(size, least_segment);
-    void* segment = nullptr;
-    std::size_t reserved = capacity;
-    for (const auto& [base, ranges] : segments_) reserved += ranges.capacity();
-    if ((limit_ > 0 && reserved > limit_) || size > capacity || cudaMalloc(&segment, capacity) != cudaSuccess) {
-      cudaGetLastError();
-      fail(Errc::out_of_memory, "allocate", size, " bytes on the device, with ", stats_.in_use, " in use");
-    }
-    G2S_FORBID(segment, capacity);
-    Ranges& ranges = segments_.emplace(static_cast<char*>(segment), Ranges(capacity)).first->second;
-    return static_cast<char*>(segment) + ranges.take(size);
-  }
-
-  mutable std::mutex mutex_;
   std::map<char*, Ranges> segments_;
-  MemoryStats stats_;
-  std::size_t limit_ = 0;
-  bool poison_;
 };
 
 template <std::size_t Size>

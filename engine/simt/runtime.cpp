@@ -121,11 +121,6 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   return cudaSuccess;
 }
 
-cudaError_t cudaMemGetInfo(std::size_t* free_bytes, std::size_t* total_bytes) {
-  *free_bytes = *total_bytes = physical_memory();
-  return cudaSuccess;
-}
-
 cudaError_t cudaMalloc(void** block, std::size_t bytes) {
   if (strict_captures > 0) return cudaErrorStreamCaptureUnsupported;
   if (bytes > physical_memory()) return cudaErrorMemoryAllocation;

@@ -143,30 +143,12 @@ inline T& shared_memory(const std::source_location& at) {
 
 using dim3 = g2s::simt::Extent;
 
-struct alignas(8) float2 {
-  float x, y;
-};
-struct alignas(16) float4 {
-  float x, y, z, w;
-};
-struct alignas(8) int2 {
-  int x, y;
-};
-struct alignas(16) int4 {
-  int x, y, z, w;
-};
 struct alignas(8) uint2 {
   unsigned x, y;
 };
 struct alignas(16) uint4 {
   unsigned x, y, z, w;
 };
-struct alignas(16) double2 {
-  double x, y;
-};
-inline float2 make_float2(float x, float y) { return {x, y}; }
-inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
-inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return {x, y, z, w}; }
 
 #define G2S_HERE std::source_location at = std::source_location::current()
 
@@ -227,25 +209,20 @@ template <class T>
 inline T atomicAdd(T* p, T v) {
   return __atomic_fetch_add(p, v, __ATOMIC_RELAXED);
 }
-inline unsigned long long atomicMin(unsigned long long* p, unsigned long long v) {
-  unsigned long long old = __atomic_load_n(p, __ATOMIC_RELAXED);
-  while (v < old && !__atomic_compare_exchange_n(p, &old, v, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+namespace g2s::simt {
+// Replaces the value while `better` says so; gives what was there.
+template <class T, class Better>
+inline T atomic_replace(T* p, T v, Better better) {
+  T old = __atomic_load_n(p, __ATOMIC_RELAXED);
+  while (better(v, old) && !__atomic_compare_exchange_n(p, &old, v, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
   }
   return old;
 }
-inline unsigned atomicMin(unsigned* p, unsigned v) {
-  unsigned old = __atomic_load_n(p, __ATOMIC_RELAXED);
-  while (v < old && !__atomic_compare_exchange_n(p, &old, v, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
-  }
-  return old;
-}
-inline int atomicMax(int* p, int v) {
-  int old = __atomic_load_n(p, __ATOMIC_RELAXED);
-  while (v > old && !__atomic_compare_exchange_n(p, &old, v, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
-  }
-  return old;
-}
-inline void __threadfence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+}  // namespace g2s::simt
+
+inline unsigned long long atomicMin(unsigned long long* p, unsigned long long v) { return g2s::simt::atomic_replace(p, v, std::less<>{}); }
+inline unsigned atomicMin(unsigned* p, unsigned v) { return g2s::simt::atomic_replace(p, v, std::less<>{}); }
+inline int atomicMax(int* p, int v) { return g2s::simt::atomic_replace(p, v, std::greater<>{}); }
 
 inline unsigned __float_as_uint(float v) {
   unsigned u;
@@ -257,8 +234,6 @@ inline float __uint_as_float(unsigned u) {
   std::memcpy(&v, &u, sizeof v);
   return v;
 }
-inline int __float_as_int(float v) { return static_cast<int>(__float_as_uint(v)); }
-inline float __int_as_float(int v) { return __uint_as_float(static_cast<unsigned>(v)); }
 inline long long __double_as_longlong(double v) {
   long long u;
   std::memcpy(&u, &v, sizeof u);
@@ -269,7 +244,6 @@ inline double __longlong_as_double(long long u) {
   std::memcpy(&v, &u, sizeof v);
   return v;
 }
-inline int __popc(unsigned v) { return __builtin_popcount(v); }
 inline int __ffs(int v) { return __builtin_ffs(v); }
 inline unsigned __umulhi(unsigned a, unsigned b) { return static_cast<unsigned>(std::uint64_t{a} * b >> 32); }
 // Without contraction into a fused multiply-add, whatever the compiler's settings: it does not look through these calls' volatile.
@@ -284,14 +258,4 @@ inline float __fadd_rn(float a, float b) {
 inline double __dmul_rn(double a, double b) {
   volatile double r = a * b;
   return r;
-}
-inline double __dadd_rn(double a, double b) {
-  volatile double r = a + b;
-  return r;
-}
-inline float rsqrtf(float x) { return 1 / std::sqrt(x); }
-inline double rsqrt(double x) { return 1 / std::sqrt(x); }
-template <class T>
-inline T __ldg(const T* p) {
-  return *p;
 }

@@ -1,0 +1,83 @@
+#include "engine/counted_allocator.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "engine/error.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define G2S_ASAN
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define G2S_ASAN
+#endif
+#endif
+#if defined(G2S_ASAN)
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(block, size) ((void)(block), (void)(size))
+#define ASAN_UNPOISON_MEMORY_REGION(block, size) ((void)(block), (void)(size))
+#endif
+
+namespace g2s {
+
+std::size_t red_zone() {
+#if defined(G2S_ASAN)
+  return 4096;
+#else
+  return 0;
+#endif
+}
+
+void forbid(void* memory, std::size_t bytes) { ASAN_POISON_MEMORY_REGION(memory, bytes); }
+void permit(void* memory, std::size_t bytes) { ASAN_UNPOISON_MEMORY_REGION(memory, bytes); }
+
+CountedAllocator::CountedAllocator() : poison_(std::getenv("G2S_POISON") != nullptr) {}
+
+void* CountedAllocator::allocate(std::size_t bytes) {
+  if (bytes == 0) return nullptr;
+  std::lock_guard lock(mutex_);
+  const std::size_t size = block_size(bytes);
+  void* block = take(size);
+  if (!block) fail(Errc::out_of_memory, "allocate", bytes, " bytes", where(), ", with ", stats_.in_use, " in use");
+  stats_.handed_out += size;
+  stats_.in_use += size;
+  stats_.peak = std::max(stats_.peak, stats_.in_use);
+  if (limit_ > 0 && held() > limit_) give_back(limit_);
+  permit(block, bytes);
+  if (poison_) fill_with_nan(block, bytes);
+  return block;
+}
+
+void CountedAllocator::release(void* block, std::size_t bytes) noexcept {
+  if (!block) return;
+  std::lock_guard lock(mutex_);
+  const std::size_t size = block_size(bytes);
+  stats_.in_use -= size;
+  forbid(block, size);
+  give(block, size);
+}
+
+MemoryStats CountedAllocator::stats() const {
+  std::lock_guard lock(mutex_);
+  MemoryStats stats = stats_;
+  stats.reserved = held();
+  return stats;
+}
+
+void CountedAllocator::reset_peak() {
+  std::lock_guard lock(mutex_);
+  stats_.peak = stats_.in_use;
+}
+
+void CountedAllocator::set_limit(std::size_t bytes) {
+  std::lock_guard lock(mutex_);
+  limit_ = bytes;
+}
+
+void CountedAllocator::trim() {
+  std::lock_guard lock(mutex_);
+  give_back(0);
+}
+
+}  // namespace g2s

@@ -1,0 +1,48 @@
+// What the allocators of all devices share: counting, poison, and what AddressSanitizer is told. A device says where its memory comes from.
+#pragma once
+
+#include <mutex>
+
+#include "engine/allocator.h"
+
+namespace g2s {
+
+constexpr std::size_t round_up(std::size_t bytes, std::size_t step) { return (bytes + step - 1) / step * step; }
+
+class CountedAllocator : public Allocator {
+ public:
+  CountedAllocator();
+  void* allocate(std::size_t bytes) final;
+  void release(void* block, std::size_t bytes) noexcept final;
+  MemoryStats stats() const final;
+  void reset_peak() final;
+  void set_limit(std::size_t bytes) final;
+  void trim() final;
+
+ protected:
+  // Called one at a time, and never for zero bytes.
+  virtual std::size_t block_size(std::size_t bytes) const = 0;  // what a block counts for; overflow must not wrap
+  virtual void* take(std::size_t size) = 0;                     // null if there is no more memory
+  virtual void give(void* block, std::size_t size) noexcept = 0;
+  virtual std::size_t held() const = 0;                 // from the system, idle blocks included
+  virtual void give_back(std::size_t target) = 0;       // idle blocks, until no more than `target` is held
+  virtual void fill_with_nan(void* block, std::size_t bytes) = 0;
+  virtual const char* where() const { return ""; }      // for the message when there is no more
+
+  std::size_t limit() const { return limit_; }
+
+ private:
+  mutable std::mutex mutex_;
+  MemoryStats stats_;
+  std::size_t limit_ = 0;
+  bool poison_;
+};
+
+// Under AddressSanitizer some bytes after a block that is cut from a range are nobody's, so that it sees what runs over an end. Elsewhere 0.
+std::size_t red_zone();
+// Tells it that nobody may touch these bytes, until blocks among them are allocated.
+void forbid(void* memory, std::size_t bytes);
+// Before memory goes back to the system.
+void permit(void* memory, std::size_t bytes);
+
+}  // namespace g2s
