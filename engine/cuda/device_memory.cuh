@@ -123,7 +123,10 @@ class DeviceAllocator final : public CountedAllocator {
     }
   }
 
-  void fill_with_nan(void* block, std::size_t bytes) override { check(cudaMemsetAsync(block, 0xff, bytes, stream()), "poison"); }
+  void fill_with_nan(void* block, std::size_t bytes) override {
+    if (worker().capturing && KeptMemory::wanted()) return;  // it may be filled before a launch, which must not do this then
+    check(cudaMemsetAsync(block, 0xff, bytes, stream()), "poison");
+  }
   const char* where() const override { return " on the device"; }
 
  private:

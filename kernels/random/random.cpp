@@ -37,6 +37,7 @@ Tensor Random::advance(const Tensor& y) {
     position_ += count;
     return {};
   }
+  if (!y.on_cuda()) fail(Errc::invalid_argument, "random", "work that is to be repeated would find the same numbers on the CPU each time");
   const KeptMemory kept;
   Tensor counter = Tensor::empty({2}, DType::i32, y.device());  // 64 bits
   Replay::each_time([this, counter, count]() mutable {
