@@ -48,7 +48,7 @@ void count_capture(cudaStreamCaptureMode mode, int by) {
   global_captures += mode == cudaStreamCaptureModeGlobal ? by : 0;
 }
 
-std::atomic<bool> late{false};
+std::atomic<bool> late{std::getenv("G2S_SIMT_LATE") != nullptr};
 
 std::size_t physical_memory() {
   return static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
