@@ -107,7 +107,7 @@ void check_repeated(const char* step, const std::vector<Tensor>& parameters,
       loss = total;
       adam.step(gradients);
     };
-    Replay replay(test_device(), work);
+    Replay replay(test_device(), step, work);
     for (int i = 0; i < iterations; ++i) {
       INFO("iteration ", i);
       adam.set_lr(config.lr * (i + 1));

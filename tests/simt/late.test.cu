@@ -72,7 +72,7 @@ TEST_CASE("late: losses are read when they are there") {
   const DefaultDevice guard(device);
   Tensor step = Tensor::zeros({}), total;
   LossLog log(device);
-  Replay replay(device, [&] {
+  Replay replay(device, "test", [&] {
     total = step * 2;
     log.set({{"none", Tensor()}, {"step", step}, {"total", total}});
   });
