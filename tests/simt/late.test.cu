@@ -4,12 +4,9 @@
 #include <vector>
 
 #include "engine/accelerator.h"
-#include "engine/autograd.h"
 #include "engine/cuda/launch.cuh"
-#include "engine/replay.h"
 #include "engine/tensor.h"
 #include "kernels/elementwise/elementwise.h"
-#include "models/gan2shape/loss_log.h"
 
 using namespace g2s;
 
@@ -65,37 +62,6 @@ TEST_CASE("late: copies from the host keep their bytes, however many are under w
   const auto before = host_waits();
   for (int i = 0; i < 100; ++i) copies[1].to(Device{});
   CHECK(host_waits() == before + 100);
-}
-
-TEST_CASE("late: losses are read when they are there") {
-  const Late late;
-  const DefaultDevice guard(device);
-  Tensor step = Tensor::zeros({}), total;
-  LossLog log(device);
-  Replay replay(device, "test", [&] {
-    total = step * 2;
-    log.set({{"none", Tensor()}, {"step", step}, {"total", total}});
-  });
-  for (int round = 0; round < 2; ++round) {
-    const auto waits = host_waits();
-    for (int i = 0; i < log.capacity(); ++i) {
-      copy_into(step, Tensor::scalar(i + round, DType::f32, Device{}));
-      replay.run();
-      CHECK(!log.full());
-      log.push(i);
-    }
-    CHECK(log.full());
-    CHECK(host_waits() == waits);
-    CHECK_THROWS_WITH_AS(log.push(99), doctest::Contains("losses: iteration 99"), Error);
-    const auto losses = log.take();
-    CHECK(host_waits() == waits + 1);
-    REQUIRE(losses.size() == 16);
-    for (int i = 0; i < 16; ++i) {
-      CHECK(losses[static_cast<std::size_t>(i)].first == i);
-      CHECK(losses[static_cast<std::size_t>(i)].second == NamedLosses{{"step", i + round}, {"total", 2 * (i + round)}});
-    }
-  }
-  CHECK(log.take().empty());
 }
 
 TEST_CASE("late: the relaxed mode allows memory while a stream is captured") {
