@@ -207,10 +207,17 @@ TEST_CASE("replay: several threads work on one device, each with its stream and 
     for (std::thread& t : threads) t.join();
     for (const Tensor& t : got) CHECK(same_bits(t, want));
     for (const Tensor& t : left) CHECK(same_bits(t.to(Device{}), want));  // outlives its thread
-    // Whoever comes next gets the memory of those that have ended.
     if (round > 1) CHECK(reserved() == memory);
     memory = reserved();
   }
+
+  // Whoever comes next gets the memory of a thread that has ended.
+  constexpr std::int64_t large = 75 << 20;
+  allocator(test_device()).trim();
+  std::thread([&] { Tensor::empty({large}, DType::f32, test_device()); }).join();
+  memory = reserved();
+  Tensor::empty({large});
+  CHECK(reserved() == memory);
 }
 
 TEST_CASE("replay: a block that another thread releases is not used again too early" * doctest::skip(no_test_device())) {
