@@ -41,18 +41,6 @@ void check_sizes(const ConvShape& s, const Tensor& first) {
     check(size <= most, "conv", "a picture, the weight or the batch is too large: ", describe(first));
 }
 
-// Of bf16, as on the CPU, weight gradients stay f32.
-Factors factors_of(ConvKind kind) {
-  const bool rounded = precision() == Precision::bf16 && kind != ConvKind::weight_grad;
-  switch (product_unit(rounded ? ProductUnit::bf16 : ProductUnit::fma)) {
-    case ProductUnit::bf16: return Factors::bf16;
-    case ProductUnit::tf32: return Factors::tf32;
-    case ProductUnit::tf32x3:
-    case ProductUnit::fma: break;
-  }
-  return Factors::f32;
-}
-
 template <class T>
 ConvArgs<T> args_of(ConvKind kind, const ConvShape& s, ProductUnit unit, const Tensor& first, const Tensor& second, Tensor& result, Tensor& partial) {
   const ProductSizes p = sizes_of(kind, s);
@@ -82,12 +70,24 @@ bool cudnn_there() {
 
 }  // namespace
 
+// Of bf16, as on the CPU, weight gradients stay f32.
+Factors conv_factors(ConvKind kind) {
+  const bool rounded = precision() == Precision::bf16 && kind != ConvKind::weight_grad;
+  switch (product_unit(rounded ? ProductUnit::bf16 : ProductUnit::fma)) {
+    case ProductUnit::bf16: return Factors::bf16;
+    case ProductUnit::tf32: return Factors::tf32;
+    case ProductUnit::tf32x3:
+    case ProductUnit::fma: break;
+  }
+  return Factors::f32;
+}
+
 void conv_cuda(ConvKind kind, const ConvShape& s, const Tensor& first, const Tensor& second, Tensor& result, const Fused& fused) {
   if (result.numel() == 0) return;
   check_sizes(s, first);
   Tensor partial;
   if (result.dtype() == DType::f64) return conv_f64(args_of<double>(kind, s, ProductUnit::fma, first, second, result, partial));
-  const CudaConvProblem problem = problem_of(kind, factors_of(kind), s);
+  const CudaConvProblem problem = problem_of(kind, conv_factors(kind), s);
   const int sm = cuda::sm_version();
   CudaConvChoice choice = choose_cuda_conv(problem, sm);
   if (choice.path == CudaConvPath::cudnn) {

@@ -15,6 +15,10 @@ namespace g2s::kernels {
 enum class Factors : std::int32_t { f32, tf32, bf16 };
 const char* to_string(Factors factors);
 
+enum class ConvKind : std::int32_t;
+// What this run's precision lets a convolution's factors be rounded to on CUDA.
+Factors conv_factors(ConvKind kind);
+
 enum class CudaConvKind : std::int32_t {
   forward,
   input_grad,
