@@ -1,7 +1,6 @@
 #include "bench/tune_cuda.h"
 
 #include <algorithm>
-#include <array>
 #include <cstdio>
 #include <map>
 #include <set>
@@ -26,12 +25,11 @@ namespace {
 using namespace kernels;
 
 // Every network at the sizes and batches of the presets.
-constexpr std::array cases_to_tune = {"G128_b1_fwdbwd", "G128_b8_fwdbwd", "Gsmall64_b16_fwdbwd", "Dfeat128_b1_fwdbwd", "Dfeat_small64_b16_fwdbwd",
+const std::vector<std::string> cases_to_tune = {"G128_b1_fwdbwd", "G128_b8_fwdbwd", "Gsmall64_b16_fwdbwd", "Dfeat128_b1_fwdbwd", "Dfeat_small64_b16_fwdbwd",
                                       "LPIPS128_b1_fwdbwd", "LPIPS128_b16_fwdbwd", "LPIPS64_b16_fwdbwd", "step1_64", "step2_64_b16", "step3_64_b16",
                                       "step1_128", "step2_128_b16", "step3_128_b16"};
-constexpr std::array cases_to_plan = {"G128_b1_fwdbwd", "Dfeat128_b1_fwdbwd", "LPIPS128_b1_fwdbwd", "EDDeconv128_b1_fwdbwd", "ResEncoder128_b16_fwdbwd"};
+const std::vector<std::string> cases_to_plan = {"G128_b1_fwdbwd", "Dfeat128_b1_fwdbwd", "LPIPS128_b1_fwdbwd", "EDDeconv128_b1_fwdbwd", "ResEncoder128_b16_fwdbwd"};
 constexpr double clear_gain = 0.97;  // a candidate must need less than this of the rule's time to replace it
-constexpr int rounds = 21;           // of all candidates in turns; their medians count
 constexpr std::size_t most_algorithms = 16;
 
 struct Problems {
@@ -39,12 +37,11 @@ struct Problems {
   std::set<CudaMatmulProblem> products;
 };
 
-template <class Names>
-Problems problems_of(const std::string& assets, const Names& names) {
+Problems problems_of(const std::string& assets, const std::vector<std::string>& names) {
   const std::map<std::string, Setup> all = cases(assets);
   Problems found;
-  for (const char* name : names) {
-    std::fprintf(stderr, "looking at %s\n", name);
+  for (const std::string& name : names) {
+    std::fprintf(stderr, "looking at %s\n", name.c_str());
     const auto it = all.find(name);
     if (it == all.end()) fail(Errc::internal, "--tune", "there is no case ", name);
     const Body body = it->second();
@@ -69,8 +66,9 @@ struct Candidate {
   std::vector<double> times;  // ascending once all are there
 };
 
+// Medians count.
 template <class Path>
-void time_in_turns(std::vector<Candidate<Path>>& candidates) {
+void time_in_turns(std::vector<Candidate<Path>>& candidates, int rounds) {
   for (int round = -1; round < rounds; ++round)
     for (Candidate<Path>& c : candidates) {
       const double time = cuda::milliseconds_of(c.run);
@@ -194,8 +192,8 @@ std::string table(const Row* begin, const Row* end, int sm, const std::map<Probl
 }
 
 template <class Problem, class Path>
-void measure(int sm, const Problem& p, std::vector<Candidate<Path>> candidates, std::map<Problem, std::pair<Path, std::string>>& measured) {
-  time_in_turns(candidates);
+void measure(int sm, const Problem& p, std::vector<Candidate<Path>> candidates, int rounds, std::map<Problem, std::pair<Path, std::string>>& measured) {
+  time_in_turns(candidates, rounds);
   const Candidate<Path>& best = fastest(candidates);
   measured[p] = {best.path, best.algorithm};
   std::string line = row(sm, p, best.path, best.algorithm);
@@ -206,19 +204,19 @@ void measure(int sm, const Problem& p, std::vector<Candidate<Path>> candidates, 
 
 }  // namespace
 
-void tune_cuda(const std::string& assets, const std::string& kernels) {
+void tune_cuda(const std::string& assets, const std::string& kernels, const std::string& only, int rounds) {
   const int sm = cuda::sm_version();
-  const Problems found = problems_of(assets, cases_to_tune);
+  const Problems found = problems_of(assets, only.empty() ? cases_to_tune : std::vector{only});
   const NoGrad no_grad;
   std::map<CudaConvProblem, std::pair<CudaConvPath, std::string>> convolutions;
   for (Factors factors : {Factors::f32, Factors::tf32, Factors::bf16})
     for (CudaConvProblem p : found.convolutions) {
       p.factors = factors;
       if (factors == Factors::bf16 && p.kind == CudaConvKind::weight_grad) continue;  // stays f32
-      measure(sm, p, candidates_of(p, sm), convolutions);
+      measure(sm, p, candidates_of(p, sm), rounds, convolutions);
     }
   std::map<CudaMatmulProblem, std::pair<CudaMatmulPath, std::string>> products;
-  for (const CudaMatmulProblem& p : found.products) measure(sm, p, candidates_of(p), products);
+  for (const CudaMatmulProblem& p : found.products) measure(sm, p, candidates_of(p), rounds, products);
   write_file(kernels + "/conv/conv_cuda_table.inc",
              "// Written by g2s_bench --tune --device cuda: measure again instead of editing.\n"
              "// SM version; kind, factors, batch, rows, columns and channels of x, of y, rows and columns of the kernel, stride, pad, dilation; fastest\n"

@@ -6,9 +6,9 @@
 
 namespace g2s::bench {
 
-// Runs the cases once on the device to see their products, times every candidate of each in each precision, and rewrites the rows of the
-// device's SM version in both tables of the folder `kernels`.
-void tune_cuda(const std::string& assets, const std::string& kernels);
+// Runs the cases (or `only` one) once on the device to see their products, times every candidate of each in each precision, `rounds` times in
+// turns, and rewrites the rows of the device's SM version in both tables of the folder `kernels`.
+void tune_cuda(const std::string& assets, const std::string& kernels, const std::string& only, int rounds);
 
 // Runs the networks once on the CPU, and builds a plan for each of their convolutions and its two gradients for a device of `sm` that need not
 // exist. Prints what there is; throws if one has none in f32 or tf32.

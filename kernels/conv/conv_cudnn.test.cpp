@@ -6,6 +6,7 @@
 
 #include "engine/autograd.h"
 #include "engine/cuda/dnn.h"
+#include "engine/cuda/dnn_properties.h"
 #include "engine/cuda/launches.h"
 #include "kernels/conv/conv.h"
 #include "kernels/conv/conv_cudnn.h"
@@ -181,6 +182,42 @@ TEST_CASE("conv: who computes what on CUDA") {
   const ForcedCudaConv cudnn(CudaConvWish::cudnn);
   CHECK(choose_cuda_conv(f32, 90).path == CudaConvPath::cudnn);
   CHECK(choose_cuda_conv(up, 90).path == CudaConvPath::fma);
+}
+
+// Of cuDNN itself, not of what the emulator says: graphs, heuristics and plans need no device. Those of bf16 do, which are compiled for it.
+TEST_CASE("conv: cuDNN has plans for the right engines, without a device") {
+  using namespace cuda::dnn;
+  if (!plan) return skip("this program was built without CUDA");
+  if (!absence().empty()) return skip(absence());
+  if (version() == 0) return skip("the emulator answers for cuDNN");
+  for (int sm : {80, 90}) {
+    use_properties(properties_like(sm));
+    for (CudaConvKind kind : {CudaConvKind::forward, CudaConvKind::input_grad, CudaConvKind::weight_grad})
+      for (std::int64_t channels : {64, 3}) {
+        CAPTURE(str(sm, " ", to_string(kind), " ", channels));
+        const Convolution f32 = describe(problem(kind, Factors::f32, channels)), tf32 = describe(problem(kind, Factors::tf32, channels));
+        const std::vector<cuda::Algorithm> exact = engines(f32);
+        REQUIRE(!exact.empty());
+        CHECK(plan(f32, exact.front()) != nullptr);
+        CHECK(plan(f32, cuda::algorithm_from(cuda::to_string(exact.front()))) != nullptr);
+        // An engine that needs tensor cores would round to tf32.
+        int rounding = 0;
+        for (const cuda::Algorithm& e : engines(tf32)) {
+          if (plan(f32, e) == nullptr) ++rounding;
+          else CHECK(plan(tf32, e) != nullptr);
+        }
+        CHECK(rounding > 0);
+      }
+    // What cuDNN notes as not always the same.
+    if (version() / 100 == 919) {
+      CHECK(plan(describe(problem(CudaConvKind::input_grad, Factors::f32)), {25, {}}) == nullptr);
+      CHECK(plan(describe(problem(CudaConvKind::weight_grad, Factors::f32)), {20, {}}) == nullptr);
+    }
+    Convolution wrong = describe(problem(CudaConvKind::forward, Factors::f32));
+    wrong.y.dims[2] -= 1;
+    CHECK_THROWS_AS(engines(wrong), Error);
+  }
+  use_properties("");
 }
 
 TEST_CASE("conv: algorithms are read as they are written") {

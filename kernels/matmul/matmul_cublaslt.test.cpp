@@ -2,7 +2,6 @@
 #include <doctest/doctest.h>
 
 #include <cstdlib>
-#include <optional>
 
 #include "engine/cuda/launches.h"
 #include "kernels/matmul/matmul.h"
@@ -10,6 +9,7 @@
 #include "kernels/matmul/product_unit.h"
 #include "tests/support/cases.h"
 #include "tests/support/check.h"
+#include "tests/support/cuda_paths.h"
 #include "tests/support/product_units.h"
 #include "tests/support/skip.h"
 
@@ -18,16 +18,6 @@ using namespace g2s::test;
 using namespace g2s::kernels;
 
 namespace {
-
-class Forced {
- public:
-  explicit Forced(std::optional<CudaMatmulWish> wish) : before_(force_cuda_matmul(wish)) {}
-  ~Forced() { force_cuda_matmul(before_); }
-  Forced(const Forced&) = delete;
-
- private:
-  std::optional<CudaMatmulWish> before_;
-};
 
 std::int64_t launches_of(const char* name) {
   const auto all = cuda::launches();
@@ -38,7 +28,7 @@ std::int64_t launches_of(const char* name) {
 }  // namespace
 
 TEST_CASE("matmul: the table of cases, by cuBLASLt" * doctest::skip(no_test_device())) {
-  const Forced by_cublaslt(CudaMatmulWish::cublaslt);
+  const ForcedCudaMatmul by_cublaslt(CudaMatmulWish::cublaslt);
   cuda::forget_launches();
   run_cases("matmul", [](const Case& c, const std::vector<Tensor>& in) {
     return matmul(in[0], in[1], c.boolean("transpose_a", false), c.boolean("transpose_b", false));
@@ -47,7 +37,7 @@ TEST_CASE("matmul: the table of cases, by cuBLASLt" * doctest::skip(no_test_devi
 }
 
 TEST_CASE("matmul: by cuBLASLt on the device, factors are rounded as asked and no more" * doctest::skip(no_test_device())) {
-  const Forced by_cublaslt(CudaMatmulWish::cublaslt);
+  const ForcedCudaMatmul by_cublaslt(CudaMatmulWish::cublaslt);
   for (bool transpose_a : {false, true})
     for (bool transpose_b : {false, true})
       for (ProductUnit unit : {ProductUnit::fma, ProductUnit::tf32}) {
@@ -66,7 +56,7 @@ TEST_CASE("matmul: on the device, a forced cuBLASLt that is not there is an erro
   ::setenv("G2S_SIMT_NO_VENDOR", "1", 1);
   const std::string absence = cuda::blas::absence();
   if (!absence.empty()) {
-    const Forced by_cublaslt(CudaMatmulWish::cublaslt);
+    const ForcedCudaMatmul by_cublaslt(CudaMatmulWish::cublaslt);
     CHECK_THROWS_WITH_AS(matmul(a, b), ("G2S_CUDA_MATMUL: cublaslt is forced, but " + absence).c_str(), Error);
   } else {
     skip("the library cannot be hidden from this program");

@@ -1,9 +1,10 @@
-// Runs a check with a wish about who computes on CUDA, and puts the old one back.
+// Wishes about who computes on CUDA, for the life of an object.
 #pragma once
 
 #include <optional>
 
 #include "kernels/conv/conv_cuda_choice.h"
+#include "kernels/matmul/matmul_cuda_choice.h"
 
 namespace g2s::test {
 
@@ -15,6 +16,22 @@ class ForcedCudaConv {
 
  private:
   std::optional<kernels::CudaConvWish> before_;
+};
+
+class ForcedCudaMatmul {
+ public:
+  explicit ForcedCudaMatmul(std::optional<kernels::CudaMatmulWish> wish) : before_(kernels::force_cuda_matmul(wish)) {}
+  ~ForcedCudaMatmul() { kernels::force_cuda_matmul(before_); }
+  ForcedCudaMatmul(const ForcedCudaMatmul&) = delete;
+
+ private:
+  std::optional<kernels::CudaMatmulWish> before_;
+};
+
+// No vendor's library, whatever the tables say.
+struct OurKernels {
+  ForcedCudaConv convolutions{kernels::CudaConvWish::own};
+  ForcedCudaMatmul products{kernels::CudaMatmulWish::own};
 };
 
 }  // namespace g2s::test
