@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "bench/cases.h"
+#include "engine/accelerator.h"
 #include "engine/autograd.h"
 #include "engine/cuda/dnn_properties.h"
 #include "engine/cuda/sm_version.h"
@@ -31,6 +32,14 @@ const std::vector<std::string> cases_to_tune = {"G128_b1_fwdbwd", "G128_b8_fwdbw
 const std::vector<std::string> cases_to_plan = {"G128_b1_fwdbwd", "Dfeat128_b1_fwdbwd", "LPIPS128_b1_fwdbwd", "EDDeconv128_b1_fwdbwd", "ResEncoder128_b16_fwdbwd"};
 constexpr double clear_gain = 0.97;  // a candidate must need less than this of the rule's time to replace it
 constexpr std::size_t most_algorithms = 16;
+
+const std::string conv_head =
+    "// Written by g2s_bench --tune --device cuda: measure again instead of editing.\n"
+    "// SM version; kind, factors, batch, rows, columns and channels of x, of y, rows and columns of the kernel, stride, pad, dilation; fastest\n"
+    "// path, of cuDNN with its engine and knobs.\n";
+const std::string matmul_head =
+    "// Written by g2s_bench --tune --device cuda: measure again instead of editing.\n"
+    "// SM version; batch, m, n, k, a and b transposed, a and b shared by the batch; fastest path, of cuBLASLt with its algorithm.\n";
 
 struct Problems {
   std::set<CudaConvProblem> convolutions;
@@ -191,6 +200,12 @@ std::string table(const Row* begin, const Row* end, int sm, const std::map<Probl
   return before + mine + behind;
 }
 
+template <class Row, class Problem, class Path>
+void keep_rows(const Row* begin, const Row* end, int sm, std::map<Problem, std::pair<Path, std::string>>& measured) {
+  for (const Row* r = begin; r != end; ++r)
+    if (r->sm == sm) measured[r->problem] = {r->path, r->algorithm ? r->algorithm : ""};
+}
+
 template <class Problem, class Path>
 void measure(int sm, const Problem& p, std::vector<Candidate<Path>> candidates, int rounds, std::map<Problem, std::pair<Path, std::string>>& measured) {
   time_in_turns(candidates, rounds);
@@ -209,23 +224,25 @@ void tune_cuda(const std::string& assets, const std::string& kernels, const std:
   const Problems found = problems_of(assets, only.empty() ? cases_to_tune : std::vector{only});
   const NoGrad no_grad;
   std::map<CudaConvProblem, std::pair<CudaConvPath, std::string>> convolutions;
+  std::map<CudaMatmulProblem, std::pair<CudaMatmulPath, std::string>> products;
+  if (!only.empty()) {  // what other cases have stays
+    keep_rows(cuda_conv_table_begin(), cuda_conv_table_end(), sm, convolutions);
+    keep_rows(cuda_matmul_table_begin(), cuda_matmul_table_end(), sm, products);
+  }
   for (Factors factors : {Factors::f32, Factors::tf32, Factors::bf16})
     for (CudaConvProblem p : found.convolutions) {
       p.factors = factors;
       if (factors == Factors::bf16 && p.kind == CudaConvKind::weight_grad) continue;  // stays f32
       measure(sm, p, candidates_of(p, sm), rounds, convolutions);
     }
-  std::map<CudaMatmulProblem, std::pair<CudaMatmulPath, std::string>> products;
   for (const CudaMatmulProblem& p : found.products) measure(sm, p, candidates_of(p), rounds, products);
+  const std::string name = accelerator({DeviceType::cuda, 0}, "--tune").name(0);
+  if (name == "SIMT emulator")
+    fail(Errc::unsupported, "--tune", "times of the emulator say nothing of a device: the tables stay as they are");
   write_file(kernels + "/conv/conv_cuda_table.inc",
-             "// Written by g2s_bench --tune --device cuda: measure again instead of editing.\n"
-             "// SM version; kind, factors, batch, rows, columns and channels of x, of y, rows and columns of the kernel, stride, pad, dilation; fastest\n"
-             "// path, of cuDNN with its engine and knobs.\n" +
-                 table(cuda_conv_table_begin(), cuda_conv_table_end(), sm, convolutions));
+             conv_head + table(cuda_conv_table_begin(), cuda_conv_table_end(), sm, convolutions));
   write_file(kernels + "/matmul/matmul_cuda_table.inc",
-             "// Written by g2s_bench --tune --device cuda: measure again instead of editing.\n"
-             "// SM version; batch, m, n, k, a and b transposed, a and b shared by the batch; fastest path, of cuBLASLt with its algorithm.\n" +
-                 table(cuda_matmul_table_begin(), cuda_matmul_table_end(), sm, products));
+             matmul_head + table(cuda_matmul_table_begin(), cuda_matmul_table_end(), sm, products));
 }
 
 void check_plans(const std::string& assets, int sm) {

@@ -118,6 +118,16 @@ function(g2s_add_cuda_report)
     DEPENDS g2s_cuda g2s_tests_emulated g2s_cuda_occupancy COMMAND_EXPAND_LISTS VERBATIM)
 endfunction()
 
+# Has cuDNN plans for every convolution of the networks? No device is needed, only the library.
+function(g2s_add_plan_tests)
+  if(TARGET g2s_cuda AND TARGET g2s_bench)
+    foreach(sm 80 90)
+      add_test(NAME cuda/cudnn_plans_sm${sm} COMMAND g2s_bench --cudnn-plans ${sm})
+      set_tests_properties(cuda/cudnn_plans_sm${sm} PROPERTIES LABELS long SKIP_REGULAR_EXPRESSION "cannot be loaded|built without")
+    endforeach()
+  endif()
+endfunction()
+
 # Call before the programs are added. Sets G2S_CUDA_BACKEND to the object library that they link, or to nothing.
 macro(g2s_add_cuda)
   g2s_add_emulated()

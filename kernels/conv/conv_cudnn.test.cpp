@@ -176,6 +176,7 @@ TEST_CASE("conv: who computes what on CUDA") {
 
   for (const CudaConvRow* r = cuda_conv_table_begin(); r != cuda_conv_table_end(); ++r) {
     CHECK(possible(r->path, r->problem, r->sm));
+    if (r + 1 != cuda_conv_table_end()) CHECK((r->sm != r[1].sm ? r->sm < r[1].sm : r->problem < r[1].problem));
     CHECK(choose_cuda_conv(r->problem, r->sm).path == r->path);
     if (r->algorithm) CHECK(cuda::to_string(cuda::algorithm_from(r->algorithm)) == r->algorithm);
   }

@@ -75,3 +75,16 @@ TEST_CASE("matmul: a product by rows is described by columns") {
   CHECK(p.transpose_a);
   CHECK_FALSE(p.transpose_b);
 }
+
+TEST_CASE("matmul: the table of CUDA's paths is in order, and it is what is taken") {
+  const ForcedCudaMatmul none(std::nullopt);
+  for (const CudaMatmulRow* r = cuda_matmul_table_begin(); r != cuda_matmul_table_end(); ++r) {
+    if (r + 1 != cuda_matmul_table_end()) CHECK((r->sm != r[1].sm ? r->sm < r[1].sm : r->problem < r[1].problem));
+    CHECK(choose_cuda_matmul(r->problem, r->sm).path == r->path);
+    if (r->algorithm) CHECK(cuda::to_string(cuda::algorithm_from(r->algorithm)) == r->algorithm);
+  }
+  const CudaMatmulProblem unknown{1, 77, 78, 79, false, true, true, true};
+  CHECK(choose_cuda_matmul(unknown, 90).path == CudaMatmulPath::fma);
+  const ForcedCudaMatmul cublaslt(CudaMatmulWish::cublaslt);
+  CHECK(choose_cuda_matmul(unknown, 90).path == CudaMatmulPath::cublaslt);
+}
