@@ -9,6 +9,7 @@
 #include "engine/cuda/launch.cuh"
 #include "engine/cuda/launches.h"
 #include "engine/cuda/ptx.cuh"
+#include "engine/cuda/sm_version.h"
 #include "engine/cuda/staging.cuh"
 #include "engine/error.h"
 
@@ -192,14 +193,16 @@ cudaStream_t stream() {
   return worker().stream;
 }
 
-bool tensor_cores() {
-  static const bool have = [] {
+int sm_version() {
+  static const int version = [] {
     cudaDeviceProp properties;
     check(cudaGetDeviceProperties(&properties, 0), "cudaGetDeviceProperties");
-    return properties.major >= 8;
+    return 10 * properties.major + properties.minor;
   }();
-  return have;
+  return version;
 }
+
+bool tensor_cores() { return sm_version() >= 80; }
 
 void check(cudaError_t result, const char* what) {
   if (result == cudaSuccess) return;
