@@ -7,7 +7,7 @@ PEER ?=
 BENCH ?=
 CTEST = ctest -j $(JOBS) --output-on-failure
 
-.PHONY: help setup build test test-all demo bench fuzz clean test-sanitized test-races test-variants cuda-report gpu-1 gpu-2 gpu-3 gpu-4 gpu-kit
+.PHONY: help setup build test test-all demo bench fuzz clean test-sanitized test-races test-variants cuda-report gpu-1 gpu-2 gpu-3 gpu-4 gpu-kit cuda-model
 
 help:
 	@echo "make setup     install the packages that are missing (Debian 12, Ubuntu 22.04 or later)"
@@ -17,6 +17,7 @@ help:
 	@echo "make test-all  also the long tests, the sanitizers, older instruction sets and poisoned memory"
 	@echo "make bench     the benchmarks, in under half an hour; PEER=DIR compares with PyTorch"
 	@echo "make cuda-report  registers, spills and occupancy of the CUDA kernels (needs nvcc)"
+	@echo "make cuda-model   launches of an iteration and a model of their time (needs nvcc and cuobjdump)"
 	@echo "make gpu-1 ... gpu-4  where there is a GPU: tests, compute-sanitizer, benchmarks, a whole fit, under nine minutes each; DRY_RUN=1 lists the steps"
 	@echo "make gpu-kit   programs for them, to be carried to a machine that cannot build"
 	@echo "make fuzz      ten minutes of libFuzzer for each reader of checkpoints (needs clang and libclang-rt-14-dev)"
@@ -74,6 +75,13 @@ gpu-1 gpu-2 gpu-3 gpu-4:
 GPU_ARCHITECTURE ?= 90
 gpu-kit: setup
 	@sh tools/gpu/kit.sh $(GPU_ARCHITECTURE) $(JOBS)
+
+# The launches of an iteration and the model of their time, into docs/benchmarks. Needs nvcc, cuobjdump and nvdisasm.
+CUOBJDUMP ?= cuobjdump
+cuda-model: setup $(BUILD)/build.ninja
+	cmake --build $(BUILD) -j $(JOBS) --target g2s_cuda g2s_bench_emulated
+	$(PYTHON) tools/cuda_launches.py --bench $(BUILD)/bin/g2s_bench_emulated --cuobjdump $(CUOBJDUMP) $$(find $(BUILD)/CMakeFiles/g2s_cuda.dir -name '*.cu.o')
+	$(PYTHON) tools/cuda_model.py --write
 
 demo: build
 	@sh tools/demo.sh $(BUILD)

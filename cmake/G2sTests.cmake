@@ -144,3 +144,17 @@ function(g2s_register_device_day)
   endforeach()
   set_tests_properties(device_day/fit PROPERTIES LABELS long)  # minutes: a whole reconstruction, emulated
 endfunction()
+
+# The launches of one iteration at real sizes, and what a model makes of them.
+function(g2s_register_cuda_model)
+  find_package(Python3 COMPONENTS Interpreter)
+  if(NOT Python3_FOUND OR NOT TARGET g2s_bench_emulated)
+    foreach(name cuda/launches cuda/model)
+      add_test(NAME ${name} COMMAND sh ${CMAKE_SOURCE_DIR}/tests/skipped.sh ${name} needs Python and the benchmarks)
+      set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77)
+    endforeach()
+    return()
+  endif()
+  add_test(NAME cuda/launches COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tools/cuda_launches.py --bench $<TARGET_FILE:g2s_bench_emulated> --check)
+  add_test(NAME cuda/model COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tools/cuda_model.py --check)
+endfunction()

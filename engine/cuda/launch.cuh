@@ -9,6 +9,7 @@
 #if defined(G2S_EMULATE)
 #include <source_location>
 
+#include "engine/simt/record.h"
 #include "engine/simt/runtime.h"
 #else
 #include <cuda_runtime.h>
@@ -31,7 +32,19 @@ struct Launch {
 
 void note_launch(const Launch& launch);
 
-#if !defined(G2S_EMULATE)
+#if defined(G2S_EMULATE)
+// Of a product of tiles: steps along k of all slices.
+template <class First, class... Rest>
+std::int64_t steps_of_product(const std::tuple<First, Rest...>& values, unsigned slices) {
+  std::int64_t steps = 0;
+  if constexpr (requires(const First& product) { product.slice(0).steps; })
+    for (unsigned z = 0; z < slices; ++z) {
+      const auto slice = std::get<0>(values).slice(static_cast<int>(z));
+      steps += slice.steps > 0 ? slice.steps : 0;
+    }
+  return steps;
+}
+#else
 void launch_kernel(const Launch& launch, const void* kernel, void** arguments);
 #endif
 
@@ -41,6 +54,9 @@ void launch(const Launch& l, void (*kernel)(P...), A... arguments) {
   std::tuple<P...> values(arguments...);
   note_launch(l);
 #if defined(G2S_EMULATE)
+  if (simt::recording())
+    return simt::record({l.name, reinterpret_cast<const void*>(kernel), l.blocks, l.threads, l.shared_bytes, &values, sizeof values,
+                         steps_of_product(values, l.blocks.z)});
   simt::note_sizes(reinterpret_cast<const void*>(kernel), l.threads, l.shared_bytes);
   simt::enqueue(stream(), [l, kernel, values] {
     simt::run(l.name, l.blocks, l.threads, l.shared_bytes, [&] { std::apply(kernel, values); });

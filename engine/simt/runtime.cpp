@@ -12,6 +12,8 @@
 #include <tuple>
 #include <vector>
 
+#include "engine/simt/record.h"
+
 extern "C" char __executable_start;  // of the linker: where the program begins
 
 // Names an emulated device has, so that nobody takes its results for a GPU's.
@@ -172,6 +174,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  g2s::simt::record_wait();
   return stream && stream->capture ? cudaErrorStreamCaptureUnsupported : cudaSuccess;
 }
 
