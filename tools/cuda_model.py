@@ -44,9 +44,9 @@ OTHERS = {
 }
 SCHEDULERS = 4          # of a processor, each issues for one warp a cycle
 BANDWIDTH = 0.85        # of the data sheet's can be had
-LATENCY = 2e-6          # a kernel that does next to nothing
+LATENCY = 1.5e-6        # a kernel that does next to nothing
 HOST_LAUNCH = 3e-6      # from the host, one after the other
-GRAPH_GAP = 1e-6        # between kernels of a graph
+GRAPH_GAP = 0.5e-6       # between kernels of a graph
 TWICE = {'adam': 7 / 4}  # of four buffers, three are written as well as read
 TILES = {0: (128, 16, 16), 1: (64, 64, 16), 2: (128, 128, 8), 3: (64, 32, 16)}  # rows, columns, k of a tile in shared memory; as GemmTile
 # Iterations of the face preset, four stages: config.h.

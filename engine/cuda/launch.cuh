@@ -34,15 +34,29 @@ void note_launch(const Launch& launch);
 
 #if defined(G2S_EMULATE)
 // Of a product of tiles: steps along k of all slices.
-template <class First, class... Rest>
-std::int64_t steps_of_product(const std::tuple<First, Rest...>& values, unsigned slices) {
+template <class... Values>
+std::int64_t steps_of_product([[maybe_unused]] const std::tuple<Values...>& values, [[maybe_unused]] unsigned slices) {
   std::int64_t steps = 0;
-  if constexpr (requires(const First& product) { product.slice(0).steps; })
-    for (unsigned z = 0; z < slices; ++z) {
-      const auto slice = std::get<0>(values).slice(static_cast<int>(z));
-      steps += slice.steps > 0 ? slice.steps : 0;
-    }
+  if constexpr (sizeof...(Values) == 1) {
+    const auto& product = std::get<0>(values);
+    if constexpr (requires { product.slice(0).steps; })
+      for (unsigned z = 0; z < slices; ++z) {
+        const auto slice = product.slice(static_cast<int>(z));
+        steps += slice.steps > 0 ? slice.steps : 0;
+      }
+  }
   return steps;
+}
+
+template <class Values>
+bool runs_elsewhere(const Launch& l, const void* kernel, const Values& values) {
+  if (!simt::run_elsewhere) return false;
+  return std::apply(
+      [&](const auto&... value) {
+        const void* const pointers[sizeof...(value) + 1] = {static_cast<const void*>(&value)..., nullptr};
+        return simt::run_elsewhere({l.name, kernel, l.blocks, l.threads, l.shared_bytes, pointers, sizeof...(value)});
+      },
+      values);
 }
 #else
 void launch_kernel(const Launch& launch, const void* kernel, void** arguments);
@@ -59,6 +73,7 @@ void launch(const Launch& l, void (*kernel)(P...), A... arguments) {
                          steps_of_product(values, l.blocks.z)});
   simt::note_sizes(reinterpret_cast<const void*>(kernel), l.threads, l.shared_bytes);
   simt::enqueue(stream(), [l, kernel, values] {
+    if (runs_elsewhere(l, reinterpret_cast<const void*>(kernel), values)) return;
     simt::run(l.name, l.blocks, l.threads, l.shared_bytes, [&] { std::apply(kernel, values); });
   });
 #else

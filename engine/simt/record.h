@@ -23,6 +23,17 @@ struct RecordedLaunch {
   std::int64_t steps;
 };
 
+struct ElsewhereLaunch {
+  const char* name;
+  const void* kernel;
+  Extent blocks, threads;
+  std::size_t shared_bytes;
+  const void* const* arguments;  // where each one's bytes are
+  std::size_t count;
+};
+// Null unless a program offers another way to run kernels (tests/ptx). True if it has run this one.
+__attribute__((weak)) bool run_elsewhere(const ElsewhereLaunch& launch);
+
 bool recording();
 void record(const RecordedLaunch& launch);
 void record_wait();
