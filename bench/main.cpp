@@ -15,6 +15,7 @@
 #include "bench/peak.h"
 #include "bench/schedule.h"
 #include "bench/tune.h"
+#include "bench/tune_cuda.h"
 #include "engine/accelerator.h"
 #include "engine/allocator.h"
 #include "engine/error.h"
@@ -112,7 +113,7 @@ nlohmann::json run(const std::string& name, const Setup& setup, g2s::Device devi
 
 struct Options {
   std::string name, assets = G2S_ASSETS_DIR, precision = "f32", device = "cpu", schedule;
-  int repeat = 5, slow_repeat = 1 << 20, warm_up = 1, threads = 0;
+  int repeat = 5, slow_repeat = 1 << 20, warm_up = 1, threads = 0, plans = 0;
   double scale = 1, seconds = 0;
   bool list = false, peak = false, json = false, tune = false, known = false;
   std::vector<std::string> compare;
@@ -124,7 +125,8 @@ void declare(CLI::App& app, Options& o) {
   app.add_option("--slow-repeat", o.slow_repeat, "at most so many where one takes more than ten seconds")->check(CLI::PositiveNumber);
   app.add_option("--warm-up", o.warm_up, "repetitions before those")->check(CLI::NonNegativeNumber);
   app.add_option("--threads", o.threads, "0: as many as the machine has")->check(CLI::NonNegativeNumber);
-  app.add_option("--device", o.device, "cpu, cuda or cuda:N: where the case runs; times are from an idle device to an idle device");
+  app.add_option("--device", o.device, "cpu, cuda or cuda:N: where a case runs, timed from an idle device to an idle device; with --tune cuda for the tables of CUDA, "
+                 "kernels/{conv,matmul}/*_cuda_table.inc (of --case alone, if given; --repeat rounds)");
   app.add_option("--precision", o.precision, "f32, or bf16: inputs of the products of convolutions rounded to bfloat16");
   app.add_option("--assets", o.assets, "folder of lpips_vgg.safetensors");
   app.add_flag("--list", o.list, "name the cases");
@@ -134,6 +136,7 @@ void declare(CLI::App& app, Options& o) {
   app.add_option("--seconds", o.seconds, "with --schedule: stop after so long")->check(CLI::NonNegativeNumber);
   app.add_option("--compare", o.compare, "two JSON files of earlier runs: print what changed")->expected(2);
   app.add_flag("--tune", o.tune, "measure and rewrite the table of convolution paths, kernels/conv/conv_table.inc");
+  app.add_option("--cudnn-plans", o.plans, "has cuDNN plans for all convolutions of the networks on a device of this SM version (80, 90)? Needs none");
   app.add_flag("--known", o.known, "with --tune: only the convolutions that the table has for some instruction set")->needs("--tune");
   app.add_flag("--json", o.json, "one line of JSON, last");
 }
@@ -178,6 +181,11 @@ int main(int argc, char** argv) {
       print_peak(o);
     } else if (!o.schedule.empty()) {
       run_schedule(o);
+    } else if (o.plans) {
+      check_plans(o.assets, o.plans);
+    } else if (o.tune && o.device != "cpu") {
+      const g2s::DefaultDevice device(g2s::device_from(o.device, "--device"));
+      tune_cuda(o.assets, G2S_ASSETS_DIR "/../kernels", o.name, o.repeat);
     } else if (o.tune) {
       g2s::bench::tune(o.assets, G2S_ASSETS_DIR "/../kernels/conv/conv_table.inc", o.known);
     } else if (!o.compare.empty()) {

@@ -8,7 +8,7 @@
 namespace g2s {
 namespace {
 
-std::atomic<std::int64_t> waits{0};
+std::atomic<std::int64_t> waits{0}, graphs{0};
 
 }  // namespace
 
@@ -24,6 +24,8 @@ Accelerator& accelerator(Device device, const char* op) {
 
 std::int64_t host_waits() { return waits.load(std::memory_order_relaxed); }
 void count_host_wait() { waits.fetch_add(1, std::memory_order_relaxed); }
+std::int64_t graph_launches() { return graphs.load(std::memory_order_relaxed); }
+void count_graph_launch() { graphs.fetch_add(1, std::memory_order_relaxed); }
 
 Device device_from(const std::string& text, const char* option) {
   if (text == "cpu") return {};

@@ -1,79 +1,20 @@
 // CUDA as the engine sees it: devices, memory, copies, and where errors of kernels come out. Compiled by nvcc, or with G2S_EMULATE as C++.
 #include <cstring>
-#include <limits>
 #include <map>
+#include <mutex>
 #include <string>
-#include <vector>
 
 #include "engine/accelerator.h"
-#include "engine/counted_allocator.h"
+#include "engine/cuda/device_memory.cuh"
 #include "engine/cuda/launch.cuh"
 #include "engine/cuda/launches.h"
 #include "engine/cuda/ptx.cuh"
+#include "engine/cuda/sm_version.h"
+#include "engine/cuda/staging.cuh"
 #include "engine/error.h"
-#include "engine/ranges.h"
 
 namespace g2s::cuda {
 namespace {
-
-constexpr std::size_t granularity = 256;                       // of blocks, what vector loads want at least
-constexpr std::size_t least_segment = std::size_t{256} << 20;  // taken from the driver at once
-
-const char* last_launch = "nothing";
-
-// Blocks are cut from segments that are kept: cudaMalloc waits for the device. One stream does all work, so a block may be used again as
-// soon as the host has let go of it.
-class DeviceAllocator final : public CountedAllocator {
- protected:
-  std::size_t block_size(std::size_t bytes) const override {
-    return bytes > std::numeric_limits<std::size_t>::max() / 2 ? bytes : round_up(bytes, granularity);
-  }
-
-  void* take(std::size_t size) override {
-    const std::size_t wanted = size + red_zone(), capacity = round_up(wanted, least_segment);
-    for (auto& [base, ranges] : segments_)
-      if (const std::size_t offset = ranges.take(wanted); offset != Ranges::none) return base + offset;
-    void* segment = nullptr;
-    if ((limit() > 0 && held() + capacity > limit()) || wanted > capacity || cudaMalloc(&segment, capacity) != cudaSuccess) {
-      cudaGetLastError();
-      return nullptr;
-    }
-    forbid(segment, capacity);
-    Ranges& ranges = segments_.emplace(static_cast<char*>(segment), Ranges(capacity)).first->second;
-    return static_cast<char*>(segment) + ranges.take(wanted);
-  }
-
-  void give(void* block, std::size_t size) noexcept override {
-    auto it = --segments_.upper_bound(static_cast<char*>(block));
-    it->second.give(static_cast<std::size_t>(static_cast<char*>(block) - it->first), size + red_zone());
-  }
-
-  std::size_t held() const override {
-    std::size_t bytes = 0;
-    for (const auto& [base, ranges] : segments_) bytes += ranges.capacity();
-    return bytes;
-  }
-
-  // Segments of which nothing is in use.
-  void give_back(std::size_t target) override {
-    for (auto it = segments_.begin(); it != segments_.end() && held() > target;) {
-      const std::size_t capacity = it->second.capacity();
-      if (it->second.take(capacity) == Ranges::none) {
-        ++it;
-        continue;
-      }
-      permit(it->first, capacity);
-      cudaFree(it->first);
-      it = segments_.erase(it);
-    }
-  }
-
-  void fill_with_nan(void* block, std::size_t bytes) override { check(cudaMemsetAsync(block, 0xff, bytes, stream()), "poison"); }
-  const char* where() const override { return " on the device"; }
-
- private:
-  std::map<char*, Ranges> segments_;
-};
 
 template <std::size_t Size>
 struct Element {
@@ -132,6 +73,30 @@ void visit(DType type, F f) {
   }
 }
 
+DeviceAllocator& device_memory() {
+  static auto* memory = new DeviceAllocator;  // never destroyed: tensors with static storage may be released after it would be
+  return *memory;
+}
+
+// What a thread has on the device from its first use to its end.
+struct ThreadState {
+  Staging staging;
+  ThreadState() { check(cudaStreamCreateWithFlags(&worker().stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags"); }
+  ThreadState(const ThreadState&) = delete;
+  ~ThreadState() {
+    Worker& w = worker();
+    cudaStreamSynchronize(w.stream);
+    device_memory().hand_over(&w);
+    cudaStreamDestroy(w.stream);
+    w.stream = nullptr;
+  }
+};
+
+ThreadState& thread_state() {
+  static thread_local ThreadState state;
+  return state;
+}
+
 class CudaAccelerator final : public Accelerator {
  public:
   int count() override {
@@ -149,15 +114,19 @@ class CudaAccelerator final : public Accelerator {
   }
   Allocator& allocator(int index) override {
     if (index != 0) fail(Errc::unsupported, "allocator", "one process works on one CUDA device; choose it with CUDA_VISIBLE_DEVICES");
-    return allocator_;
+    return device_memory();
   }
 
   void copy(void* to, const void* from, std::size_t bytes, CopyKind kind) override {
-    const cudaMemcpyKind how = kind == CopyKind::host_to_device   ? cudaMemcpyHostToDevice
-                               : kind == CopyKind::device_to_host ? cudaMemcpyDeviceToHost
-                                                                  : cudaMemcpyDeviceToDevice;
-    check(cudaMemcpyAsync(to, from, bytes, how, stream()), "copy");
-    if (kind == CopyKind::device_to_host) synchronize();
+    switch (kind) {
+      case CopyKind::device_to_device: return check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream()), "copy");
+      case CopyKind::device_to_host_later: return check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream()), "copy");
+      case CopyKind::host_to_device: refuse_in_capture("copies from the host"); return thread_state().staging.write(to, from, bytes);
+      case CopyKind::device_to_host:
+        refuse_in_capture("copies to the host");
+        count_host_wait();
+        return thread_state().staging.read(to, from, bytes);
+    }
   }
 
   void fill(void* to, std::int64_t count, std::size_t size, const void* element) override {
@@ -179,10 +148,18 @@ class CudaAccelerator final : public Accelerator {
   }
 
   void synchronize() override {
+    refuse_in_capture("waits for the device");
     count_host_wait();
-    const cudaError_t result = cudaStreamSynchronize(stream());
-    if (result != cudaSuccess) fail(Errc::internal, last_launch, "the device reports an error after this kernel was launched: ", cudaGetErrorString(result));
+    check_device(cudaStreamSynchronize(stream()));
   }
+
+  std::shared_ptr<void> pinned(std::size_t bytes) override {
+    void* memory = nullptr;
+    check(cudaHostAlloc(&memory, bytes, cudaHostAllocDefault), "pinned memory");
+    return {memory, [](void* m) { cudaFreeHost(m); }};
+  }
+
+  std::unique_ptr<Recording> recording(const char* name) override { return std::make_unique<CudaRecording>(device_memory(), name); }
 
  private:
   void look() {
@@ -195,36 +172,37 @@ class CudaAccelerator final : public Accelerator {
     cudaGetLastError();
   }
 
-  DeviceAllocator allocator_;
   bool looked_ = false;
   int count_ = 0;
   std::string absence_ = "no device was found";
 };
 
-std::map<std::string, std::int64_t>& counts() {
-  static auto* c = new std::map<std::string, std::int64_t>;
+struct Counts {
+  std::mutex mutex;
+  std::map<std::string, std::int64_t> by_name;
+};
+Counts& counts() {
+  static auto* c = new Counts;
   return *c;
 }
 
 }  // namespace
 
 cudaStream_t stream() {
-  static cudaStream_t s = [] {
-    cudaStream_t made = nullptr;
-    check(cudaStreamCreate(&made), "cudaStreamCreate");
-    return made;
-  }();
-  return s;
+  if (!worker().stream) thread_state();
+  return worker().stream;
 }
 
-bool tensor_cores() {
-  static const bool have = [] {
+int sm_version() {
+  static const int version = [] {
     cudaDeviceProp properties;
     check(cudaGetDeviceProperties(&properties, 0), "cudaGetDeviceProperties");
-    return properties.major >= 8;
+    return 10 * properties.major + properties.minor;
   }();
-  return have;
+  return version;
 }
+
+bool tensor_cores() { return sm_version() >= 80; }
 
 void check(cudaError_t result, const char* what) {
   if (result == cudaSuccess) return;
@@ -233,12 +211,20 @@ void check(cudaError_t result, const char* what) {
 }
 
 void note_launch(const Launch& launch) {
-  last_launch = launch.name;
-  ++counts()[launch.name];
+  worker().last_launch = launch.name;
+  std::lock_guard lock(counts().mutex);
+  ++counts().by_name[launch.name];
 }
 
-std::map<std::string, std::int64_t> launches() { return counts(); }
-void forget_launches() { counts().clear(); }
+std::map<std::string, std::int64_t> launches() {
+  std::lock_guard lock(counts().mutex);
+  return counts().by_name;
+}
+
+void forget_launches() {
+  std::lock_guard lock(counts().mutex);
+  counts().by_name.clear();
+}
 
 #if !defined(G2S_EMULATE)
 void launch_kernel(const Launch& l, const void* kernel, void** arguments) {
