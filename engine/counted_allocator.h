@@ -48,4 +48,7 @@ void forbid(void* memory, std::size_t bytes);
 // Before memory goes back to the system.
 void permit(void* memory, std::size_t bytes);
 
+// Null unless something is linked that wants to know of every block: with its bytes when it is handed out, with 0 when it comes back.
+__attribute__((weak)) void observe_block(const void* block, std::size_t bytes);
+
 }  // namespace g2s

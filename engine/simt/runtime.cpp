@@ -13,6 +13,8 @@
 #include <tuple>
 #include <vector>
 
+#include "engine/simt/record.h"
+
 extern "C" char __executable_start;  // of the linker: where the program begins
 
 // Names an emulated device has, so that nobody takes its results for a GPU's.
@@ -208,6 +210,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  g2s::simt::record_wait();
   if (stream && stream->capture) return cudaErrorStreamCaptureUnsupported;
   g2s::simt::catch_up(stream);
   return cudaSuccess;
