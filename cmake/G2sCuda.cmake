@@ -42,6 +42,28 @@ function(g2s_add_emulated)
   endif()
 endfunction()
 
+# The same once more, with a call before each access of a kernel to memory, and the emulator counting them (engine/simt/memory_counts.h).
+# g++ inserts the calls, as for ThreadSanitizer, which is not linked.
+function(g2s_add_counted)
+  g2s_cuda_sources(files)
+  file(GLOB patterns CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/counted/*.test.cu)
+  g2s_emulated_sources(wrappers ${files} ${patterns})
+  g2s_emulated_library(g2s_cuda_counted ${wrappers})
+  target_link_libraries(g2s_cuda_counted PRIVATE g2s_engine)
+  target_include_directories(g2s_cuda_counted SYSTEM PRIVATE ${DOCTEST_INCLUDE_DIR})
+  # Nothing may widen an access: nvcc does not either.
+  target_compile_options(g2s_cuda_counted PRIVATE -fsanitize=thread -g1 -fno-tree-vectorize -fno-tree-slp-vectorize -fno-store-merging)
+  file(GLOB simt CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/engine/simt/*.cpp)
+  g2s_emulated_library(g2s_simt_counted ${simt})
+  foreach(library g2s_cuda_counted g2s_simt_counted)
+    target_compile_definitions(${library} PRIVATE G2S_COUNT_MEMORY)
+  endforeach()
+  file(GLOB files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/counted/*.cc)
+  add_executable(g2s_tests_counted ${files})
+  target_include_directories(g2s_tests_counted SYSTEM PRIVATE ${DOCTEST_INCLUDE_DIR})
+  target_link_libraries(g2s_tests_counted PRIVATE g2s_test_files g2s_simt_counted g2s_cuda_counted)
+endfunction()
+
 # tests/simt/*.test.cu: kernels that try the emulator, and their tests.
 function(g2s_add_emulator_tests out)
   file(GLOB files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/simt/*.test.cu)

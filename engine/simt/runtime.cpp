@@ -125,17 +125,20 @@ cudaError_t cudaMalloc(void** block, std::size_t bytes) {
   if (strict_captures > 0) return cudaErrorStreamCaptureUnsupported;
   if (bytes > physical_memory()) return cudaErrorMemoryAllocation;
   *block = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+  if (*block) g2s::simt::add_device_memory(*block, bytes);
   return *block ? cudaSuccess : cudaErrorMemoryAllocation;
 }
 
 cudaError_t cudaFree(void* block) {
   if (strict_captures > 0) return cudaErrorStreamCaptureUnsupported;
+  g2s::simt::remove_device_memory(block);
   std::free(block);
   return cudaSuccess;
 }
 
 cudaError_t cudaHostAlloc(void** block, std::size_t bytes, unsigned) {
   if (const cudaError_t result = cudaMalloc(block, bytes); result != cudaSuccess) return result;
+  g2s::simt::remove_device_memory(*block);  // it is the host's
   std::lock_guard lock(pinned().mutex);
   pinned().blocks[static_cast<const char*>(*block)] = bytes;
   return cudaSuccess;
@@ -152,12 +155,18 @@ cudaError_t cudaFreeHost(void* block) {
 cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
   if (stream && stream->capture && kind == cudaMemcpyHostToDevice && !pinned().holds(from, bytes))
     return cudaMemsetAsync(to, lost, bytes, stream);
-  g2s::simt::enqueue(stream, [=] { std::memcpy(to, from, bytes); });
+  g2s::simt::enqueue(stream, [=] {
+    std::memcpy(to, from, bytes);
+    g2s::simt::mark_copied(to, from, bytes);
+  });
   return cudaSuccess;
 }
 
 cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t stream) {
-  g2s::simt::enqueue(stream, [=] { std::memset(to, value, bytes); });
+  g2s::simt::enqueue(stream, [=] {
+    std::memset(to, value, bytes);
+    g2s::simt::mark_written(to, bytes);
+  });
   return cudaSuccess;
 }
 

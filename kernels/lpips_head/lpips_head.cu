@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "engine/cuda/launch.cuh"
+#include "engine/cuda/pack.cuh"
 #include "kernels/lpips_head/lpips_head_args.h"
 
 namespace g2s::kernels {
@@ -17,19 +18,15 @@ constexpr unsigned threads = 32 * warps;
 template <class T, int Count>
 struct Pixel {
   static constexpr int vector = Count % 4 == 0 ? 4 : 2;
-  struct alignas(vector * sizeof(T)) Vector {
-    T value[vector];
-  };
 
-  Vector a[Count / vector], b[Count / vector];
+  cuda::Pack<T, vector> a[Count / vector], b[Count / vector];
 
-  static __device__ int64_t place(int k) { return k * 32 + threadIdx.x % 32; }  // in vectors
+  static __device__ int64_t place(int k) { return (k * 32 + threadIdx.x % 32) * vector; }  // its first channel
 
   __device__ Pixel(const T* from_a, const T* from_b, int64_t) {
-    const auto *va = reinterpret_cast<const Vector*>(from_a), *vb = reinterpret_cast<const Vector*>(from_b);
     for (int k = 0; k < Count / vector; ++k) {
-      a[k] = va[place(k)];
-      b[k] = vb[place(k)];
+      a[k] = cuda::load<vector>(from_a + place(k));
+      b[k] = cuda::load<vector>(from_b + place(k));
     }
   }
 
@@ -37,16 +34,16 @@ struct Pixel {
   template <class F>
   __device__ void each(F f) const {
     for (int k = 0; k < Count / vector; ++k)
-      for (int j = 0; j < vector; ++j) f(place(k) * vector + j, a[k].value[j], b[k].value[j]);
+      for (int j = 0; j < vector; ++j) f(place(k) + j, a[k].v[j], b[k].v[j]);
   }
 
   // f(channel, a, b) replaces a and b by the values that go to to_a and to_b, where these are not null.
   template <class F>
   __device__ void transform(T* to_a, T* to_b, F f) {
     for (int k = 0; k < Count / vector; ++k) {
-      for (int j = 0; j < vector; ++j) f(place(k) * vector + j, a[k].value[j], b[k].value[j]);
-      if (to_a) reinterpret_cast<Vector*>(to_a)[place(k)] = a[k];
-      if (to_b) reinterpret_cast<Vector*>(to_b)[place(k)] = b[k];
+      for (int j = 0; j < vector; ++j) f(place(k) + j, a[k].v[j], b[k].v[j]);
+      if (to_a) cuda::store(to_a + place(k), a[k]);
+      if (to_b) cuda::store(to_b + place(k), b[k]);
     }
   }
 };

@@ -97,7 +97,9 @@ class TensorCarrier {
   __device__ __forceinline__ bool mine(int i) const {
     return Target::lines % lines_at_once == 0 || line_ + i * lines_at_once < Target::lines;
   }
-  __device__ static __forceinline__ void put(void* to, uint2 four) { *static_cast<uint2*>(to) = four; }
+  __device__ static __forceinline__ void put(void* to, const cuda::Pack<unsigned, 2>& four) {
+    cuda::store(static_cast<unsigned*>(to), four);
+  }
   // f(i, where its line is) for this thread's lines, depth_ being right for each.
   template <class F>
   __device__ __forceinline__ void each(const Operand& operand, F f) {
