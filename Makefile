@@ -7,7 +7,7 @@ PEER ?=
 BENCH ?=
 CTEST = ctest -j $(JOBS) --output-on-failure
 
-.PHONY: help setup build test test-all demo bench fuzz clean test-sanitized test-races test-variants cuda-report
+.PHONY: help setup build test test-all demo bench fuzz clean test-sanitized test-races test-variants cuda-report cuda-memory
 
 help:
 	@echo "make setup     install the packages that are missing (Debian 12, Ubuntu 22.04 or later)"
@@ -17,6 +17,7 @@ help:
 	@echo "make test-all  also the long tests, the sanitizers, older instruction sets and poisoned memory"
 	@echo "make bench     the benchmarks, in under half an hour; PEER=DIR compares with PyTorch"
 	@echo "make cuda-report  registers, spills and occupancy of the CUDA kernels (needs nvcc)"
+	@echo "make cuda-memory  what their requests to memory cost, by line of source"
 	@echo "make fuzz      ten minutes of libFuzzer for each reader of checkpoints (needs clang and libclang-rt-14-dev)"
 	@echo "make clean     remove the build folders"
 
@@ -59,6 +60,10 @@ test-races: setup
 # Registers, spills and occupancy of each kernel, into docs/benchmarks/cuda_kernels.json. Needs nvcc.
 cuda-report: setup $(BUILD)/build.ninja
 	cmake --build $(BUILD) -j $(JOBS) --target cuda_report
+
+# Sectors and bank conflicts by line of the CUDA kernels, into docs/benchmarks/cuda_memory.json. Needs g++, no GPU and no nvcc.
+cuda-memory: setup $(BUILD)/build.ninja
+	cmake --build $(BUILD) -j $(JOBS) --target cuda_memory
 
 demo: build
 	@sh tools/demo.sh $(BUILD)
