@@ -35,6 +35,7 @@ function(g2s_register_tests)
     set(long_cases ${cases})
     list(FILTER cases EXCLUDE REGEX "\\[long\\]|no_test_device")
     list(FILTER long_cases INCLUDE REGEX "\\[long\\]")
+    list(FILTER long_cases EXCLUDE REGEX "no_test_device")
     if(cases)
       g2s_add_test_entry(${name} --source-file=*/${file} --test-case-exclude=*[long]*)
     endif()
@@ -81,11 +82,14 @@ endfunction()
 
 # The method on the emulated device.
 function(g2s_add_emulated_method)
-  foreach(part "trace of the ellipsoids" "trace of the steps" "waits for nothing")
+  foreach(part "trace of the ellipsoids" "trace of the steps" "waits for nothing" "steps in f32")
     string(REPLACE " " "_" name ${part})
     add_test(NAME emulated/${name} COMMAND g2s_tests_emulated --no-intro=true --source-file=*/tests/device.test.cpp "--test-case=*${part}*"
              WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
     g2s_emulated_test(emulated/${name})
+    if(part STREQUAL "steps in f32")
+      set_tests_properties(emulated/${name} PROPERTIES LABELS long)
+    endif()
   endforeach()
 endfunction()
 

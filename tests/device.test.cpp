@@ -42,14 +42,20 @@ void check_launches(const std::string& name) {
   for (const auto& [kernel, count] : now.items()) CHECK_MESSAGE(all[name].contains(kernel), kernel, " is not in ", path);
 }
 
-void check_trace(const std::string& name) {
+std::vector<TraceItem> trace_items(const std::string& name, DType dtype) {
   const std::string base = source_path("tests/golden/" + name);
   TraceOptions options;
   options.lpips = source_path("assets/lpips_vgg.safetensors");
   options.device = test_device();
-  cuda::forget_launches();
+  options.dtype = dtype;
   const auto items = compare_trace(SafetensorsFile(base + ".safetensors"), run_trace(base + ".json", options));
   REQUIRE(items.size() > 100);
+  return items;
+}
+
+void check_trace(const std::string& name) {
+  cuda::forget_launches();
+  const auto items = trace_items(name, DType::f64);
   for (const TraceItem& item : items) {
     INFO(item.name, ": ", item.text);
     CHECK(item.error <= 1);
@@ -62,6 +68,19 @@ void check_trace(const std::string& name) {
 TEST_CASE("the golden trace of the ellipsoids on the device" * doctest::skip(no_test_device())) { check_trace("ellipsoid64"); }
 
 TEST_CASE("the golden trace of the steps at 64 pixels on the device" * doctest::skip(no_test_device())) { check_trace("synface64"); }
+
+// As on the CPU (tests/trace.test.cpp): where rounding decides between two sides of a kink, single gradients go far beyond their tolerance.
+TEST_CASE("the golden trace: the steps in f32 on the device [long]" * doctest::skip(no_test_device())) {
+  const auto items = trace_items("synface64", DType::f32);
+  std::size_t beyond = 0;
+  for (const TraceItem& item : items) {
+    INFO(item.name, ": ", item.text);
+    if (item.error > 1) ++beyond;
+    CHECK(item.error <= (may_flip(item) ? 40 : 1));
+  }
+  MESSAGE(beyond, " of ", items.size(), " items beyond their tolerance, the worst ", items.front().name, " by ", items.front().error);
+  CHECK(beyond <= items.size() / 30);
+}
 
 // A step's iteration, optimiser included, neither waits for the device nor takes memory from the driver once it has run before.
 TEST_CASE("an iteration of each step waits for nothing, on the device" * doctest::skip(no_test_device())) {
