@@ -7,7 +7,7 @@ PEER ?=
 BENCH ?=
 CTEST = ctest -j $(JOBS) --output-on-failure
 
-.PHONY: help setup build test test-all demo bench fuzz clean test-sanitized test-races test-variants cuda-report cuda-memory
+.PHONY: help setup build test test-all demo bench fuzz clean test-sanitized test-races test-variants test-architectures cuda-report cuda-memory
 
 help:
 	@echo "make setup     install the packages that are missing (Debian 12, Ubuntu 22.04 or later)"
@@ -34,7 +34,7 @@ test: setup $(BUILD)/build.ninja
 	cmake --build $(BUILD) -j $(JOBS)
 	@sh tests/run.sh $(BUILD) $(CTEST) --label-exclude long --timeout 900
 
-test-all: test test-variants test-sanitized test-races
+test-all: test test-variants test-sanitized test-races test-architectures
 	@sh tests/run.sh $(BUILD) $(CTEST) --label-regex long --timeout 10800
 
 # The same suite with what other machines have, and with every fresh block of memory filled with NaN.
@@ -56,6 +56,13 @@ test-races: setup
 	cmake --preset tsan-emulated
 	cmake --build --preset tsan-emulated -j $(JOBS)
 	@sh tests/run.sh build-tsan-emulated $(CTEST) --label-exclude long --timeout 3600
+
+# The CUDA kernels for every architecture that the toolkit knows of those that we compile for, warnings being errors.
+test-architectures: setup
+	@if command -v nvcc >/dev/null; then \
+	  cmake --preset cpu -B build-architectures -DG2S_CUDA=ON -DG2S_CUDA_ARCHITECTURES=all -DG2S_BUILD_TESTS=OFF -DG2S_BUILD_BENCH=OFF && \
+	  cmake --build build-architectures -j $(JOBS) --target g2s_cuda; \
+	else echo "there is no nvcc: the CUDA kernels were not compiled for all architectures"; fi
 
 # Registers, spills and occupancy of each kernel, into docs/benchmarks/cuda_kernels.json. Needs nvcc.
 cuda-report: setup $(BUILD)/build.ninja
@@ -85,4 +92,4 @@ fuzz: setup
 	done
 
 clean:
-	rm -rf $(BUILD) build-asan build-tsan build-tsan-emulated build-clang build-fuzz
+	rm -rf $(BUILD) build-asan build-tsan build-tsan-emulated build-clang build-fuzz build-architectures

@@ -82,12 +82,12 @@ endfunction()
 
 # The method on the emulated device.
 function(g2s_add_emulated_method)
-  foreach(part "trace of the ellipsoids" "trace of the steps" "waits for nothing" "steps in f32")
+  foreach(part "trace of the ellipsoids" "trace of the steps" "waits for nothing" "steps in f32" "face at 128 pixels")
     string(REPLACE " " "_" name ${part})
     add_test(NAME emulated/${name} COMMAND g2s_tests_emulated --no-intro=true --source-file=*/tests/device.test.cpp "--test-case=*${part}*"
              WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
     g2s_emulated_test(emulated/${name})
-    if(part STREQUAL "steps in f32")
+    if(part MATCHES "f32|128")
       set_tests_properties(emulated/${name} PROPERTIES LABELS long)
     endif()
   endforeach()

@@ -10,24 +10,44 @@
 
 using namespace g2s;
 using namespace g2s::test;
+using nlohmann::json;
 
-TEST_CASE("cli: [long] a fit on the emulated device ends with the table of one on the CPU") {
+namespace {
+
+void compare(const json& got, const json& want, double tolerance) {
+  CHECK(got.size() == want.size());
+  for (const auto& [name, value] : want.items()) {
+    INFO(name);
+    CHECK(got.at(name).get<double>() == doctest::Approx(value.get<double>()).epsilon(tolerance).scale(0));
+  }
+}
+
+}  // namespace
+
+// Until an optimiser has moved a network both compute the same. Then Adam's first steps have the size of its rate and the sign of each gradient,
+// which rounding decides where there is next to none: the CPU's instruction sets differ by as much from each other (side by 0.0014 of it).
+TEST_CASE("cli: [long] a fit on the emulated device, from end to end, is that on the CPU") {
   TemporaryFolder folder;
   write_npy(folder / "latent.npy", hashed_input("cli/latent", {512}, DType::f32, 0.5));
-  auto table = [&](const std::string& program, const std::string& device) {
-    const std::string out = folder / device;
+  auto run = [&](const std::string& program, const std::string& device) {
     const Outcome fit = run_program({"reconstruct", source_path("assets/heads/004_64.png"), "--latent", folder / "latent.npy", "--truth",
-                                     source_path("assets/heads/004_64_depth.png"), "--scale", "0.001", "--device", device, "--json", "--out", out},
+                                     source_path("assets/heads/004_64_depth.png"), "--scale", "0.001", "--device", device, "--json", "--out",
+                                     folder / device},
                                     {.program = program});
     INFO(fit.err);
     REQUIRE(fit.code == 0);
-    return nlohmann::json::parse(fit.out).at("results").at("004_64").at("metrics");
+    return json::parse(fit.out).at("results").at("004_64");
   };
-  const auto cpu = table(G2S_PROGRAM, "cpu"), cuda = table(G2S_PROGRAM_EMULATED, "cuda");
-  CHECK(cpu.size() >= 6);
-  REQUIRE(cuda.size() == cpu.size());
-  for (const auto& [name, value] : cpu.items()) {
-    INFO(name);
-    if (value.is_number()) CHECK(std::abs(cuda.at(name).get<double>() / value.get<double>() - 1) < 1e-3);
+  const json cpu = run(G2S_PROGRAM, "cpu"), cuda = run(G2S_PROGRAM_EMULATED, "cuda");
+  int compared = 0;
+  for (std::size_t i = 0; i < cpu.at("phases").size(); ++i) {
+    const json& want = cpu.at("phases")[i];
+    if (!want.contains("first_losses")) continue;
+    INFO(want.at("phase").get<std::string>());
+    compare(cuda.at("phases").at(i).at("first_losses"), want.at("first_losses"), want.at("phase") == "step3" ? 2e-3 : 1e-5);
+    ++compared;
   }
+  CHECK(compared == 4);
+  CHECK(cpu.at("metrics").size() >= 6);
+  compare(cuda.at("metrics"), cpu.at("metrics"), 1e-2);
 }
