@@ -67,6 +67,10 @@ function(g2s_add_counted)
   set(report ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tools/cuda_memory.py --program $<TARGET_FILE:g2s_tests_counted> --compiler "g++ ${version}")
   add_test(NAME counted/budgets COMMAND ${report} --check)
   add_test(NAME counted/unwritten COMMAND ${report} --tables)
+  # What is wrong in the patterns must be told, with its line.
+  add_test(NAME counted/finds_a_fault COMMAND ${report} --check "--launches=counted: what nobody has written*")
+  set_tests_properties(counted/finds_a_fault PROPERTIES PASS_REGULAR_EXPRESSION
+                       "tests/counted/patterns.test.cu:[0-9]+: copied: copied reads shared memory that nobody has written, 32 times")
   add_custom_target(cuda_memory COMMAND ${report} --write DEPENDS g2s_tests_counted VERBATIM)
 endfunction()
 
