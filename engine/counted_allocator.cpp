@@ -45,6 +45,7 @@ void* CountedAllocator::allocate(std::size_t bytes) {
   stats_.peak = std::max(stats_.peak, stats_.in_use);
   if (limit_ > 0 && held() > limit_) give_back(limit_);
   permit(block, bytes);
+  handed_out(block, bytes);
   if (poison_) fill_with_nan(block, bytes);
   return block;
 }

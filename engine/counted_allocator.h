@@ -26,6 +26,7 @@ class CountedAllocator : public Allocator {
   virtual void give(void* block, std::size_t size) noexcept = 0;
   virtual std::size_t held() const = 0;                 // from the system, idle blocks included
   virtual void give_back(std::size_t target) = 0;       // idle blocks, until no more than `target` is held
+  virtual void handed_out(void*, std::size_t) {}        // told of each block, before anything is written there
   virtual void fill_with_nan(void* block, std::size_t bytes) = 0;
   virtual const char* where() const { return ""; }      // for the message when there is no more
 

@@ -30,11 +30,17 @@ class DeviceAllocator final : public CountedAllocator {
   }
 
   void* take(std::size_t size) override {
-    void* block = cut(size);
-#if defined(G2S_COUNT_MEMORY)
-    if (block) simt::mark_written(block, size, false);
-#endif
-    return block;
+    const std::size_t wanted = size + red_zone(), capacity = round_up(wanted, least_segment);
+    for (auto& [base, ranges] : segments_)
+      if (const std::size_t offset = ranges.take(wanted); offset != Ranges::none) return base + offset;
+    void* segment = nullptr;
+    if ((limit() > 0 && held() + capacity > limit()) || wanted > capacity || cudaMalloc(&segment, capacity) != cudaSuccess) {
+      cudaGetLastError();
+      return nullptr;
+    }
+    forbid(segment, capacity);
+    Ranges& ranges = segments_.emplace(static_cast<char*>(segment), Ranges(capacity)).first->second;
+    return static_cast<char*>(segment) + ranges.take(wanted);
   }
 
   void give(void* block, std::size_t size) noexcept override {
@@ -63,23 +69,14 @@ class DeviceAllocator final : public CountedAllocator {
   }
 
   void fill_with_nan(void* block, std::size_t bytes) override { check(cudaMemsetAsync(block, 0xff, bytes, stream()), "poison"); }
+#if defined(G2S_COUNT_MEMORY)
+  void handed_out(void* block, std::size_t bytes) override {  // when the stream comes to it: what was asked for before may use the block still
+    simt::enqueue(stream(), [=] { simt::mark_written(block, bytes, false); });
+  }
+#endif
   const char* where() const override { return " on the device"; }
 
  private:
-  void* cut(std::size_t size) {
-    const std::size_t wanted = size + red_zone(), capacity = round_up(wanted, least_segment);
-    for (auto& [base, ranges] : segments_)
-      if (const std::size_t offset = ranges.take(wanted); offset != Ranges::none) return base + offset;
-    void* segment = nullptr;
-    if ((limit() > 0 && held() + capacity > limit()) || wanted > capacity || cudaMalloc(&segment, capacity) != cudaSuccess) {
-      cudaGetLastError();
-      return nullptr;
-    }
-    forbid(segment, capacity);
-    Ranges& ranges = segments_.emplace(static_cast<char*>(segment), Ranges(capacity)).first->second;
-    return static_cast<char*>(segment) + ranges.take(wanted);
-  }
-
   std::map<char*, Ranges> segments_;
 };
 
