@@ -82,15 +82,18 @@ endfunction()
 
 # The method on the emulated device.
 function(g2s_add_emulated_method)
-  foreach(part "trace of the ellipsoids" "trace of the steps" "waits for nothing" "steps in f32" "face at 128 pixels")
+  foreach(part "trace of the ellipsoids" "trace of the steps" "waits for nothing")
     string(REPLACE " " "_" name ${part})
     add_test(NAME emulated/${name} COMMAND g2s_tests_emulated --no-intro=true --source-file=*/tests/device.test.cpp "--test-case=*${part}*"
              WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
     g2s_emulated_test(emulated/${name})
-    if(part MATCHES "f32|128")
-      set_tests_properties(emulated/${name} PROPERTIES LABELS long)
-    endif()
   endforeach()
+endfunction()
+
+function(g2s_add_emulated_traces)
+  add_test(NAME emulated/traces_long COMMAND g2s_tests_emulated --no-intro=true --source-file=*/tests/device_traces.test.cpp WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
+  g2s_emulated_test(emulated/traces_long)
+  set_tests_properties(emulated/traces_long PROPERTIES LABELS long)
 endfunction()
 
 # Ten seconds of a fuzz target from its corpus, a minute with the label `long`. Inputs that the fuzzer makes stay in the build folder.

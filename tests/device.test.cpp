@@ -42,26 +42,18 @@ void check_launches(const std::string& name) {
   for (const auto& [kernel, count] : now.items()) CHECK_MESSAGE(all[name].contains(kernel), kernel, " is not in ", path);
 }
 
-std::vector<TraceItem> trace_items(const std::string& base, DType dtype) {
+void check_trace(const std::string& name) {
+  const std::string base = source_path("tests/golden/" + name);
   TraceOptions options;
   options.lpips = source_path("assets/lpips_vgg.safetensors");
   options.device = test_device();
-  options.dtype = dtype;
+  cuda::forget_launches();
   const auto items = compare_trace(SafetensorsFile(base + ".safetensors"), run_trace(base + ".json", options));
   REQUIRE(items.size() > 100);
-  return items;
-}
-
-void check_items(const std::vector<TraceItem>& items) {
   for (const TraceItem& item : items) {
     INFO(item.name, ": ", item.text);
     CHECK(item.error <= 1);
   }
-}
-
-void check_trace(const std::string& name) {
-  cuda::forget_launches();
-  check_items(trace_items(source_path("tests/golden/" + name), DType::f64));
   check_launches(name);
 }
 
@@ -70,23 +62,6 @@ void check_trace(const std::string& name) {
 TEST_CASE("the golden trace of the ellipsoids on the device" * doctest::skip(no_test_device())) { check_trace("ellipsoid64"); }
 
 TEST_CASE("the golden trace of the steps at 64 pixels on the device" * doctest::skip(no_test_device())) { check_trace("synface64"); }
-
-// As on the CPU (tests/trace.test.cpp): where rounding decides between two sides of a kink, single gradients go far beyond their tolerance.
-TEST_CASE("the golden trace: the steps in f32 on the device [long]" * doctest::skip(no_test_device())) {
-  const auto items = trace_items(source_path("tests/golden/synface64"), DType::f32);
-  std::size_t beyond = 0;
-  for (const TraceItem& item : items) {
-    INFO(item.name, ": ", item.text);
-    if (item.error > 1) ++beyond;
-    CHECK(item.error <= (may_flip(item) ? 40 : 1));
-  }
-  MESSAGE(beyond, " of ", items.size(), " items beyond their tolerance, the worst ", items.front().name, " by ", items.front().error);
-  CHECK(beyond <= items.size() / 30);
-}
-
-TEST_CASE("the golden trace: a face at 128 pixels on the device [long]" * doctest::skip(no_test_device())) {
-  if (const auto folder = shared_path("golden")) check_items(trace_items(*folder + "/face128", DType::f64));
-}
 
 // A step's iteration, optimiser included, neither waits for the device nor takes memory from the driver once it has run before.
 TEST_CASE("an iteration of each step waits for nothing, on the device" * doctest::skip(no_test_device())) {
