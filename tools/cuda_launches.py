@@ -5,7 +5,7 @@ cuda_launches.py --bench build/bin/g2s_bench_emulated --cuobjdump PROGRAM OBJECT
 cuda_launches.py --bench build/bin/g2s_bench_emulated --check                         compares launches, sizes and counts with it
 
 The emulated benchmark runs with G2S_SIMT_RECORD (engine/simt/record.h): kernels are written down, not run, so that the sizes are the real ones. The
-launches between its last two waits are one iteration. Instructions are counted in the machine code.
+launches after the last wait that is followed by any are one iteration. Instructions are counted in the machine code.
 """
 import argparse
 import collections
@@ -29,9 +29,10 @@ def record(bench, case):
         subprocess.run([bench, '--case', case, '--device', 'cuda', '--repeat', '1', '--warm-up', '1', '--json'], check=True, capture_output=True,
                        env=dict(os.environ, G2S_SIMT_RECORD=f.name))
         parts = [part.split('\n') for part in f.read().decode().split('wait\n')]
-    lines = [line for line in parts[-2] if line]
-    if len(parts) < 4 or not lines:
+    between = [lines for lines in ([line for line in part if line] for part in parts) if lines]
+    if len(between) < 2:
         sys.exit(f'{case}: no launches of one iteration were recorded')
+    lines = between[-1]  # nothing is launched after the last repetition
     counts = collections.Counter()
     for line in lines:
         _, name, address, x, y, z, threads, shared, size, _, products, steps = line.split()
