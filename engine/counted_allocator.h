@@ -28,6 +28,8 @@ class CountedAllocator : public Allocator {
   virtual bool retain(void*, std::size_t) noexcept { return false; }
   virtual std::size_t held() const = 0;                 // from the system, idle blocks included
   virtual void give_back(std::size_t target) = 0;       // idle blocks, until no more than `target` is held
+  virtual void handed_out(void*, std::size_t) {}        // told of each block, before anything is written there
+  virtual void given_back(void*) noexcept {}            // and when it comes back
   virtual void fill_with_nan(void* block, std::size_t bytes) = 0;
   virtual const char* where() const { return ""; }      // for the message when there is no more
 
@@ -47,8 +49,5 @@ std::size_t red_zone();
 void forbid(void* memory, std::size_t bytes);
 // Before memory goes back to the system.
 void permit(void* memory, std::size_t bytes);
-
-// Null unless something is linked that wants to know of every block: with its bytes when it is handed out, with 0 when it comes back.
-__attribute__((weak)) void observe_block(const void* block, std::size_t bytes);
 
 }  // namespace g2s

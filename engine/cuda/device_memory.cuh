@@ -136,6 +136,14 @@ class DeviceAllocator final : public CountedAllocator {
     if (worker().capturing && KeptMemory::wanted()) return;  // it may be filled before a launch, which must not do this then
     check(cudaMemsetAsync(block, 0xff, bytes, stream()), "poison");
   }
+#if defined(G2S_EMULATE)
+  void handed_out(void* block, std::size_t bytes) override {
+    simt::record_block(block, bytes);
+    // When the stream comes to it: what was asked for before may use the block still.
+    if constexpr (simt::memory_is_counted) simt::enqueue(stream(), [=] { simt::mark_written(block, bytes, false); });
+  }
+  void given_back(void* block) noexcept override { simt::record_block(block, 0); }
+#endif
   const char* where() const override { return " on the device"; }
 
  private:

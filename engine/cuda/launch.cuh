@@ -74,7 +74,7 @@ void launch(const Launch& l, void (*kernel)(P...), A... arguments) {
   simt::note_sizes(reinterpret_cast<const void*>(kernel), l.threads, l.shared_bytes);
   simt::enqueue(stream(), [l, kernel, values] {
     if (runs_elsewhere(l, reinterpret_cast<const void*>(kernel), values)) return;
-    simt::run(l.name, l.blocks, l.threads, l.shared_bytes, [&] { std::apply(kernel, values); });
+    simt::run(l.name, l.blocks, l.threads, l.shared_bytes, [&] { std::apply(kernel, values); }, reinterpret_cast<const void*>(kernel));
   });
 #else
   std::apply(

@@ -7,7 +7,6 @@
 #include <map>
 #include <mutex>
 
-#include "engine/counted_allocator.h"
 #include "engine/error.h"
 #include "engine/work.h"
 
@@ -74,16 +73,11 @@ Record* the_record() {
 
 bool recording() { return the_record() != nullptr; }
 void record(const RecordedLaunch& launch) { the_record()->add(launch); }
+void record_block(const void* block, std::size_t bytes) {
+  if (the_record()) the_record()->see(static_cast<const char*>(block), bytes);
+}
 void record_wait() {
   if (the_record()) the_record()->wait();
 }
 
 }  // namespace g2s::simt
-
-namespace g2s {
-
-void observe_block(const void* block, std::size_t bytes) {
-  if (simt::the_record()) simt::the_record()->see(static_cast<const char*>(block), bytes);
-}
-
-}  // namespace g2s

@@ -36,6 +36,8 @@ __attribute__((weak)) bool run_elsewhere(const ElsewhereLaunch& launch);
 
 bool recording();
 void record(const RecordedLaunch& launch);
+// Of a block of device memory: its bytes when it is handed out, 0 when it comes back.
+void record_block(const void* block, std::size_t bytes);
 void record_wait();
 
 }  // namespace g2s::simt

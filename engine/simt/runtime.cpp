@@ -159,17 +159,20 @@ cudaError_t cudaMalloc(void** block, std::size_t bytes) {
   if (memory_forbidden()) return cudaErrorStreamCaptureUnsupported;
   if (bytes > physical_memory()) return cudaErrorMemoryAllocation;
   *block = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+  if (*block) g2s::simt::add_device_memory(*block, bytes);
   return *block ? cudaSuccess : cudaErrorMemoryAllocation;
 }
 
 cudaError_t cudaFree(void* block) {
   if (memory_forbidden()) return cudaErrorStreamCaptureUnsupported;
+  g2s::simt::remove_device_memory(block);
   std::free(block);
   return cudaSuccess;
 }
 
 cudaError_t cudaHostAlloc(void** block, std::size_t bytes, unsigned) {
   if (const cudaError_t result = cudaMalloc(block, bytes); result != cudaSuccess) return result;
+  g2s::simt::remove_device_memory(*block);  // it is the host's
   std::lock_guard lock(pinned().mutex);
   pinned().blocks[static_cast<const char*>(*block)] = bytes;
   return cudaSuccess;
@@ -186,13 +189,19 @@ cudaError_t cudaFreeHost(void* block) {
 cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
   const bool pageable = (kind == cudaMemcpyHostToDevice && !pinned().holds(from, bytes)) || (kind == cudaMemcpyDeviceToHost && !pinned().holds(to, bytes));
   if (stream && stream->capture && pageable && kind == cudaMemcpyHostToDevice) return cudaMemsetAsync(to, lost, bytes, stream);
-  g2s::simt::enqueue(stream, [=] { std::memcpy(to, from, bytes); });
+  g2s::simt::enqueue(stream, [=] {
+    std::memcpy(to, from, bytes);
+    g2s::simt::mark_copied(to, from, bytes);
+  });
   if (pageable) g2s::simt::catch_up(stream);  // done before the call returns
   return cudaSuccess;
 }
 
 cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t stream) {
-  g2s::simt::enqueue(stream, [=] { std::memset(to, value, bytes); });
+  g2s::simt::enqueue(stream, [=] {
+    std::memset(to, value, bytes);
+    g2s::simt::mark_written(to, bytes);
+  });
   return cudaSuccess;
 }
 
