@@ -39,10 +39,14 @@ void check_sizes(const ConvShape& s, const Tensor& first) {
     check(size <= most, "conv", "a picture, the weight or the batch is too large: ", describe(first));
 }
 
-// As on the CPU, weight gradients stay f32.
+// Of bf16, as on the CPU, weight gradients stay f32.
 ProductUnit unit_of(ConvKind kind) {
-  const bool rounded = precision() == Precision::bf16 && kind != ConvKind::weight_grad;
-  return product_unit(rounded ? ProductUnit::bf16 : ProductUnit::fma);
+  switch (precision()) {
+    case Precision::tf32: return product_unit(ProductUnit::tf32);
+    case Precision::bf16: return product_unit(kind == ConvKind::weight_grad ? ProductUnit::fma : ProductUnit::bf16);
+    case Precision::f32: break;
+  }
+  return product_unit(ProductUnit::fma);
 }
 
 template <class T>

@@ -1,0 +1,132 @@
+// --device of the program, with the emulated device; and what it says of machines that lack something.
+#include <doctest/doctest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "engine/files.h"
+#include "engine/npy.h"
+#include "engine/safetensors.h"
+#include "kernels/isa.h"
+#include "tests/cli/program.h"
+#include "tests/support/check.h"
+
+using namespace g2s;
+using namespace g2s::test;
+
+namespace {
+
+using nlohmann::json;
+using Arguments = std::vector<std::string>;
+
+Arguments operator+(Arguments a, const Arguments& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+// On a machine as G2S_SIMT_MACHINE describes it.
+Outcome run(const Arguments& arguments, const std::string& machine = "", Arguments settings = {}) {
+  if (!machine.empty()) settings.push_back("G2S_SIMT_MACHINE=" + machine);
+  return run_program(arguments, {.program = G2S_EMULATED_PROGRAM, .settings = settings});
+}
+
+void check_refused(const Outcome& outcome, const std::string& sentence) {
+  CHECK(outcome.code == 1);
+  CHECK(outcome.err == "gan2shape: " + sentence + "\n");
+}
+
+Tensor drawn(const TemporaryFolder& folder, const Arguments& more, const std::string& machine = "") {
+  const Outcome outcome = run(Arguments{"generate", "--count", "2", "--raw", "--out", folder / "raw"} + more, machine);
+  INFO(outcome.err);
+  REQUIRE(outcome.code == 0);
+  return read_npy(folder / "raw/images.npy");
+}
+
+Arguments fit(const TemporaryFolder& folder) {
+  return {"reconstruct", source_path("assets/heads/000_64.png"), "--out", folder / "out"};
+}
+
+}  // namespace
+
+TEST_CASE("device: generate draws what it draws on the CPU, in every precision, on any device of the machine") {
+  TemporaryFolder folder;
+  const Tensor host = drawn(folder, {"--device", "cpu"}), device = drawn(folder, {"--device", "cuda"});
+  CHECK(rel_error(device, host) < 1e-5);
+  CHECK(!same_bits(device, host));  // it did run elsewhere
+  CHECK(same_bits(drawn(folder, {}), device));  // auto
+  CHECK(same_bits(drawn(folder, {"--device", "cuda:1"}, "devices=2"), device));
+  const Tensor tf32 = drawn(folder, {"--device", "cuda", "--precision", "tf32"}), bf16 = drawn(folder, {"--device", "cuda", "--precision", "bf16"});
+  CHECK(rel_error(tf32, host) > 1e-5);
+  CHECK(rel_error(tf32, host) < 2e-3);
+  CHECK(rel_error(bf16, host) > rel_error(tf32, host));
+  CHECK(rel_error(bf16, host) < 2e-2);
+}
+
+TEST_CASE("device: prior fits the depth network that it fits on the CPU") {
+  TemporaryFolder folder;
+  const auto fitted = [&](const std::string& device) {
+    const std::string path = folder / device + ".safetensors";
+    const Outcome outcome = run({"prior", "--device", device, "--out", path, "--count", "1", "--iterations", "1"});
+    INFO(outcome.err);
+    REQUIRE(outcome.code == 0);
+    return path;
+  };
+  const SafetensorsFile host(fitted("cpu")), device(fitted("cuda"));
+  REQUIRE(device.entries().size() == host.entries().size());
+  for (const auto& entry : host.entries()) {
+    INFO(entry.name);
+    CHECK(rel_error(device.get(entry.name).to(DType::f32), host.get(entry.name).to(DType::f32)) < 2e-3);
+  }
+}
+
+TEST_CASE("device: what a machine lacks is said in one sentence; auto then takes the CPU") {
+  TemporaryFolder folder;
+  const auto refused = [&](const char* machine, const std::string& reason) {
+    CAPTURE(machine);
+    check_refused(run(fit(folder) + Arguments{"--device", "cuda"}, machine), "--device: " + reason);
+    CHECK(entries(folder / "out").empty());
+    CHECK(run({"generate", "--count", "1", "--out", folder / "auto"}, machine).code == 0);
+    CHECK(run({"info"}, machine).out.find("device cpu") != std::string::npos);
+  };
+  refused("driver=0", "there is no cuda:0: there is no CUDA driver");
+  refused("driver=12020", "there is no cuda:0: the driver knows CUDA up to 12.2, this program needs 13.0");
+  refused("devices=0", "there is no cuda:0: no CUDA-capable device is detected");
+  refused("kernels=0,capability=61",
+          "cuda:0: SIMT emulator (sm_61) does not run the kernels of this program: no kernel image is available for execution on the device");
+  check_refused(run(fit(folder) + Arguments{"--device", "cuda:2"}, "devices=2"),
+                "--device: there is no cuda:2, the machine has 2 CUDA device(s)");
+  check_refused(run({"evaluate", folder / "out", "--truth", folder.path(), "--device", "cuda"}),
+                "--device: this command runs no networks, so it works on the CPU alone");
+}
+
+TEST_CASE("device: a precision that the device has no unit for is refused, whatever the processor has") {
+  TemporaryFolder folder;
+  for (const char* precision : {"bf16", "tf32"}) {
+    const Arguments arguments = fit(folder) + Arguments{"--device", "cuda", "--precision", precision};
+    check_refused(run(arguments, "capability=75"), str("--precision: ", precision,
+                                                       " needs tensor cores of compute capability 8.0, but cuda:0 (SIMT emulator) has 7.5"));
+  }
+  CHECK(entries(folder / "out").empty());
+  check_refused(run(fit(folder) + Arguments{"--device", "cpu", "--precision", "tf32"}),
+                "--precision: tf32 is for CUDA devices; the CPU has f32 and bf16");
+  CHECK(run({"generate", "--count", "1", "--out", folder / "a", "--device", "cuda", "--precision", "bf16"}, "", {"G2S_BF16=none"}).code == 0);
+}
+
+TEST_CASE("device: too little memory is said before the work, or when it runs out, with what helps") {
+  TemporaryFolder folder;
+  const Outcome limited = run(fit(folder) + Arguments{"--device", "cuda", "--memory-limit", "100M"});
+  CHECK(limited.code == 1);
+  CHECK(limited.err.find("--memory-limit: 100M is less than the ") != std::string::npos);
+  const Outcome out = run(fit(folder) + Arguments{"--device", "cuda"}, "memory=300000000");
+  CHECK(out.code == 1);
+  INFO(out.err);
+  CHECK(out.err.find(" bytes are wanted on cuda:0, of whose 286M ") != std::string::npos);
+  CHECK(out.err.find("--memory-limit") != std::string::npos);
+  CHECK(std::count(out.err.begin(), out.err.end(), '\n') == 1);
+}
+
+TEST_CASE("device: a kernel that fails while the host goes on is named") {
+  TemporaryFolder folder;
+  const Outcome outcome = run({"generate", "--count", "1", "--out", folder / "a", "--device", "cuda"}, "failing=modulated_conv_demodulate");
+  INFO(outcome.err);
+  CHECK(outcome.code == 1);
+}
