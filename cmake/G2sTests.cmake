@@ -89,10 +89,12 @@ function(g2s_register_emulator_tests)
   endforeach()
 endfunction()
 
-# The method on the emulated device.
+# The method, and repeated work, on the emulated device.
 function(g2s_add_emulated_method)
-  foreach(part "trace of the ellipsoids" "trace of the steps" "waits for nothing")
-    string(REPLACE " " "_" name ${part})
+  add_test(NAME emulated/replay COMMAND g2s_tests_emulated --no-intro=true --source-file=*/tests/replay.test.cpp WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
+  g2s_emulated_test(emulated/replay)
+  foreach(part "trace of the ellipsoids" "trace of the steps" "projection, prior and step 1" "steps 2 and 3" "fit is interrupted" "not finite")
+    string(REGEX REPLACE "[ ,]+" "_" name ${part})
     add_test(NAME emulated/${name} COMMAND g2s_tests_emulated --no-intro=true --source-file=*/tests/device.test.cpp "--test-case=*${part}*"
              WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
     g2s_emulated_test(emulated/${name})

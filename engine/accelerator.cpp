@@ -9,7 +9,7 @@
 namespace g2s {
 namespace {
 
-std::atomic<std::int64_t> waits{0};
+std::atomic<std::int64_t> waits{0}, graphs{0};
 
 }  // namespace
 
@@ -25,6 +25,8 @@ Accelerator& accelerator(Device device, const char* op) {
 
 std::int64_t host_waits() { return waits.load(std::memory_order_relaxed); }
 void count_host_wait() { waits.fetch_add(1, std::memory_order_relaxed); }
+std::int64_t graph_launches() { return graphs.load(std::memory_order_relaxed); }
+void count_graph_launch() { graphs.fetch_add(1, std::memory_order_relaxed); }
 
 namespace {
 

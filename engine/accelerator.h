@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "engine/allocator.h"
@@ -10,9 +11,29 @@
 
 namespace g2s {
 
-enum class CopyKind : std::uint8_t { host_to_device, device_to_host, device_to_device };
+enum class CopyKind : std::uint8_t {
+  host_to_device,
+  device_to_host,
+  device_to_device,
+  device_to_host_later,  // into pinned() memory, which may be read after the next synchronize()
+};
 
-// All work goes to one stream per device: what is asked for later sees what was done before. Only copies to the host wait.
+// What a thread asks of a device, written down and then done at each launch, and the memory that it works in. Replay is how to use it.
+class Recording {
+ public:
+  virtual ~Recording() = default;  // its memory goes to everybody, but for blocks that are still in use
+  // From enter() to leave() this thread's memory comes from the recording's own.
+  virtual void enter() = 0;
+  virtual void leave() noexcept = 0;
+  // Between them: from begin() on all is written down instead of done, until end(), which throws naming the last kernel if the device
+  // refuses, or abandon(). Copies between host and device and waiting throw meanwhile. What goes back to everybody's memory stays in use.
+  virtual void begin() = 0;
+  virtual void end() = 0;
+  virtual void abandon() noexcept = 0;
+  virtual void launch() = 0;
+};
+
+// All work goes to one stream per device: what is asked for later sees what was done before. Only device_to_host waits.
 class Accelerator {
  public:
   virtual ~Accelerator() = default;
@@ -28,6 +49,9 @@ class Accelerator {
   virtual void add(DType type, const void* a, const void* b, void* y, std::int64_t count) = 0;
   // Waits until all is done; errors of kernels that were launched come out here, naming the last one.
   virtual void synchronize() = 0;
+  // Memory of the host that the device reaches by itself.
+  virtual std::shared_ptr<void> pinned(std::size_t bytes) = 0;
+  virtual std::unique_ptr<Recording> recording(int index) = 0;
 };
 
 // Null in a program that was built without it.
@@ -39,6 +63,9 @@ Accelerator& accelerator(Device device, const char* op);
 // How often this process has waited for a device, to read something back or otherwise. A step's iteration should not.
 std::int64_t host_waits();
 void count_host_wait();
+// How many graphs it has launched: one in each iteration that is replayed.
+std::int64_t graph_launches();
+void count_graph_launch();
 
 // auto, cpu, cuda or cuda:N, as --device has it; throws naming the option. auto is cuda:0 where there is one that runs the program's kernels, else
 // the CPU. A CUDA device is that of the whole process from then on.

@@ -52,6 +52,7 @@ void* CountedAllocator::allocate(std::size_t bytes) {
 void CountedAllocator::release(void* block, std::size_t bytes) noexcept {
   if (!block) return;
   std::lock_guard lock(mutex_);
+  if (retain(block, bytes)) return;
   const std::size_t size = block_size(bytes);
   stats_.in_use -= size;
   forbid(block, size);

@@ -24,12 +24,15 @@ class CountedAllocator : public Allocator {
   virtual std::size_t block_size(std::size_t bytes) const = 0;  // what a block counts for; overflow must not wrap
   virtual void* take(std::size_t size) = 0;                     // null if there is no more memory
   virtual void give(void* block, std::size_t size) noexcept = 0;
+  // True: the block stays in use, and will be released again.
+  virtual bool retain(void*, std::size_t) noexcept { return false; }
   virtual std::size_t held() const = 0;                 // from the system, idle blocks included
   virtual void give_back(std::size_t target) = 0;       // idle blocks, until no more than `target` is held
   virtual void fill_with_nan(void* block, std::size_t bytes) = 0;
   virtual const char* where() const { return ""; }      // for the message when there is no more
 
   std::size_t limit() const { return limit_; }
+  std::unique_lock<std::mutex> lock() const { return std::unique_lock(mutex_); }
 
  private:
   mutable std::mutex mutex_;

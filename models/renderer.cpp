@@ -5,6 +5,7 @@
 #include <numbers>
 #include <vector>
 
+#include "engine/constant.h"
 #include "kernels/depth_mesh/depth_mesh.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/grid_sample/grid_sample.h"
@@ -16,8 +17,6 @@ namespace {
 
 constexpr std::int64_t border_columns = 2;
 constexpr double border_weight = 1.02;
-
-Tensor constant(const std::vector<double>& values, const Shape& shape, DType dtype) { return Tensor::from(values, shape).to(dtype); }
 
 void check_map(const Tensor& x, const char* what) {
   check(x.rank() == 4 && x.dim(3) == 1, "renderer", what, " must be [B,S,S,1], got ", describe(x));

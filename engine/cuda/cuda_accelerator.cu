@@ -1,79 +1,18 @@
 // CUDA as the engine sees it: devices, memory, copies, and where errors of kernels come out. Compiled by nvcc, or with G2S_EMULATE as C++.
 #include <cstring>
-#include <limits>
 #include <map>
 #include <string>
-#include <vector>
 
 #include "engine/accelerator.h"
-#include "engine/counted_allocator.h"
+#include "engine/cuda/device_memory.cuh"
 #include "engine/cuda/launch.cuh"
 #include "engine/cuda/launches.h"
 #include "engine/cuda/ptx.cuh"
+#include "engine/cuda/staging.cuh"
 #include "engine/error.h"
-#include "engine/ranges.h"
 
 namespace g2s::cuda {
 namespace {
-
-constexpr std::size_t granularity = 256;                       // of blocks, what vector loads want at least
-constexpr std::size_t least_segment = std::size_t{256} << 20;  // taken from the driver at once
-
-const char* last_launch = "nothing";
-
-// Blocks are cut from segments that are kept: cudaMalloc waits for the device. One stream does all work, so a block may be used again as
-// soon as the host has let go of it.
-class DeviceAllocator final : public CountedAllocator {
- protected:
-  std::size_t block_size(std::size_t bytes) const override {
-    return bytes > std::numeric_limits<std::size_t>::max() / 2 ? bytes : round_up(bytes, granularity);
-  }
-
-  void* take(std::size_t size) override {
-    const std::size_t wanted = size + red_zone(), capacity = round_up(wanted, least_segment);
-    for (auto& [base, ranges] : segments_)
-      if (const std::size_t offset = ranges.take(wanted); offset != Ranges::none) return base + offset;
-    void* segment = nullptr;
-    if ((limit() > 0 && held() + capacity > limit()) || wanted > capacity || cudaMalloc(&segment, capacity) != cudaSuccess) {
-      cudaGetLastError();
-      return nullptr;
-    }
-    forbid(segment, capacity);
-    Ranges& ranges = segments_.emplace(static_cast<char*>(segment), Ranges(capacity)).first->second;
-    return static_cast<char*>(segment) + ranges.take(wanted);
-  }
-
-  void give(void* block, std::size_t size) noexcept override {
-    auto it = --segments_.upper_bound(static_cast<char*>(block));
-    it->second.give(static_cast<std::size_t>(static_cast<char*>(block) - it->first), size + red_zone());
-  }
-
-  std::size_t held() const override {
-    std::size_t bytes = 0;
-    for (const auto& [base, ranges] : segments_) bytes += ranges.capacity();
-    return bytes;
-  }
-
-  // Segments of which nothing is in use.
-  void give_back(std::size_t target) override {
-    for (auto it = segments_.begin(); it != segments_.end() && held() > target;) {
-      const std::size_t capacity = it->second.capacity();
-      if (it->second.take(capacity) == Ranges::none) {
-        ++it;
-        continue;
-      }
-      permit(it->first, capacity);
-      cudaFree(it->first);
-      it = segments_.erase(it);
-    }
-  }
-
-  void fill_with_nan(void* block, std::size_t bytes) override { check(cudaMemsetAsync(block, 0xff, bytes, stream()), "poison"); }
-  const char* where() const override { return " on the device"; }
-
- private:
-  std::map<char*, Ranges> segments_;
-};
 
 template <std::size_t Size>
 struct Element {
@@ -153,11 +92,15 @@ class CudaAccelerator final : public Accelerator {
   }
 
   void copy(void* to, const void* from, std::size_t bytes, CopyKind kind) override {
-    const cudaMemcpyKind how = kind == CopyKind::host_to_device   ? cudaMemcpyHostToDevice
-                               : kind == CopyKind::device_to_host ? cudaMemcpyDeviceToHost
-                                                                  : cudaMemcpyDeviceToDevice;
-    check(cudaMemcpyAsync(to, from, bytes, how, stream()), "copy");
-    if (kind == CopyKind::device_to_host) synchronize();
+    switch (kind) {
+      case CopyKind::device_to_device: return check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream()), "copy");
+      case CopyKind::device_to_host_later: return check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream()), "copy");
+      case CopyKind::host_to_device: refuse_in_capture("copies from the host"); return staging_.write(to, from, bytes);
+      case CopyKind::device_to_host:
+        refuse_in_capture("copies to the host");
+        count_host_wait();
+        return staging_.read(to, from, bytes);
+    }
   }
 
   void fill(void* to, std::int64_t count, std::size_t size, const void* element) override {
@@ -179,10 +122,18 @@ class CudaAccelerator final : public Accelerator {
   }
 
   void synchronize() override {
+    refuse_in_capture("waits for the device");
     count_host_wait();
-    const cudaError_t result = cudaStreamSynchronize(stream());
-    if (result != cudaSuccess) fail(Errc::internal, last_launch, "the device reports an error after this kernel was launched: ", cudaGetErrorString(result));
+    check_device(cudaStreamSynchronize(stream()));
   }
+
+  std::shared_ptr<void> pinned(std::size_t bytes) override {
+    void* memory = nullptr;
+    check(cudaHostAlloc(&memory, bytes, cudaHostAllocDefault), "pinned memory");
+    return {memory, [](void* m) { cudaFreeHost(m); }};
+  }
+
+  std::unique_ptr<Recording> recording(int) override { return std::make_unique<CudaRecording>(allocator_); }
 
  private:
   void look() {
@@ -196,6 +147,7 @@ class CudaAccelerator final : public Accelerator {
   }
 
   DeviceAllocator allocator_;
+  Staging staging_;
   bool looked_ = false;
   int count_ = 0;
   std::string absence_ = "no device was found";
@@ -211,7 +163,7 @@ std::map<std::string, std::int64_t>& counts() {
 cudaStream_t stream() {
   static cudaStream_t s = [] {
     cudaStream_t made = nullptr;
-    check(cudaStreamCreate(&made), "cudaStreamCreate");
+    check(cudaStreamCreateWithFlags(&made, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
     return made;
   }();
   return s;
@@ -233,7 +185,7 @@ void check(cudaError_t result, const char* what) {
 }
 
 void note_launch(const Launch& launch) {
-  last_launch = launch.name;
+  worker().last_launch = launch.name;
   ++counts()[launch.name];
 }
 

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <deque>
 #include <fstream>
 #include <map>
 #include <memory>
@@ -44,7 +45,17 @@ Pinned& pinned() {
   return *p;
 }
 
-std::atomic<int> strict_captures{0};  // under way, of a mode in which memory cannot be had
+// Captures under way that keep all threads, and this thread, from getting memory, unless they ask for the relaxed mode.
+std::atomic<int> global_captures{0};
+thread_local int own_captures = 0;
+thread_local cudaStreamCaptureMode own_mode = cudaStreamCaptureModeGlobal;
+bool memory_forbidden() { return own_mode != cudaStreamCaptureModeRelaxed && (own_captures > 0 || global_captures > 0); }
+void count_capture(cudaStreamCaptureMode mode, int by) {
+  own_captures += mode == cudaStreamCaptureModeRelaxed ? 0 : by;
+  global_captures += mode == cudaStreamCaptureModeGlobal ? by : 0;
+}
+
+std::atomic<bool> late{false};
 
 thread_local int current_device = 0;
 
@@ -85,13 +96,33 @@ struct Stream {
   int device = current_device;
   std::unique_ptr<Graph> capture;
   cudaStreamCaptureMode mode = cudaStreamCaptureModeGlobal;
+  std::deque<std::function<void()>> waiting;  // put off
 };
+
+struct Event {
+  Stream* stream = nullptr;
+  bool done = true;
+};
+
+namespace {
+void catch_up(Stream* stream) {
+  while (stream && !stream->waiting.empty()) {
+    const auto work = std::move(stream->waiting.front());
+    stream->waiting.pop_front();
+    work();
+  }
+}
+
+}  // namespace
+
+void set_late(bool on) { late = on; }
 
 void enqueue(Stream* stream, std::function<void()> work) {
   if (stream && stream->device != current_device)
     fail(Errc::internal, "launch", "the stream is of device ", stream->device, ", this host thread on ", current_device);
   if (stream && stream->capture) stream->capture->work.push_back(std::move(work));
-  else work();
+  else if (stream && late) stream->waiting.push_back(std::move(work));
+  else catch_up(stream), work();
 }
 
 namespace {
@@ -136,6 +167,7 @@ const char* cudaGetErrorString(cudaError_t error) {
     case cudaErrorNoKernelImageForDevice: return "no kernel image is available for execution on the device";
     case cudaErrorInvalidResourceHandle: return "invalid resource handle";
     case cudaErrorIllegalAddress: return "an illegal memory access was encountered";
+    case cudaErrorNotReady: return "device not ready";
     case cudaErrorStreamCaptureUnsupported: return "operation not permitted when stream is capturing";
   }
   return "unknown error";
@@ -195,7 +227,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
 }
 
 cudaError_t cudaMalloc(void** block, std::size_t bytes) {
-  if (strict_captures > 0) return cudaErrorStreamCaptureUnsupported;
+  if (memory_forbidden()) return cudaErrorStreamCaptureUnsupported;
   std::lock_guard lock(taken().mutex);
   std::size_t& sum = taken().sums[current_device];
   if (bytes > device_memory() - sum) return cudaErrorMemoryAllocation;
@@ -207,7 +239,7 @@ cudaError_t cudaMalloc(void** block, std::size_t bytes) {
 }
 
 cudaError_t cudaFree(void* block) {
-  if (strict_captures > 0) return cudaErrorStreamCaptureUnsupported;
+  if (memory_forbidden()) return cudaErrorStreamCaptureUnsupported;
   std::lock_guard lock(taken().mutex);
   if (const auto it = taken().blocks.find(block); it != taken().blocks.end()) {
     taken().sums[it->second.device] -= it->second.bytes;
@@ -218,7 +250,7 @@ cudaError_t cudaFree(void* block) {
 }
 
 cudaError_t cudaHostAlloc(void** block, std::size_t bytes, unsigned) {
-  if (strict_captures > 0) return cudaErrorStreamCaptureUnsupported;
+  if (memory_forbidden()) return cudaErrorStreamCaptureUnsupported;
   *block = aligned_block(bytes);
   if (!*block) return cudaErrorMemoryAllocation;
   std::lock_guard lock(pinned().mutex);
@@ -227,7 +259,7 @@ cudaError_t cudaHostAlloc(void** block, std::size_t bytes, unsigned) {
 }
 
 cudaError_t cudaFreeHost(void* block) {
-  if (strict_captures > 0) return cudaErrorStreamCaptureUnsupported;
+  if (memory_forbidden()) return cudaErrorStreamCaptureUnsupported;
   if (block) {
     std::lock_guard lock(pinned().mutex);
     if (pinned().blocks.erase(static_cast<const char*>(block)) == 0) return cudaErrorInvalidValue;
@@ -237,9 +269,10 @@ cudaError_t cudaFreeHost(void* block) {
 }
 
 cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
-  if (stream && stream->capture && kind == cudaMemcpyHostToDevice && !pinned().holds(from, bytes))
-    return cudaMemsetAsync(to, lost, bytes, stream);
+  const bool pageable = (kind == cudaMemcpyHostToDevice && !pinned().holds(from, bytes)) || (kind == cudaMemcpyDeviceToHost && !pinned().holds(to, bytes));
+  if (stream && stream->capture && pageable && kind == cudaMemcpyHostToDevice) return cudaMemsetAsync(to, lost, bytes, stream);
   g2s::simt::enqueue(stream, [=] { std::memcpy(to, from, bytes); });
+  if (pageable) g2s::simt::catch_up(stream);  // done before the call returns
   return state();
 }
 
@@ -253,26 +286,62 @@ cudaError_t cudaStreamCreate(cudaStream_t* stream) {
   return cudaSuccess;
 }
 
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) { return cudaStreamCreate(stream); }
+
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  g2s::simt::catch_up(stream);
   delete stream;
   return cudaSuccess;
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-  return stream && stream->capture ? cudaErrorStreamCaptureUnsupported : state();
+  if (stream && stream->capture) return cudaErrorStreamCaptureUnsupported;
+  g2s::simt::catch_up(stream);
+  return state();
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  *event = new g2s::simt::Event;
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  event->stream = stream;
+  event->done = false;
+  g2s::simt::enqueue(stream, [event] { event->done = true; });
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventQuery(cudaEvent_t event) { return event->done ? cudaSuccess : cudaErrorNotReady; }
+
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  if (event->stream && event->stream->capture) return cudaErrorStreamCaptureUnsupported;
+  g2s::simt::catch_up(event->stream);
+  return state();
+}
+
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  g2s::simt::catch_up(event->stream);
+  delete event;
+  return cudaSuccess;
+}
+
+cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode) {
+  std::swap(*mode, own_mode);
+  return cudaSuccess;
 }
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
   if (!stream || stream->capture) return cudaErrorInvalidValue;
   stream->mode = mode;
-  strict_captures += mode != cudaStreamCaptureModeRelaxed;
+  count_capture(mode, 1);
   stream->capture = std::make_unique<g2s::simt::Graph>();
   return cudaSuccess;
 }
 
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   if (!stream || !stream->capture) return cudaErrorInvalidValue;
-  strict_captures -= stream->mode != cudaStreamCaptureModeRelaxed;
+  count_capture(stream->mode, -1);
   *graph = stream->capture.release();
   return cudaSuccess;
 }

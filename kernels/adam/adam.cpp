@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "engine/replay.h"
 #include "kernels/adam/adam_args.h"
 
 namespace g2s {
@@ -17,6 +18,7 @@ Adam::Adam(std::vector<Tensor> parameters, AdamOptions options)
     if (!is_real(p.dtype()) || p.is_constant()) fail(Errc::invalid_argument, "adam", "cannot update a parameter ", describe(p));
   for (int i = 0; i < 2; ++i)
     for (const Tensor& p : parameters_) moments_.push_back(Tensor::zeros(p.shape(), p.dtype(), p.device()));
+  if (!parameters_.empty()) sizes_ = Tensor::zeros({static_cast<std::int64_t>(parameters_.size()), 2}, DType::f64, parameters_[0].device());
 }
 
 void Adam::set_steps(std::int64_t steps) {
@@ -39,23 +41,36 @@ void Adam::step(const std::vector<Tensor>& gradients) {
             " for a parameter ", describe(p));
     check(p.device() == parameters_[0].device(), "adam", "parameters on ", parameters_[0].device(), " and ", p.device());
   }
-  ++steps_;
-  if (count == 0) return;
+  std::vector<std::size_t> updated;
+  for (std::size_t i = 0; i < count; ++i)
+    if (gradients[i].defined()) updated.push_back(i);
+  Replay::each_time([this, updated] { advance(updated); });
+  if (updated.empty()) return;
   const bool on_cuda = parameters_[0].on_cuda();
   std::vector<kernels::AdamTensor> tensors;
   std::vector<kernels::AdamPiece> pieces;
-  for (std::size_t i = 0; i < count; ++i) {
-    if (!gradients[i].defined()) continue;
-    double t = static_cast<double>(++updates_[i]);
+  for (std::size_t i : updated) {
     std::int64_t n = parameters_[i].numel();
     for (std::int64_t begin = 0; begin < n && !on_cuda; begin += block)
       pieces.push_back({static_cast<std::int64_t>(tensors.size()), begin, std::min(n, begin + block)});
     tensors.push_back({parameters_[i].dtype() == DType::f64, n, parameters_[i].mutable_raw(), gradients[i].raw(), moments_[i].mutable_raw(),
-                       moments_[count + i].mutable_raw(), options_.lr / (1 - std::pow(options_.beta1, t)),
-                       std::sqrt(1 - std::pow(options_.beta2, t))});
+                       moments_[count + i].mutable_raw()});
   }
-  kernels::adam(on_cuda, {tensors.data(), static_cast<std::int64_t>(tensors.size()), pieces.data(), static_cast<std::int64_t>(pieces.size()),
-                          options_.beta1, options_.beta2, options_.eps, options_.weight_decay});
+  kernels::adam(on_cuda, {tensors.data(), static_cast<const kernels::AdamSize*>(sizes_.raw()), static_cast<std::int64_t>(tensors.size()), pieces.data(),
+                          static_cast<std::int64_t>(pieces.size()), options_.beta1, options_.beta2, options_.eps, options_.weight_decay});
+}
+
+// The host's part of an update.
+void Adam::advance(const std::vector<std::size_t>& updated) {
+  ++steps_;
+  std::vector<double> sizes;  // of kernels::AdamSize
+  for (std::size_t i : updated) {
+    const double t = static_cast<double>(++updates_[i]);
+    sizes.insert(sizes.end(), {options_.lr / (1 - std::pow(options_.beta1, t)), std::sqrt(1 - std::pow(options_.beta2, t))});
+  }
+  if (!sizes_) return;
+  sizes.resize(static_cast<std::size_t>(sizes_.numel()));
+  copy_into(sizes_, Tensor::from(sizes, sizes_.shape(), Device{}));
 }
 
 }  // namespace g2s

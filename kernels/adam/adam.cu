@@ -1,5 +1,5 @@
 // One launch for up to `most` parameters: a table of them travels with the launch, each block finds its parameter in it. Step sizes and bias
-// corrections are part of the table: a captured graph has to set the arguments of this kernel anew for each step.
+// corrections are read from the device's memory, so that a captured graph can be launched again for the next step.
 #include <cmath>
 
 #include "engine/cuda/launch.cuh"
@@ -21,8 +21,7 @@ struct Entry {
   T* first;
   T* second;
   std::int64_t n;
-  T step;  // -lr / (1 - beta1^t)
-  T bias;  // sqrt(1 - beta2^t)
+  const AdamSize* size;
 };
 
 template <class T>
@@ -37,12 +36,12 @@ static_assert(sizeof(Table<double>) <= 4096, "what a launch can carry on every d
 
 // The operations in PyTorch's order, with the multiply-adds that it fuses.
 template <class T>
-__device__ inline void update(const Table<T>& a, const Entry<T>& e, T gradient, T& parameter, T& first, T& second) {
+__device__ inline void update(const Table<T>& a, T step, T bias, T gradient, T& parameter, T& first, T& second) {
   const T g = std::fma(a.decay, parameter, gradient);
   // Linear interpolation from the end that is closer, as torch.lerp does.
   first = a.near_first ? std::fma(a.weight, g - first, first) : std::fma(first - g, a.weight, g);
   second = std::fma(a.rest2 * g, g, second * a.beta2);
-  parameter += e.step * first / (std::sqrt(second) / e.bias + a.eps);
+  parameter += step * first / (std::sqrt(second) / bias + a.eps);
 }
 
 template <class T>
@@ -54,6 +53,7 @@ __global__ void __launch_bounds__(threads) adam_step(const __grid_constant__ Tab
     else low = middle;
   }
   const Entry<T>& e = a.entry[low];
+  const T step = static_cast<T>(-e.size->step), bias = static_cast<T>(e.size->root_bias2);
   const std::int64_t begin = (blockIdx.x - a.first_block[low]) * per_block, end = begin + per_block < e.n ? begin + per_block : e.n;
   const auto places = reinterpret_cast<std::uintptr_t>(e.parameter) | reinterpret_cast<std::uintptr_t>(e.gradient) |
                       reinterpret_cast<std::uintptr_t>(e.first) | reinterpret_cast<std::uintptr_t>(e.second);
@@ -63,13 +63,13 @@ __global__ void __launch_bounds__(threads) adam_step(const __grid_constant__ Tab
     for (std::int64_t i = begin + threadIdx.x * pack; i < rest; i += threads * pack) {
       auto p = cuda::load<pack>(e.parameter + i), m = cuda::load<pack>(e.first + i), v = cuda::load<pack>(e.second + i);
       const auto g = cuda::load<pack>(e.gradient + i);
-      for (int j = 0; j < pack; ++j) update(a, e, g.v[j], p.v[j], m.v[j], v.v[j]);
+      for (int j = 0; j < pack; ++j) update(a, step, bias, g.v[j], p.v[j], m.v[j], v.v[j]);
       cuda::store(e.parameter + i, p);
       cuda::store(e.first + i, m);
       cuda::store(e.second + i, v);
     }
   }
-  for (std::int64_t i = rest + threadIdx.x; i < end; i += threads) update(a, e, e.gradient[i], e.parameter[i], e.first[i], e.second[i]);
+  for (std::int64_t i = rest + threadIdx.x; i < end; i += threads) update(a, step, bias, e.gradient[i], e.parameter[i], e.first[i], e.second[i]);
 }
 
 template <class T>
@@ -91,7 +91,7 @@ void adam(const AdamArgs& args) {
     if (t.n == 0 || t.f64 != std::is_same_v<T, double>) continue;
     const int at = table.count++;
     table.entry[at] = {static_cast<T*>(t.parameter), static_cast<const T*>(t.gradient), static_cast<T*>(t.first), static_cast<T*>(t.second), t.n,
-                       static_cast<T>(-t.step_size), static_cast<T>(t.root_bias2)};
+                       args.sizes + i};
     table.first_block[at + 1] = table.first_block[at] + cuda::blocks_for(t.n, per_block);
     if (table.count == most) launch_table(table);
   }

@@ -15,7 +15,8 @@ struct AdamOptions {
 class Adam {
  public:
   Adam(std::vector<Tensor> parameters, AdamOptions options);
-  // One update, in place; gradients in the order of the parameters (an undefined one leaves its parameter alone).
+  // One update, in place; gradients in the order of the parameters (an undefined one leaves its parameter alone). As part of a Replay's work it
+  // is one update each time, with the learning rate and the time of then; the Adam stays where it is meanwhile.
   void step(const std::vector<Tensor>& gradients);
   void set_lr(double lr) { options_.lr = lr; }
   const std::vector<Tensor>& parameters() const { return parameters_; }
@@ -27,8 +28,11 @@ class Adam {
   void set_steps(std::int64_t steps);  // every parameter updated in each of them
 
  private:
+  void advance(const std::vector<std::size_t>& updated);
+
   std::vector<Tensor> parameters_, moments_;
   std::vector<std::int64_t> updates_;
+  Tensor sizes_;  // f64: a kernels::AdamSize for each parameter that is updated, where they are
   AdamOptions options_;
   std::int64_t steps_ = 0;
 };

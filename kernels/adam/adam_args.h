@@ -14,8 +14,12 @@ struct AdamTensor {
   const void* gradient;
   void* first;   // moving average of the gradient
   void* second;  // and of its square
-  double step_size;    // lr / (1 - beta1^t)
-  double root_bias2;   // sqrt(1 - beta2^t)
+};
+
+// What changes with the time t of a parameter's updates.
+struct AdamSize {
+  double step;        // lr / (1 - beta1^t)
+  double root_bias2;  // sqrt(1 - beta2^t)
 };
 
 // A range of one parameter, for the CPU.
@@ -25,6 +29,7 @@ struct AdamPiece {
 
 struct AdamArgs {
   const AdamTensor* tensors;  // in the host's memory
+  const AdamSize* sizes;      // one for each of them, where the parameters are: a graph finds other ones at each launch
   std::int64_t tensor_count;
   const AdamPiece* pieces;
   std::int64_t piece_count;

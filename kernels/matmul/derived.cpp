@@ -2,6 +2,8 @@
 
 #include <mutex>
 
+#include "engine/replay.h"
+
 namespace g2s::kernels {
 namespace {
 
@@ -25,6 +27,7 @@ Tensor derived(const Tensor& source, const std::string& key, const std::function
     std::lock_guard lock(mutex);
     if (const Tensor* known = find(storage, full)) return *known;
   }
+  const KeptMemory kept;
   Tensor made = make();  // outside the lock: it runs in parallel and may allocate
   std::lock_guard lock(mutex);
   if (const Tensor* known = find(storage, full)) return *known;

@@ -71,7 +71,8 @@ __device__ inline void normal_pair(std::uint32_t a, std::uint32_t b, float& x, f
 template <class F>
 void generate(const char* name, const RandomArgs& args, F numbers) {
   cuda::each(name, (args.n + 3) / 4, [=] __device__(std::int64_t block) {
-    const Numbers out = numbers(philox(args.position + static_cast<std::uint64_t>(block), args.key));
+    const std::uint64_t position = args.counter ? *args.counter : args.position;
+    const Numbers out = numbers(philox(position + static_cast<std::uint64_t>(block), args.key));
     float* to = args.y + 4 * block;
     const std::int64_t left = args.n - 4 * block;
     if (left >= 4) return cuda::store(to, out);

@@ -8,7 +8,8 @@
 
 namespace g2s {
 
-// A stream of random numbers: a seed, a stream name (so that parts of a program do not disturb each other) and a position.
+// A stream of random numbers: a seed, a stream name (so that parts of a program do not disturb each other) and a position. As part of a
+// Replay's work it gives new numbers each time, and stays where it is meanwhile.
 class Random {
  public:
   explicit Random(std::uint64_t seed, const char* stream = "");
@@ -19,6 +20,8 @@ class Random {
   void seek(std::uint64_t position) { position_ = position; }
 
  private:
+  Tensor advance(const Tensor& y);
+
   std::uint64_t key_, position_ = 0;
 };
 

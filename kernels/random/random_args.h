@@ -14,6 +14,7 @@ struct RandomArgs {
   float* y;
   // Uniform: low + width * u, at most `last`. Normal: mean (low) + standard deviation (width) * z.
   float low, width, last;
+  const std::uint64_t* counter = nullptr;  // in the device's memory, instead of `position`: a graph finds another one at each launch
 };
 
 struct PhiloxArgs {

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "engine/autograd.h"
+#include "engine/replay.h"
 #include "kernels/resample/resample_args.h"
 
 namespace g2s {
@@ -66,6 +67,7 @@ const DeviceTables& device_tables(const ResampleAxis& axis, DType dtype, Device 
   std::lock_guard lock(mutex);
   DeviceTables& tables = (*known)[{device.index, dtype, axis.taps, axis.start, axis.count, axis.weight}];
   if (!tables.start.defined()) {
+    const KeptMemory kept;
     const Tensor weight = Tensor::from(axis.weight, {static_cast<std::int64_t>(axis.weight.size())}, Device{});
     tables = {Tensor::from(axis.start, {axis.out()}, device), Tensor::from(axis.count, {axis.out()}, device), weight.to(dtype).to(device)};
   }

@@ -33,25 +33,26 @@ double relative_cost(Phase phase) {
   return 0;
 }
 
-NamedLosses named(const Losses& l) {
-  NamedLosses out;
-  auto add = [&](const char* name, const Tensor& t) {
-    if (t) out.emplace_back(name, t.item());
-  };
-  add("l1", l.l1);
-  add("lpips", l.lpips);
-  add("l1_flip", l.l1_flip);
-  add("lpips_flip", l.lpips_flip);
-  add("smooth_depth", l.smooth_depth);
-  add("smooth_diffuse", l.smooth_diffuse);
-  add("disc", l.disc);
-  add("latent_norm", l.latent_norm);
-  add("total", l.total);
-  return out;
+using LossTensors = std::vector<std::pair<std::string, Tensor>>;
+
+LossTensors named(const Losses& l, const std::string& prefix = "") {
+  return {{prefix + "l1", l.l1},
+          {prefix + "lpips", l.lpips},
+          {prefix + "l1_flip", l.l1_flip},
+          {prefix + "lpips_flip", l.lpips_flip},
+          {prefix + "smooth_depth", l.smooth_depth},
+          {prefix + "smooth_diffuse", l.smooth_diffuse},
+          {prefix + "disc", l.disc},
+          {prefix + "latent_norm", l.latent_norm},
+          {prefix + "total", l.total}};
 }
 
-void append(NamedLosses& to, const char* prefix, const NamedLosses& from) {
-  for (const auto& [name, value] : from) to.emplace_back(prefix + name, value);
+// One picture of a batch, in place.
+Tensor picture(const Tensor& batch, std::int64_t i) {
+  Shape shape = batch.shape();
+  shape[0] = 1;
+  const auto begin = static_cast<std::size_t>(static_cast<const char*>(batch.raw()) - static_cast<const char*>(batch.storage()->data()));
+  return Tensor::wrap(batch.storage(), shape, batch.dtype(), begin + static_cast<std::size_t>(i) * (batch.bytes() / static_cast<std::size_t>(batch.dim(0))));
 }
 
 Tensor masked_mse(const Tensor& a, const Tensor& b, const Tensor& mask) {
@@ -92,7 +93,8 @@ Fit::Fit(const Config& config, const StyleGan2Generator& generator, const StyleG
       input_(std::move(input)),
       options_(std::move(options)),
       views_(options_.seed, "views"),
-      shuffles_(options_.seed, "shuffle") {
+      shuffles_(options_.seed, "shuffle"),
+      losses_(device_) {
   config_.validate();
   for (Tensor* t : {&input_.image, &input_.mask, &input_.latent, &input_.truth})
     if (*t) *t = t->to(device_);
@@ -161,6 +163,7 @@ void Fit::advance() {
     }
   } while (phase_ != Phase::done && iterations_of(phase_, stage_) == 0);
   iteration_ = 0;
+  replay_.reset();
   adam_.reset();
   record_ = {};
   begun_ = false;
@@ -181,6 +184,7 @@ std::vector<Tensor> Fit::trained() const {
 
 // A fresh optimiser for each phase, and for each half of the projection.
 void Fit::make_optimizer() {
+  replay_.reset();
   if (phase_ == Phase::collect) return;
   AdamOptions options = adam_options(config_);
   if (phase_ == Phase::project) options = {config_.projection.lr, 0.9, 0.999, 1e-8, 0};
@@ -193,6 +197,8 @@ void Fit::prepare() {
 }
 
 void Fit::begin() {
+  replay_.reset();
+  losses_.clear();
   step1_.reset();
   step2_.reset();
   step3_.reset();
@@ -206,35 +212,42 @@ void Fit::begin() {
     prepare();
   }
   if (phase_ == Phase::step1) step1_ = std::make_unique<Step1>(context_, target_, config_.flip_in_step1(stage_), snapshot_.canon_mask);
-  if (phase_ == Phase::step2 || phase_ == Phase::collect) step2_ = std::make_unique<Step2>(context_, target_, snapshot_);
+  if (phase_ == Phase::step2 || phase_ == Phase::collect) {
+    step2_ = std::make_unique<Step2>(context_, target_, snapshot_);
+    view_input_ = Tensor::empty({config_.batch, 6});
+    light_input_ = Tensor::empty({config_.batch, 3});
+  }
   if (phase_ == Phase::collect && iteration_ == 0) {
     images_.clear();
     masks_.clear();
     order_.clear();
   }
-  if (phase_ == Phase::step3) step3_ = std::make_unique<Step3>(context_, target_, config_.flip_in_step3(stage_));
+  if (phase_ == Phase::step3) {
+    step3_ = std::make_unique<Step3>(context_, target_, config_.flip_in_step3(stage_));
+    const std::int64_t b = config_.batch_of_step3(), s = config_.size;
+    image_input_ = Tensor::empty({b, s, s, 3});
+    mask_input_ = Tensor::empty({b, s, s, 1});
+  }
   if (!adam_) make_optimizer();
   begun_ = true;
 }
 
-void Fit::require_finite(double loss) const {
+void Fit::require_finite(double loss, int iteration) const {
   if (!std::isfinite(loss)) {
-    fail(Errc::internal, "fit", "the loss is not finite in ", to_string(phase_), " of stage ", stage_ + 1, ", iteration ", iteration_ + 1,
+    fail(Errc::internal, "fit", "the loss is not finite in ", to_string(phase_), " of stage ", stage_ + 1, ", iteration ", iteration,
          ": is the object inside the picture?");
   }
 }
 
-void Fit::update(const Tensor& total) {
-  require_finite(total.item());
-  adam_->step(grad({total}, adam_->parameters()));
-}
+void Fit::update(const Tensor& total) { update(total, grad({total}, adam_->parameters())); }
 
-void Fit::apply(double loss, const std::vector<Tensor>& gradients) {
-  require_finite(loss);
+// On a device a loss is looked at later.
+void Fit::update(const Tensor& total, const std::vector<Tensor>& gradients) {
+  if (device_.type == DeviceType::cpu) require_finite(total.item(), iteration_ + 1);
   adam_->step(gradients);
 }
 
-NamedLosses Fit::project_iteration() {
+void Fit::prepare_projection() {
   const ProjectionConfig& p = config_.projection;
   const bool w_plus = iteration_ >= p.w_iterations;
   if (w_plus && latent_.rank() == 2) {
@@ -243,34 +256,39 @@ NamedLosses Fit::project_iteration() {
     make_optimizer();
   }
   adam_->set_lr(w_plus ? scheduled_lr(p, iteration_ - p.w_iterations, p.w_plus_iterations) : scheduled_lr(p, iteration_, p.w_iterations));
+}
+
+void Fit::project() {
   Tensor y = at_input_size(context_, target_, generate(context_, target_, latent_));
   Tensor lpips = mean(context_.lpips.distance(context_.lpips.features(y * input_.mask), projection_features_));
   Tensor mse = masked_mse(y, target_.image, input_.mask);
-  Tensor total = lpips * p.lam_perc + mse;
+  Tensor total = lpips * config_.projection.lam_perc + mse;
   update(total);
-  return {{"lpips", lpips.item()}, {"mse", mse.item()}, {"total", total.item()}};
+  losses_.set({{"lpips", lpips}, {"mse", mse}, {"total", total}});
 }
 
-NamedLosses Fit::prior_iteration() {
+void Fit::fit_prior() {
   Tensor total = prior_loss(context_.renderer, networks_.netD, target_.image, ellipsoid_);
   update(total);
-  return {{"total", total.item()}};
+  losses_.set({{"total", total}});
 }
 
-NamedLosses Fit::step1_iteration() {
+void Fit::step1() {
   Step1::Result r = step1_->forward();
   update(r.losses.total);
   snapshot_ = r.snapshot;
-  return named(r.losses);
+  losses_.set(named(r.losses));
 }
 
-std::pair<Tensor, Tensor> Fit::draw_views_and_lights() {
+// On the CPU: the same numbers for every device.
+void Fit::draw_views_and_lights() {
+  const DefaultDevice host{Device{}};
   const std::int64_t b = config_.batch;
   const RandomLight& r = config_.rand_light;
   Tensor dx = views_.uniform({b, 1}, r.x0, r.x1), dy = views_.uniform({b, 1}, r.y0, r.y1), a = views_.uniform({b, 1}, r.a0, r.a1);
   const MultivariateNormal& prior = config_.prior.view;
   const auto factor = prior.factor();
-  const Tensor z = views_.normal({b, 6}, 0, 1, DType::f64).to(Device{});
+  const Tensor z = views_.normal({b, 6}, 0, 1, DType::f64);
   std::vector<float> views(static_cast<std::size_t>(b * 6));
   for (std::size_t i = 0; i < static_cast<std::size_t>(b); ++i) {
     for (std::size_t row = 0; row < 6; ++row) {
@@ -279,20 +297,20 @@ std::pair<Tensor, Tensor> Fit::draw_views_and_lights() {
       views[i * 6 + row] = static_cast<float>(v);
     }
   }
-  return {Tensor::from(views, {b, 6}), concat({dx, dy, a}, 1)};
+  copy_into(view_input_, Tensor::from(views, {b, 6}));
+  copy_into(light_input_, concat({dx, dy, a}, 1));
 }
 
-NamedLosses Fit::step2_iteration() {
-  auto [views, lights] = draw_views_and_lights();
-  Update u = step2_->update(views, lights, plan_.step2);
-  apply(u.losses.total.item(), u.gradients);
-  return named(u.losses);
+void Fit::step2() {
+  Update u = step2_->update(view_input_, light_input_, plan_.step2);
+  update(u.losses.total, u.gradients);
+  losses_.set(named(u.losses));
 }
 
 void Fit::collect_batch() {
   NoGrad no_grad;
-  auto [views, lights] = draw_views_and_lights();
-  Step2::Pseudo pseudo = step2_->render(views, lights);
+  draw_views_and_lights();
+  Step2::Pseudo pseudo = step2_->render(view_input_, light_input_);
   std::vector<Tensor> parts;
   for (std::int64_t begin = 0; begin < config_.batch; begin += plan_.step2) {
     const std::int64_t end = std::min<std::int64_t>(begin + plan_.step2, config_.batch);
@@ -303,7 +321,7 @@ void Fit::collect_batch() {
 }
 
 // The index advances before use, so the very first batch is skipped; where the samples run out it starts again in a new order.
-Fit::Batch Fit::next_batch() {
+void Fit::choose_batch() {
   const std::int64_t collected = config_.batch, b = config_.batch_of_step3(), count = collected * static_cast<std::int64_t>(images_.size());
   if (order_.empty()) {
     order_.resize(static_cast<std::size_t>(count));
@@ -317,41 +335,58 @@ Fit::Batch Fit::next_batch() {
     for (std::size_t i = 0; i < order.size(); ++i) order[i] = order_[static_cast<std::size_t>(shuffle[i])];
     order_ = std::move(order);
   }
-  NoGrad no_grad;
-  std::vector<Tensor> images, masks;
   for (std::int64_t i = 0; i < b; ++i) {
-    const std::int64_t k = order_[static_cast<std::size_t>(sample_index_ + i)], row = k % collected;
+    const std::int64_t k = order_[static_cast<std::size_t>(sample_index_ + i)];
     const auto batch = static_cast<std::size_t>(k / collected);
-    images.push_back(slice(images_[batch], 0, row, row + 1));
-    masks.push_back(slice(masks_[batch], 0, row, row + 1));
+    Tensor image = picture(image_input_, i), mask = picture(mask_input_, i);
+    copy_into(image, picture(images_[batch], k % collected));
+    copy_into(mask, picture(masks_[batch], k % collected));
   }
-  return {concat(images, 0), concat(masks, 0)};
 }
 
-NamedLosses Fit::step3_iteration() {
-  const Batch batch = next_batch();
-  Step3::PartedUpdate u = step3_->update(batch.images, batch.masks, plan_.step3);
-  apply(u.batch.total.item(), u.gradients);
+void Fit::step3() {
+  Step3::PartedUpdate u = step3_->update(image_input_, mask_input_, plan_.step3);
+  update(u.batch.total, u.gradients);
   snapshot_.canon_mask = u.canon_mask;
-  NamedLosses out = named(u.batch);
-  append(out, "input_", named(u.input));
-  return out;
+  LossTensors losses = named(u.batch);
+  for (const auto& input : named(u.input, "input_")) losses.push_back(input);
+  losses_.set(losses);
 }
 
-NamedLosses Fit::iterate() {
+void Fit::work() {
   switch (phase_) {
-    case Phase::project: return project_iteration();
-    case Phase::prior: return prior_iteration();
-    case Phase::step1: return step1_iteration();
-    case Phase::step2: return step2_iteration();
-    case Phase::collect: collect_batch(); return {};
-    case Phase::step3: return step3_iteration();
+    case Phase::project: return project();
+    case Phase::prior: return fit_prior();
+    case Phase::step1: return step1();
+    case Phase::step2: return step2();
+    case Phase::step3: return step3();
+    case Phase::collect:
     case Phase::done: break;
   }
-  return {};
+}
+
+// What differs from the last iteration is copied to where the work reads it; then the work is done again.
+void Fit::iterate() {
+  if (phase_ == Phase::collect) return collect_batch();
+  if (phase_ == Phase::project) prepare_projection();
+  if (phase_ == Phase::step2) draw_views_and_lights();
+  if (phase_ == Phase::step3) choose_batch();
+  if (!replay_) replay_ = std::make_unique<Replay>(device_, [this] { work(); });
+  replay_->run();
+  losses_.push(iteration_ + 1);
+}
+
+void Fit::look() {
+  for (auto& [iteration, losses] : losses_.take()) {
+    for (const auto& [name, value] : losses)
+      if (name == "total") require_finite(value, iteration);
+    if (iteration == 1) record_.first = losses;
+    record_.last = losses;
+  }
 }
 
 void Fit::finish() {
+  replay_.reset();
   record_.phase = phase_;
   record_.stage = stage_;
   record_.iterations = iteration_;
@@ -370,6 +405,7 @@ FitResult Fit::run() {
   auto last_save = Clock::now();
   auto maybe_save = [&](bool now) {
     if (options_.state_path.empty() || (!now && since(last_save) < options_.save_interval)) return;
+    look();
     save(options_.state_path);
     last_save = Clock::now();
   };
@@ -382,16 +418,16 @@ FitResult Fit::run() {
     if (!begun_) begin();
     const Phase phase = phase_;
     const int stage = stage_, iterations = iterations_of(phase_, stage_);
-    NamedLosses losses = iterate();
+    iterate();
     ++iteration_;
+    if (iteration_ == 1 || iteration_ == iterations || losses_.full()) look();
     const double seconds = since(start);
     record_.seconds += seconds;
     seconds_ += seconds;
     auto& timing = timing_[phase];
     timing.first += seconds;
     ++timing.second;
-    if (iteration_ == 1) record_.first = losses;
-    record_.last = losses;
+    const NamedLosses losses = record_.last;
     const int done = iteration_;
     if (iteration_ == iterations) finish();
     if (options_.progress) options_.progress({phase, stage, config_.stages, done, iterations, &losses, seconds_, seconds_left()});
@@ -467,7 +503,8 @@ FitResult Fit::result() const {
   out.latent = target_.latent;
   out.projected = projected_;
   out.projection = projection_quality();
-  out.losses = named(r.losses);
+  for (const auto& [name, value] : named(r.losses))
+    if (value) out.losses.emplace_back(name, value.item());
   out.measures = measures();
   out.history = history_;
   return out;

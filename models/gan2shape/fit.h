@@ -9,8 +9,10 @@
 #include <utility>
 #include <vector>
 
+#include "engine/replay.h"
 #include "kernels/adam/adam.h"
 #include "kernels/random/random.h"
+#include "models/gan2shape/loss_log.h"
 #include "models/gan2shape/memory_plan.h"
 #include "models/gan2shape/metrics.h"
 #include "models/gan2shape/steps.h"
@@ -28,13 +30,11 @@ struct FitInput {
   Tensor truth;           // f32 [1,S,S,1], background where it is largest; undefined: nothing is measured
 };
 
-using NamedLosses = std::vector<std::pair<std::string, double>>;
-
 struct FitProgress {
   Phase phase;
   int stage, stages;           // from 0
   int iteration, iterations;   // of the phase, done so far
-  const NamedLosses* losses;   // of the last iteration
+  const NamedLosses* losses;   // of the last iteration; on a device of one of the last, see LossLog
   double seconds, seconds_left;  // an estimate
 };
 
@@ -102,27 +102,29 @@ class Fit {
   Phase phase() const { return phase_; }
 
  private:
-  struct Batch {
-    Tensor images, masks;
-  };
   int iterations_of(Phase phase, int stage) const;
   void advance();           // to the next phase that has something to do
   void prepare();           // the target, once its latent is known
   void begin();             // what the phase needs
   void make_optimizer();
-  NamedLosses iterate();
+  void iterate();
+  void look();              // at the losses of the iterations since the last time
   void finish();            // of the phase
-  NamedLosses project_iteration();
-  NamedLosses prior_iteration();
-  NamedLosses step1_iteration();
-  NamedLosses step2_iteration();
-  NamedLosses step3_iteration();
+  // The host's part of an iteration, which fills what the work reads.
+  void prepare_projection();
+  void draw_views_and_lights();
+  void choose_batch();
+  // The device's part.
+  void work();
+  void project();
+  void fit_prior();
+  void step1();
+  void step2();
+  void step3();
   void collect_batch();
-  Batch next_batch();
-  std::pair<Tensor, Tensor> draw_views_and_lights();
   void update(const Tensor& total);
-  void apply(double loss, const std::vector<Tensor>& gradients);
-  void require_finite(double loss) const;
+  void update(const Tensor& total, const std::vector<Tensor>& gradients);
+  void require_finite(double loss, int iteration) const;
   std::vector<Tensor> trained() const;
   ProjectionQuality projection_quality() const;
   std::optional<Measures> measures() const;
@@ -155,11 +157,15 @@ class Fit {
   // ----
 
   MemoryPlan plan_;
+  LossLog losses_;
+  Tensor view_input_, light_input_;    // of step 2: [B,6], [B,3]
+  Tensor image_input_, mask_input_;    // of step 3
   Tensor ellipsoid_, mean_latent_;
   Lpips::Features projection_features_;
   std::unique_ptr<Step1> step1_;
   std::unique_ptr<Step2> step2_;
   std::unique_ptr<Step3> step3_;
+  std::unique_ptr<Replay> replay_;  // of the phase's work
   bool begun_ = false;
   std::map<Phase, std::pair<double, int>> timing_;  // seconds, iterations of this process
 };

@@ -2,6 +2,7 @@
 
 #include "engine/accumulate.h"
 #include "engine/autograd.h"
+#include "engine/constant.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/grid_sample/grid_sample.h"
 #include "kernels/reduce/reduce.h"
@@ -60,12 +61,12 @@ void add_values(Losses& sums, const Losses& more) {
                                &Losses::disc, &Losses::latent_norm, &Losses::total}) {
     if (!(more.*term)) continue;
     Tensor& sum = sums.*term;
-    sum = sum ? Tensor::scalar(sum.item() + (more.*term).item(), sum.dtype()) : (more.*term).detach();
+    sum = sum ? accumulate(std::move(sum), (more.*term).detach(), false) : (more.*term).detach();
   }
 }
 
 Tensor with_mean(const Tensor& x, const std::vector<double>& mean) {
-  return x + Tensor::from(mean, {1, static_cast<std::int64_t>(mean.size())}).to(x.dtype());
+  return x + constant(mean, {1, static_cast<std::int64_t>(mean.size())}, x.dtype());
 }
 
 }  // namespace
@@ -176,7 +177,7 @@ Step2::Pseudo Step2::render(const Tensor& views, const Tensor& lights) const {
   const Config& c = context_.config;
   const Renderer& renderer = context_.renderer;
   const Canonical& shape = snapshot_.canonical;
-  Tensor scale = Tensor::from<double>({1, c.view_scale, 1, 1, 1, 1}, {1, 6}).to(views.dtype());
+  Tensor scale = constant({1, c.view_scale, 1, 1, 1, 1}, {1, 6}, views.dtype());
   Warp w = warp(renderer, shape.depth, renderer.view_from_units(views * scale));
   Shading s = shade_randomly(renderer, shape.normal, snapshot_.light, lights, c.rand_light.alpha);
   Tensor seen = c.use_mask ? snapshot_.canon_mask : Tensor::full(shape.depth.shape(), 1, shape.depth.dtype());

@@ -1,0 +1,251 @@
+// Memory of the device, and graphs with memory of their own.
+#pragma once
+
+#include <limits>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "engine/accelerator.h"
+#include "engine/counted_allocator.h"
+#include "engine/cuda/launch.cuh"
+#include "engine/error.h"
+#include "engine/ranges.h"
+#include "engine/replay.h"
+
+namespace g2s::cuda {
+
+constexpr std::size_t granularity = 256;                       // of blocks, what vector loads want at least
+constexpr std::size_t least_segment = std::size_t{256} << 20;  // taken from the driver at once
+
+class CudaRecording;
+
+// What this thread does on the device.
+struct Worker {
+  const char* last_launch = "nothing";
+  CudaRecording* inside = nullptr;  // whose memory it works in
+  bool capturing = false;
+};
+
+inline Worker& worker() {
+  static thread_local Worker w;
+  return w;
+}
+
+// Throws if what is asked for cannot be part of a graph.
+inline void refuse_in_capture(const char* what) {
+  if (worker().capturing)
+    fail(Errc::invalid_argument, "replay", "work that is to be repeated ", what, " (after the kernel '", worker().last_launch,
+         "' was launched): what changes belongs into tensors that are filled before, what stays is to be made once");
+}
+
+// Where the host finds out how the device fared.
+inline void check_device(cudaError_t result) {
+  if (result != cudaSuccess)
+    fail(Errc::internal, worker().last_launch, "the device reports an error after this kernel was launched: ", cudaGetErrorString(result));
+}
+
+// While one lives this thread may ask the driver for memory although a stream is being captured.
+class DriverCalls {
+ public:
+  DriverCalls() { cudaThreadExchangeStreamCaptureMode(&mode_); }
+  ~DriverCalls() { cudaThreadExchangeStreamCaptureMode(&mode_); }
+  DriverCalls(const DriverCalls&) = delete;
+
+ private:
+  cudaStreamCaptureMode mode_ = cudaStreamCaptureModeRelaxed;
+};
+
+// Blocks are cut from segments that are kept: cudaMalloc waits for the device. One stream does all work, so a block may be used again as
+// soon as the host has let go of it. A segment is everybody's or one recording's.
+class DeviceAllocator final : public CountedAllocator {
+ public:
+  // The graph has been captured: its kernels use blocks that have gone back to the recording's memory.
+  void open(const CudaRecording* owner) {
+    const auto guard = lock();
+    for (auto& [base, segment] : segments_) {
+      if (segment.owner != owner) continue;
+      segment.open = true;
+      permit(base, segment.ranges.capacity());
+    }
+  }
+
+  // The recording is gone: its segments are everybody's.
+  void retire(const CudaRecording* owner) {
+    const auto guard = lock();
+    for (auto& [base, segment] : segments_) {
+      if (segment.owner != owner) continue;
+      segment.owner = nullptr;
+      segment.open = false;
+      segment.ranges.forget(0, [start = base](std::size_t offset, std::size_t size) { forbid(start + offset, size); });
+    }
+  }
+
+ protected:
+  std::size_t block_size(std::size_t bytes) const override {
+    return bytes > std::numeric_limits<std::size_t>::max() / 2 ? bytes : round_up(bytes, granularity);
+  }
+
+  void* take(std::size_t size) override {
+    const CudaRecording* owner = KeptMemory::wanted() ? nullptr : worker().inside;
+    const std::size_t wanted = size + red_zone(), capacity = round_up(wanted, least_segment);
+    if (wanted > capacity) return nullptr;
+    if (void* block = cut(owner, wanted)) return block;
+    if (owner && adopt(owner, wanted)) return cut(owner, wanted);
+    return add_segment(owner, capacity) ? cut(owner, wanted) : nullptr;
+  }
+
+  void give(void* block, std::size_t size) noexcept override {
+    auto it = --segments_.upper_bound(static_cast<char*>(block));
+    it->second.ranges.give(static_cast<std::size_t>(static_cast<char*>(block) - it->first), size + red_zone());
+    if (it->second.open) permit(block, size);
+  }
+
+  bool retain(void* block, std::size_t bytes) noexcept override;
+
+  std::size_t held() const override {
+    std::size_t bytes = 0;
+    for (const auto& [base, segment] : segments_) bytes += segment.ranges.capacity();
+    return bytes;
+  }
+
+  // Everybody's segments of which nothing is in use.
+  void give_back(std::size_t target) override {
+    if (worker().capturing) return;
+    for (auto it = segments_.begin(); it != segments_.end() && held() > target;) {
+      if (it->second.owner || !idle(it->second)) {
+        ++it;
+        continue;
+      }
+      permit(it->first, it->second.ranges.capacity());
+      cudaFree(it->first);
+      it = segments_.erase(it);
+    }
+  }
+
+  void fill_with_nan(void* block, std::size_t bytes) override {
+    if (worker().capturing && KeptMemory::wanted()) return;  // it may be filled before a launch, which must not do this then
+    check(cudaMemsetAsync(block, 0xff, bytes, stream()), "poison");
+  }
+  const char* where() const override { return " on the device"; }
+
+ private:
+  struct Segment {
+    Ranges ranges;
+    const CudaRecording* owner;
+    bool open = false;  // a graph writes there
+  };
+
+  static bool idle(Segment& segment) {
+    if (segment.ranges.take(segment.ranges.capacity()) == Ranges::none) return false;
+    segment.ranges.give(0, segment.ranges.capacity());
+    return true;
+  }
+
+  void* cut(const CudaRecording* owner, std::size_t wanted) {
+    for (auto& [base, segment] : segments_) {
+      if (segment.owner != owner) continue;
+      if (const std::size_t offset = segment.ranges.take(wanted); offset != Ranges::none) return base + offset;
+    }
+    return nullptr;
+  }
+
+  // Gives the recording one of everybody's segments, the smallest that is large enough.
+  bool adopt(const CudaRecording* owner, std::size_t wanted) {
+    Segment* best = nullptr;
+    for (auto& [base, segment] : segments_) {
+      const std::size_t capacity = segment.ranges.capacity();
+      if (!segment.owner && capacity >= wanted && (!best || capacity < best->ranges.capacity()) && idle(segment)) best = &segment;
+    }
+    if (best) best->owner = owner;
+    return best;
+  }
+
+  bool add_segment(const CudaRecording* owner, std::size_t capacity) {
+    if (limit() > 0 && held() + capacity > limit()) give_back(limit() > capacity ? limit() - capacity : 0);
+    if (limit() > 0 && held() + capacity > limit()) return false;
+    const DriverCalls allowed;
+    void* segment = nullptr;
+    if (cudaMalloc(&segment, capacity) != cudaSuccess) {
+      cudaGetLastError();
+      give_back(0);
+      if (cudaMalloc(&segment, capacity) != cudaSuccess) {
+        cudaGetLastError();
+        return false;
+      }
+    }
+    forbid(segment, capacity);
+    segments_.emplace(static_cast<char*>(segment), Segment{Ranges(capacity), owner});
+    return true;
+  }
+
+  bool is_everybodys(void* block) { return !(--segments_.upper_bound(static_cast<char*>(block)))->second.owner; }
+
+  std::map<char*, Segment> segments_;
+};
+
+class CudaRecording final : public Recording {
+ public:
+  explicit CudaRecording(DeviceAllocator& memory) : memory_(memory) {}
+  ~CudaRecording() override {
+    if (graph_) {
+      cudaStreamSynchronize(stream());  // it may be running
+      count_host_wait();
+      cudaGraphExecDestroy(graph_);
+    }
+    memory_.retire(this);
+    for (const auto& [block, bytes] : retained_) memory_.release(block, bytes);
+  }
+
+  void enter() override { worker().inside = this; }
+  void leave() noexcept override { worker().inside = nullptr; }
+
+  void begin() override {
+    check(cudaStreamBeginCapture(stream(), cudaStreamCaptureModeThreadLocal), "replay");
+    worker().capturing = true;
+  }
+
+  void end() override {
+    worker().capturing = false;
+    cudaGraph_t captured = nullptr;
+    cudaError_t result = cudaStreamEndCapture(stream(), &captured);
+    if (result == cudaSuccess) {
+      result = cudaGraphInstantiate(&graph_, captured, 0);
+      cudaGraphDestroy(captured);
+    }
+    if (result != cudaSuccess) {
+      cudaGetLastError();
+      fail(Errc::internal, worker().last_launch, "this kernel was the last in work that cannot be repeated as a graph: ", cudaGetErrorString(result));
+    }
+    memory_.open(this);
+  }
+
+  void abandon() noexcept override {
+    worker().capturing = false;
+    cudaGraph_t captured = nullptr;
+    if (cudaStreamEndCapture(stream(), &captured) == cudaSuccess) cudaGraphDestroy(captured);
+    cudaGetLastError();
+  }
+
+  void launch() override {
+    check(cudaGraphLaunch(graph_, stream()), "replay");
+    worker().last_launch = "a graph";
+    count_graph_launch();
+  }
+
+  // A block that the graph may read, although the host has let go of it.
+  void retain(void* block, std::size_t bytes) { retained_.emplace_back(block, bytes); }
+
+ private:
+  DeviceAllocator& memory_;
+  cudaGraphExec_t graph_ = nullptr;
+  std::vector<std::pair<void*, std::size_t>> retained_;
+};
+
+inline bool DeviceAllocator::retain(void* block, std::size_t bytes) noexcept {
+  if (!worker().capturing || !is_everybodys(block)) return false;
+  worker().inside->retain(block, bytes);
+  return true;
+}
+
+}  // namespace g2s::cuda

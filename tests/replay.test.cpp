@@ -1,0 +1,183 @@
+// Work that is repeated on a device as a graph: where G2S_TEST_DEVICE names one, the emulated CUDA device in every run of the tests.
+#include "engine/replay.h"
+
+#include <doctest/doctest.h>
+
+#include "engine/accelerator.h"
+#include "engine/allocator.h"
+#include "engine/autograd.h"
+#include "engine/constant.h"
+#include "kernels/adam/adam.h"
+#include "kernels/elementwise/elementwise.h"
+#include "kernels/random/random.h"
+#include "kernels/reduce/reduce.h"
+#include "kernels/resize/resize.h"
+#include "kernels/shape/shape.h"
+#include "tests/support/cases.h"
+#include "tests/support/check.h"
+
+using namespace g2s;
+using namespace g2s::test;
+
+namespace {
+
+std::size_t reserved() { return allocator(test_device()).stats().reserved; }
+
+// A picture that is taught to look like another one when it is resized.
+struct Lesson {
+  Tensor picture = hashed_input("replay/picture", {1, 12, 12, 3}).to(test_device()).set_requires_grad();
+  Tensor wanted = hashed_input("replay/wanted", {1, 7, 7, 3}).to(test_device());
+  Adam adam{{picture}, {.lr = 0.01}};
+  Tensor loss;
+
+  void iterate() {
+    loss = mean(square(resize(picture, 7, 7) * constant({1, 2, 3}, {1, 1, 1, 3}, DType::f32) - wanted));
+    adam.step(grad({loss}, adam.parameters()));
+  }
+};
+
+struct Counts {
+  std::int64_t waits = host_waits(), graphs = graph_launches();
+  std::size_t memory = reserved();
+};
+
+}  // namespace
+
+TEST_CASE("replay: the same bits as direct runs, one graph and no wait each" * doctest::skip(no_test_device())) {
+  const DefaultDevice guard(test_device());
+  Lesson direct, repeated;
+  Replay replay(test_device(), [&] { repeated.iterate(); });
+  for (int i = 0; i < 6; ++i) {
+    CAPTURE(i);
+    for (Lesson* lesson : {&direct, &repeated}) lesson->adam.set_lr(0.01 / (i + 1));
+    direct.iterate();
+    const Counts before;
+    replay.run();
+    CHECK(graph_launches() - before.graphs == (i == 0 ? 0 : 1));
+    CHECK(host_waits() == before.waits);
+    if (i > 1) CHECK(reserved() == before.memory);
+    CHECK(repeated.adam.steps() == i + 1);
+    CHECK(same_bits(repeated.loss.detach().to(Device{}), direct.loss.detach().to(Device{})));
+    CHECK(same_bits(repeated.picture.detach().to(Device{}), direct.picture.detach().to(Device{})));
+  }
+}
+
+TEST_CASE("replay: random numbers go on from launch to launch" * doctest::skip(no_test_device())) {
+  const DefaultDevice guard(test_device());
+  Random direct(5, "replay"), repeated(5, "replay");
+  Tensor first, second;
+  Replay replay(test_device(), [&] {
+    first = repeated.uniform({3, 5}) + 1;
+    second = repeated.normal({7});
+  });
+  for (int i = 0; i < 4; ++i) {
+    replay.run();
+    CHECK(same_bits(first.to(Device{}), (direct.uniform({3, 5}) + 1).to(Device{})));
+    CHECK(same_bits(second.to(Device{}), direct.normal({7}).to(Device{})));
+    CHECK(repeated.position() == direct.position());
+  }
+}
+
+TEST_CASE("replay: nobody else gets the graph's memory" * doctest::skip(no_test_device())) {
+  const DefaultDevice guard(test_device());
+  const Tensor x = hashed_input("replay/x", {1000}).to(test_device());
+  Tensor old = (x + 1).detach(), y;
+  const Tensor want = ((x + 2) * (x - 3) + (x + 1)).to(Device{});
+  Replay replay(test_device(), [&] {
+    y = (x + 2) * (x - 3) + old;
+    old = {};  // goes back to everybody while the work is written down, which reads it
+    if (!Replay::capturing()) old = (x + 1).detach();
+  });
+  replay.run();
+  CHECK(same_bits(y.to(Device{}), want));
+  y = {};
+  old = x + 1;
+  replay.run();
+  const auto used = allocator(test_device()).stats().in_use;
+  std::vector<Tensor> others;
+  for (int i = 0; i < 40; ++i) others.push_back(Tensor::full({1000}, i));
+  replay.run();
+  CHECK(same_bits(y.to(Device{}), want));
+  for (int i = 0; i < 40; ++i) CHECK(same_bits(others[static_cast<std::size_t>(i)].to(Device{}), Tensor::full({1000}, i, DType::f32, Device{})));
+  others.clear();
+  CHECK(allocator(test_device()).stats().in_use == used);
+}
+
+TEST_CASE("replay: memory goes from one to the next, results stay" * doctest::skip(no_test_device())) {
+  const DefaultDevice guard(test_device());
+  const Tensor x = hashed_input("replay/x", {1000}).to(test_device());
+  const auto used = allocator(test_device()).stats().in_use;
+  std::vector<Tensor> kept;
+  std::size_t memory = 0;
+  for (int k = 0; k < 3; ++k) {
+    Tensor y;
+    {
+      Tensor gone = x + 1;
+      Replay replay(test_device(), [&] {
+        y = x + k;
+        gone = {};
+      });
+      for (int i = 0; i < 3; ++i) replay.run();
+    }
+    kept.push_back(y);
+    y = {};
+    for (int i = 0; i < 20; ++i) Tensor::full({1000}, 7);
+    for (int i = 0; i <= k; ++i) CHECK(same_bits(kept[static_cast<std::size_t>(i)].to(Device{}), (x + i).to(Device{})));
+    kept.back() = kept.back().to(Device{});
+    CHECK(allocator(test_device()).stats().in_use == used);
+    if (k > 0) CHECK(reserved() == memory);
+    memory = reserved();
+  }
+}
+
+TEST_CASE("replay: what cannot be repeated is refused, and the device works on" * doctest::skip(no_test_device())) {
+  const DefaultDevice guard(test_device());
+  const Tensor x = hashed_input("replay/x", {10}).to(test_device());
+  Tensor y;
+  auto twice = [](const std::function<void()>& work) {
+    Replay replay(test_device(), work);
+    replay.run();
+    replay.run();
+  };
+  CHECK_THROWS_WITH_AS(twice([&] { y = x + Tensor::from(std::vector<float>(10, 1)); }),
+                       doctest::Contains("replay: work that is to be repeated copies from the host (after the kernel '"), Error);
+  CHECK_THROWS_WITH_AS(twice([&] { sum(x).item(); }), doctest::Contains("copies to the host"), Error);
+  CHECK_THROWS_WITH_AS(twice([&] { accelerator(test_device(), "test").synchronize(); }), doctest::Contains("waits for the device"), Error);
+  CHECK_THROWS_WITH_AS(twice([&] { twice([] {}); }), "replay: the work of a Replay runs another one", Error);
+  CHECK_THROWS_WITH_AS(twice([&] { concat({x, y.reshape({1, 10})}, 0); }), doctest::Contains("concat: "), Error);
+
+  // After an error the same Replay may try again.
+  bool bad = true;
+  Replay replay(test_device(), [&] {
+    y = x + 1;
+    if (Replay::capturing() && bad) fail(Errc::internal, "planted", "an error");
+  });
+  replay.run();
+  CHECK_THROWS_WITH_AS(replay.run(), "planted: an error", Error);
+  CHECK(!Replay::capturing());
+  bad = false;
+  const auto graphs = graph_launches();
+  for (int i = 0; i < 2; ++i) replay.run();
+  CHECK(graph_launches() == graphs + 2);
+  CHECK(same_bits(y.to(Device{}), (x + 1).to(Device{})));
+}
+
+TEST_CASE("replay: on the CPU the work just runs") {
+  int runs = 0;
+  const auto graphs = graph_launches();
+  Replay replay(Device{}, [&] {
+    CHECK(!Replay::capturing());
+    ++runs;
+  });
+  for (int i = 0; i < 3; ++i) replay.run();
+  CHECK(runs == 3);
+  CHECK(graph_launches() == graphs);
+}
+
+TEST_CASE("constant: made once") {
+  const Tensor a = constant({1, 2}, {1, 2}, DType::f32);
+  CHECK(constant({1, 2}, {1, 2}, DType::f32).raw() == a.raw());
+  CHECK(constant({1, 2}, {2, 1}, DType::f32).raw() != a.raw());
+  CHECK(constant({1, 3}, {1, 2}, DType::f32).raw() != a.raw());
+  CHECK(same_bits(constant({1, 2}, {1, 2}, DType::f64), Tensor::from(std::vector<double>{1, 2}, {1, 2})));
+}
