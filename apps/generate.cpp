@@ -112,7 +112,7 @@ int run(const Options& o) {
     write_npy(files.back(), all);
   }
   if (o.json) {
-    std::cout << nlohmann::json{{"files", files}, {"pictures", n}, {"size", size}, {"generator", paths.generator}}.dump(2) << '\n';
+    std::cout << nlohmann::json{{"files", files}, {"pictures", n}, {"size", size}, {"generator", paths.generator}, {"precision", o.precision}}.dump(2) << '\n';
   } else {
     const std::string where = o.raw ? files.back().get<std::string>() : o.out;
     std::cout << n << (n == 1 ? " picture of " : " pictures of ") << size << " x " << size << " pixels in " << where << '\n';

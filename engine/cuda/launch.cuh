@@ -9,6 +9,7 @@
 #if defined(G2S_EMULATE)
 #include <source_location>
 
+#include "engine/simt/machine.h"
 #include "engine/simt/runtime.h"
 #else
 #include <cuda_runtime.h>
@@ -45,6 +46,7 @@ void launch(const Launch& l, void (*kernel)(P...), A... arguments) {
   simt::enqueue(stream(), [l, kernel, values] {
     simt::run(l.name, l.blocks, l.threads, l.shared_bytes, [&] { std::apply(kernel, values); });
   });
+  if (simt::launches_block()) check(cudaGetLastError(), l.name);
 #else
   std::apply(
       [&](auto&... value) {

@@ -49,4 +49,12 @@ bool fails(const char* launch) {
 
 bool has_failed() { return failed; }
 
+bool launches_block() {
+  static const bool block = [] {
+    const char* wish = std::getenv("CUDA_LAUNCH_BLOCKING");
+    return wish && std::string(wish) == "1";
+  }();
+  return block;
+}
+
 }  // namespace g2s::simt

@@ -22,5 +22,7 @@ const Machine& machine();
 // Whether this launch is to fail: then it does nothing, nor does any after it, and calls that can report an error report it, as on a device.
 bool fails(const char* launch);
 bool has_failed();
+// CUDA_LAUNCH_BLOCKING=1, as for CUDA: a launch reports what its kernel does.
+bool launches_block();
 
 }  // namespace g2s::simt

@@ -173,7 +173,7 @@ const char* cudaGetErrorString(cudaError_t error) {
   return "unknown error";
 }
 
-cudaError_t cudaGetLastError() { return cudaSuccess; }
+cudaError_t cudaGetLastError() { return state(); }
 
 cudaError_t cudaGetDeviceCount(int* count) {
   *count = usable_devices();

@@ -122,17 +122,27 @@ TEST_CASE("device: too little memory is said before the work, or when it runs ou
   const Outcome limited = run(fit(folder) + Arguments{"--device", "cuda", "--memory-limit", "100M"});
   CHECK(limited.code == 1);
   CHECK(limited.err.find("--memory-limit: 100M is less than the ") != std::string::npos);
-  const Outcome out = run(fit(folder) + Arguments{"--device", "cuda"}, "memory=300000000");
-  CHECK(out.code == 1);
-  INFO(out.err);
-  CHECK(out.err.find(" bytes are wanted on cuda:0, of whose 286M ") != std::string::npos);
-  CHECK(out.err.find("--memory-limit") != std::string::npos);
-  CHECK(std::count(out.err.begin(), out.err.end(), '\n') == 1);
+  CHECK(limited.err.find(" that the preset 'default' needs with one picture at a time\n") != std::string::npos);
+  const auto runs_out = [&](const char* machine, const Arguments& more, const std::vector<std::string>& words) {
+    const Outcome out = run(fit(folder) + Arguments{"--device", "cuda"} + more, machine);
+    CHECK(out.code == 1);
+    INFO(out.err);
+    CHECK(std::count(out.err.begin(), out.err.end(), '\n') == 1);
+    for (const std::string& word : words) CHECK(out.err.find(word) != std::string::npos);
+  };
+  runs_out("memory=300000000", {}, {"gan2shape: 000_64: ", " bytes on cuda:0, of whose 287M ", " are free, with ", " in use; a --memory-limit "});
+  runs_out("memory=300000000", {"--memory-limit", "900M", "--jobs", "2"}, {" in use; a smaller --memory-limit ", "fewer --jobs"});
 }
 
 TEST_CASE("device: a kernel that fails while the host goes on is named") {
   TemporaryFolder folder;
-  const Outcome outcome = run({"generate", "--count", "1", "--out", folder / "a", "--device", "cuda"}, "failing=modulated_conv_demodulate");
-  INFO(outcome.err);
-  CHECK(outcome.code == 1);
+  const Arguments arguments = {"generate", "--count", "1", "--out", folder / "a", "--device", "cuda"};
+  const Outcome later = run(arguments, "failing=conv_forward");
+  INFO(later.err);
+  CHECK(later.code == 1);
+  CHECK(later.err.find(": the device reports an error after this kernel was launched: an illegal memory access") != std::string::npos);
+  CHECK(later.err.find("CUDA_LAUNCH_BLOCKING=1") != std::string::npos);
+  const Outcome at_once = run(arguments, "failing=conv_forward", {"CUDA_LAUNCH_BLOCKING=1"});
+  CHECK(at_once.code == 1);
+  CHECK(at_once.err.find("gan2shape: conv_forward: the device reports an error after this kernel was launched: an illegal memory access") == 0);
 }
