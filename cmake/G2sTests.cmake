@@ -52,7 +52,7 @@ function(g2s_register_tests)
 endfunction()
 
 function(g2s_emulated_test name)
-  set(environment G2S_TEST_DEVICE=cuda)
+  set(environment G2S_TEST_DEVICE=cuda ${ARGN})
   if(G2S_SANITIZE)
     list(APPEND environment ASAN_OPTIONS=allocator_may_return_null=1)
   endif()
@@ -89,16 +89,26 @@ function(g2s_register_emulator_tests)
   endforeach()
 endfunction()
 
-# The method, and repeated work, on the emulated device.
-function(g2s_add_emulated_method)
-  add_test(NAME emulated/replay COMMAND g2s_tests_emulated --no-intro=true --source-file=*/tests/replay.test.cpp WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
+# Repeated work on the emulated device; once more on one that is as late as it may be.
+function(g2s_add_emulated_replay)
+  foreach(late "" _late)
+    add_test(NAME emulated/replay${late} COMMAND g2s_tests_emulated --no-intro=true --source-file=*/tests/replay.test.cpp WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
+  endforeach()
   g2s_emulated_test(emulated/replay)
-  foreach(part "trace of the ellipsoids" "trace of the steps" "projection, prior and step 1" "steps 2 and 3" "fit is interrupted" "not finite")
+  g2s_emulated_test(emulated/replay_late G2S_SIMT_LATE=1)
+endfunction()
+
+# The method on the emulated device.
+function(g2s_add_emulated_method)
+  foreach(part "trace of the ellipsoids" "trace of the steps" "projection, prior and step 1" "steps 2 and 3" "losses are read" "fit is interrupted"
+               "not finite")
     string(REGEX REPLACE "[ ,]+" "_" name ${part})
-    add_test(NAME emulated/${name} COMMAND g2s_tests_emulated --no-intro=true --source-file=*/tests/device.test.cpp "--test-case=*${part}*"
+    string(REPLACE "," "\\," filter ${part})  # a comma would begin another filter
+    add_test(NAME emulated/${name} COMMAND g2s_tests_emulated --no-intro=true --source-file=*/tests/device.test.cpp "--test-case=*${filter}*"
              WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
     g2s_emulated_test(emulated/${name})
   endforeach()
+  g2s_emulated_test(emulated/losses_are_read G2S_SIMT_LATE=1)
 endfunction()
 
 # Ten seconds of a fuzz target from its corpus, a minute with the label `long`. Inputs that the fuzzer makes stay in the build folder.

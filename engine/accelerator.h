@@ -51,7 +51,7 @@ class Accelerator {
   virtual void synchronize() = 0;
   // Memory of the host that the device reaches by itself.
   virtual std::shared_ptr<void> pinned(std::size_t bytes) = 0;
-  virtual std::unique_ptr<Recording> recording(int index) = 0;
+  virtual std::unique_ptr<Recording> recording(const char* name) = 0;
 };
 
 // Null in a program that was built without it.

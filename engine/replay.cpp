@@ -30,8 +30,8 @@ class Inside {
 
 }  // namespace
 
-Replay::Replay(Device device, std::function<void()> work) : work_(std::move(work)) {
-  if (device.type != DeviceType::cpu) recording_ = accelerator(device, "replay").recording(device.index);
+Replay::Replay(Device device, const char* name, std::function<void()> work) : work_(std::move(work)) {
+  if (device.type != DeviceType::cpu) recording_ = accelerator(device, name).recording(name);
 }
 
 Replay::~Replay() = default;

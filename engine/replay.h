@@ -20,7 +20,7 @@ class Recording;
 // When the Replay is gone they stay as they are.
 class Replay {
  public:
-  Replay(Device device, std::function<void()> work);
+  Replay(Device device, const char* name, std::function<void()> work);  // the name is for errors of the device
   ~Replay();
   Replay(const Replay&) = delete;
   void run();

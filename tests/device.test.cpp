@@ -107,7 +107,7 @@ void check_repeated(const char* step, const std::vector<Tensor>& parameters,
       loss = total;
       adam.step(gradients);
     };
-    Replay replay(test_device(), work);
+    Replay replay(test_device(), step, work);
     for (int i = 0; i < iterations; ++i) {
       INFO("iteration ", i);
       adam.set_lr(config.lr * (i + 1));
@@ -176,6 +176,37 @@ TEST_CASE("an iteration of steps 2 and 3 waits for nothing, on the device" * doc
     Step3::PartedUpdate u = step3.update(this_image, mask, 1);
     return std::pair(u.batch.total, u.gradients);
   }, [&](int i) { copy_into(this_image, image * (1 - 0.1 * i)); });
+}
+
+// With G2S_SIMT_LATE=1 they are there no earlier than the host waits.
+TEST_CASE("losses are read when they are there, on the device" * doctest::skip(no_test_device())) {
+  const DefaultDevice guard(test_device());
+  Tensor step = Tensor::zeros({}), total;
+  LossLog log(test_device());
+  Replay replay(test_device(), "test", [&] {
+    total = step * 2;
+    log.set({{"none", Tensor()}, {"step", step}, {"total", total}});
+  });
+  for (int round = 0; round < 2; ++round) {
+    const auto waits = host_waits();
+    for (int i = 0; i < log.capacity(); ++i) {
+      copy_into(step, Tensor::scalar(i + round, DType::f32, Device{}));
+      replay.run();
+      CHECK(!log.full());
+      log.push(i);
+    }
+    CHECK(log.full());
+    CHECK(host_waits() == waits);
+    CHECK_THROWS_WITH_AS(log.push(99), doctest::Contains("losses: iteration 99"), Error);
+    const auto losses = log.take();
+    CHECK(host_waits() == waits + 1);
+    REQUIRE(losses.size() == 16);
+    for (int i = 0; i < 16; ++i) {
+      CHECK(losses[static_cast<std::size_t>(i)].first == i);
+      CHECK(losses[static_cast<std::size_t>(i)].second == NamedLosses{{"step", i + round}, {"total", 2 * (i + round)}});
+    }
+  }
+  CHECK(log.take().empty());
 }
 
 TEST_CASE("a fit is interrupted and goes on, on the device: the same bytes" * doctest::skip(no_test_device())) {

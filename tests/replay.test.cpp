@@ -46,7 +46,7 @@ struct Counts {
 TEST_CASE("replay: the same bits as direct runs, one graph and no wait each" * doctest::skip(no_test_device())) {
   const DefaultDevice guard(test_device());
   Lesson direct, repeated;
-  Replay replay(test_device(), [&] { repeated.iterate(); });
+  Replay replay(test_device(), "test", [&] { repeated.iterate(); });
   for (int i = 0; i < 6; ++i) {
     CAPTURE(i);
     for (Lesson* lesson : {&direct, &repeated}) lesson->adam.set_lr(0.01 / (i + 1));
@@ -66,7 +66,7 @@ TEST_CASE("replay: random numbers go on from launch to launch" * doctest::skip(n
   const DefaultDevice guard(test_device());
   Random direct(5, "replay"), repeated(5, "replay");
   Tensor first, second;
-  Replay replay(test_device(), [&] {
+  Replay replay(test_device(), "test", [&] {
     first = repeated.uniform({3, 5}) + 1;
     second = repeated.normal({7});
   });
@@ -83,7 +83,7 @@ TEST_CASE("replay: nobody else gets the graph's memory" * doctest::skip(no_test_
   const Tensor x = hashed_input("replay/x", {1000}).to(test_device());
   Tensor old = (x + 1).detach(), y;
   const Tensor want = ((x + 2) * (x - 3) + (x + 1)).to(Device{});
-  Replay replay(test_device(), [&] {
+  Replay replay(test_device(), "test", [&] {
     y = (x + 2) * (x - 3) + old;
     old = {};  // goes back to everybody while the work is written down, which reads it
     if (!Replay::capturing()) old = (x + 1).detach();
@@ -103,6 +103,23 @@ TEST_CASE("replay: nobody else gets the graph's memory" * doctest::skip(no_test_
   CHECK(allocator(test_device()).stats().in_use == used);
 }
 
+TEST_CASE("replay: within the work memory serves again" * doctest::skip(no_test_device())) {
+  const DefaultDevice guard(test_device());
+  constexpr std::size_t bytes = 1 << 20;
+  const Tensor x = Tensor::full({bytes / 4}, 1);
+  Tensor y;
+  Replay replay(test_device(), "test", [&] {
+    y = x;
+    for (int i = 0; i < 50; ++i) y = y + 1;
+  });
+  replay.run();
+  y = {};
+  const auto used = allocator(test_device()).stats().in_use;
+  replay.run();
+  CHECK(allocator(test_device()).stats().in_use == used + bytes);
+  CHECK(y.to_vector<float>().back() == 51);
+}
+
 TEST_CASE("replay: memory goes from one to the next, results stay" * doctest::skip(no_test_device())) {
   const DefaultDevice guard(test_device());
   const Tensor x = hashed_input("replay/x", {1000}).to(test_device());
@@ -113,7 +130,7 @@ TEST_CASE("replay: memory goes from one to the next, results stay" * doctest::sk
     Tensor y;
     {
       Tensor gone = x + 1;
-      Replay replay(test_device(), [&] {
+      Replay replay(test_device(), "test", [&] {
         y = x + k;
         gone = {};
       });
@@ -135,7 +152,7 @@ TEST_CASE("replay: what cannot be repeated is refused, and the device works on" 
   const Tensor x = hashed_input("replay/x", {10}).to(test_device());
   Tensor y;
   auto twice = [](const std::function<void()>& work) {
-    Replay replay(test_device(), work);
+    Replay replay(test_device(), "test", work);
     replay.run();
     replay.run();
   };
@@ -148,7 +165,7 @@ TEST_CASE("replay: what cannot be repeated is refused, and the device works on" 
 
   // After an error the same Replay may try again.
   bool bad = true;
-  Replay replay(test_device(), [&] {
+  Replay replay(test_device(), "test", [&] {
     y = x + 1;
     if (Replay::capturing() && bad) fail(Errc::internal, "planted", "an error");
   });
@@ -165,7 +182,7 @@ TEST_CASE("replay: what cannot be repeated is refused, and the device works on" 
 TEST_CASE("replay: on the CPU the work just runs") {
   int runs = 0;
   const auto graphs = graph_launches();
-  Replay replay(Device{}, [&] {
+  Replay replay(Device{}, "test", [&] {
     CHECK(!Replay::capturing());
     ++runs;
   });

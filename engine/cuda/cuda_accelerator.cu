@@ -133,7 +133,7 @@ class CudaAccelerator final : public Accelerator {
     return {memory, [](void* m) { cudaFreeHost(m); }};
   }
 
-  std::unique_ptr<Recording> recording(int) override { return std::make_unique<CudaRecording>(allocator_); }
+  std::unique_ptr<Recording> recording(const char* name) override { return std::make_unique<CudaRecording>(allocator_, name); }
 
  private:
   void look() {

@@ -42,7 +42,7 @@ inline void refuse_in_capture(const char* what) {
 // Where the host finds out how the device fared.
 inline void check_device(cudaError_t result) {
   if (result != cudaSuccess)
-    fail(Errc::internal, worker().last_launch, "the device reports an error after this kernel was launched: ", cudaGetErrorString(result));
+    fail(Errc::internal, worker().last_launch, "the device reports an error after this kernel or graph was launched: ", cudaGetErrorString(result));
 }
 
 // While one lives this thread may ask the driver for memory although a stream is being captured.
@@ -186,7 +186,7 @@ class DeviceAllocator final : public CountedAllocator {
 
 class CudaRecording final : public Recording {
  public:
-  explicit CudaRecording(DeviceAllocator& memory) : memory_(memory) {}
+  CudaRecording(DeviceAllocator& memory, const char* name) : memory_(memory), name_(name) {}
   ~CudaRecording() override {
     if (graph_) {
       cudaStreamSynchronize(stream());  // it may be running
@@ -201,7 +201,7 @@ class CudaRecording final : public Recording {
   void leave() noexcept override { worker().inside = nullptr; }
 
   void begin() override {
-    check(cudaStreamBeginCapture(stream(), cudaStreamCaptureModeThreadLocal), "replay");
+    check(cudaStreamBeginCapture(stream(), cudaStreamCaptureModeThreadLocal), name_);
     worker().capturing = true;
   }
 
@@ -228,8 +228,8 @@ class CudaRecording final : public Recording {
   }
 
   void launch() override {
-    check(cudaGraphLaunch(graph_, stream()), "replay");
-    worker().last_launch = "a graph";
+    check(cudaGraphLaunch(graph_, stream()), name_);
+    worker().last_launch = name_;
     count_graph_launch();
   }
 
@@ -238,6 +238,7 @@ class CudaRecording final : public Recording {
 
  private:
   DeviceAllocator& memory_;
+  const char* name_;
   cudaGraphExec_t graph_ = nullptr;
   std::vector<std::pair<void*, std::size_t>> retained_;
 };

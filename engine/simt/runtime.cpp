@@ -55,7 +55,7 @@ void count_capture(cudaStreamCaptureMode mode, int by) {
   global_captures += mode == cudaStreamCaptureModeGlobal ? by : 0;
 }
 
-std::atomic<bool> late{false};
+std::atomic<bool> late{std::getenv("G2S_SIMT_LATE") != nullptr};
 
 thread_local int current_device = 0;
 

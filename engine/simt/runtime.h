@@ -1,7 +1,8 @@
 // The part of CUDA's runtime that the engine calls, on the host's memory. Streams run at once, so that whatever is launched is done; while
 // one is captured, its work is written down instead and runs at each launch of the graph. A graph that copies from pageable host memory
-// gets NaNs from there: by then that memory may be anything. What a capture forbids is refused. With set_late(true) a stream's work is put off
-// until the host waits for it, the latest that a device may be: so tests find memory that is read or overwritten too early.
+// gets NaNs from there: by then that memory may be anything. What a capture forbids is refused. With G2S_SIMT_LATE=1 in the environment, or
+// set_late(true), a stream's work is put off until the host waits for it, as late as a device may be: so tests find memory of the host that is read
+// or written again too early.
 #pragma once
 
 #include <cstddef>

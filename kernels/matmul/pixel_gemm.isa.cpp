@@ -12,10 +12,13 @@ constexpr std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b
 
 constexpr std::int64_t chunk_pixels = 512;  // the pixels between two visits to an output tile: their rows stay in the cache
 constexpr std::int64_t piece_flops = 8 << 20;
+// Of g, what the panels of a group hold: it is read again for every tile of f's elements. The fewer the pixels, the more panels fit, and the longer
+// the stretches of the result that are written: with few pixels the time is that of writing.
+constexpr std::int64_t panels_bytes = 48 << 10;
 
 struct Cut {
   std::int64_t row_tiles, tiles_in_group, groups;  // of f's elements
-  std::int64_t panels;                             // of g's elements
+  std::int64_t panels_in_group, panel_groups;      // of g's elements
   int tile_max;
 };
 
@@ -24,11 +27,14 @@ Cut cut(const PixelGemmArgs& a) {
   const std::int64_t vectors = smaller(tile_vectors, divide_up(a.g.width, lanes));
   c.tile_max = tile_rows(static_cast<int>(vectors));
   c.row_tiles = divide_up(a.f.width, c.tile_max);
-  c.panels = divide_up(a.g.width, panel);
-  const std::int64_t flops = 2 * divide_up(a.batch * a.rows * a.columns, a.splits) * c.tile_max * smaller(a.g.width, panel);
+  const std::int64_t panels = divide_up(a.g.width, panel), pixels = divide_up(a.batch * a.rows * a.columns, a.splits);
+  const std::int64_t panel_bytes = smaller(pixels, chunk_pixels) * panel * static_cast<std::int64_t>(sizeof(float));
+  c.panel_groups = divide_up(panels, smaller(panels, larger(1, panels_bytes / larger(1, panel_bytes))));
+  c.panels_in_group = divide_up(panels, c.panel_groups);
+  const std::int64_t flops = 2 * pixels * c.tile_max * smaller(a.g.width, panel * c.panels_in_group);
   c.tiles_in_group = smaller(c.row_tiles, larger(1, piece_flops / larger(1, flops)));
   // Enough tiles in a group to use each row of g several times, but no more where that leaves few pieces.
-  const std::int64_t wanted = larger(1, c.row_tiles * a.taps * c.panels * a.splits / 48);
+  const std::int64_t wanted = larger(1, c.row_tiles * a.taps * c.panel_groups * a.splits / 48);
   c.tiles_in_group = larger(c.tiles_in_group, smaller(c.row_tiles, wanted));
   c.groups = divide_up(c.row_tiles, c.tiles_in_group);
   return c;
@@ -71,11 +77,11 @@ std::int64_t find_runs(const PixelGemmArgs& a, std::int64_t tap, std::int64_t be
   return count;
 }
 
-void multiply_group(const PixelGemmArgs& a, const Cut& c, float* target, std::int64_t tap, std::int64_t panel_index, std::int64_t group,
+void multiply_group(const PixelGemmArgs& a, const Cut& c, float* target, std::int64_t tap, std::int64_t panel_group, std::int64_t group,
                     std::int64_t begin, std::int64_t end) {
   const std::int64_t first = group * c.tiles_in_group, last = smaller(c.row_tiles, first + c.tiles_in_group);
   const std::int64_t rows_at_once = larger(1, chunk_pixels / a.columns);
-  const int columns = static_cast<int>(smaller(panel, a.g.width - panel_index * panel));
+  const std::int64_t g_begin = panel_group * c.panels_in_group * panel, g_end = smaller(a.g.width, g_begin + c.panels_in_group * panel);
   for (std::int64_t row = begin; row == begin || row < end; row += rows_at_once) {
     Run runs[chunk_pixels];
     PixelTile tile{};
@@ -84,8 +90,6 @@ void multiply_group(const PixelGemmArgs& a, const Cut& c, float* target, std::in
     if (tile.run_count == 0 && row > begin) continue;
     tile.f_step = a.f.step * a.f.pitch;
     tile.g_step = a.g.step * a.g.pitch;
-    tile.g_at = tile.c_at = panel_index * panel;
-    tile.columns = columns;
     tile.accumulate = row > begin;
     for (std::int64_t i = first; i < last; ++i) {
       const std::int64_t m = i * a.f.width / c.row_tiles, m_end = (i + 1) * a.f.width / c.row_tiles;
@@ -93,8 +97,12 @@ void multiply_group(const PixelGemmArgs& a, const Cut& c, float* target, std::in
       for (std::int64_t r = m; r < m_end; ++r) rows[r - m] = target + r * a.c_m_stride + tap * a.c_tap_stride;
       tile.f_at = m;
       tile.c = rows;
-      if (columns % lanes == 0) multiply_pixels<false>(tile, static_cast<int>(m_end - m));
-      else multiply_pixels<true>(tile, static_cast<int>(m_end - m));
+      for (std::int64_t g = g_begin; g < g_end; g += panel) {
+        tile.g_at = tile.c_at = g;
+        tile.columns = static_cast<int>(smaller(panel, g_end - g));
+        if (tile.columns % lanes == 0) multiply_pixels<false>(tile, static_cast<int>(m_end - m));
+        else multiply_pixels<true>(tile, static_cast<int>(m_end - m));
+      }
     }
   }
 }
@@ -104,9 +112,9 @@ void multiply_group(const PixelGemmArgs& a, const Cut& c, float* target, std::in
 void pixel_gemm(const PixelGemmArgs& a) {
   const Cut c = cut(a);
   const std::int64_t size = a.f.width * a.taps * a.g.width, picture_rows = a.batch * a.rows;
-  parallel_for(a.splits * c.panels * a.taps * c.groups, [&](std::int64_t piece) {
-    const std::int64_t group = piece % c.groups, tap = piece / c.groups % a.taps, p = piece / (c.groups * a.taps) % c.panels;
-    const std::int64_t split = piece / (c.groups * a.taps * c.panels);
+  parallel_for(a.splits * c.panel_groups * a.taps * c.groups, [&](std::int64_t piece) {
+    const std::int64_t group = piece % c.groups, tap = piece / c.groups % a.taps, p = piece / (c.groups * a.taps) % c.panel_groups;
+    const std::int64_t split = piece / (c.groups * a.taps * c.panel_groups);
     float* target = a.splits == 1 ? a.c : a.partial + split * size;
     multiply_group(a, c, target, tap, p, group, picture_rows * split / a.splits, picture_rows * (split + 1) / a.splits);
   });

@@ -371,7 +371,7 @@ void Fit::iterate() {
   if (phase_ == Phase::project) prepare_projection();
   if (phase_ == Phase::step2) draw_views_and_lights();
   if (phase_ == Phase::step3) choose_batch();
-  if (!replay_) replay_ = std::make_unique<Replay>(device_, [this] { work(); });
+  if (!replay_) replay_ = std::make_unique<Replay>(device_, to_string(phase_), [this] { work(); });
   replay_->run();
   losses_.push(iteration_ + 1);
 }
