@@ -33,7 +33,8 @@ class Recording {
   virtual void launch() = 0;
 };
 
-// All work goes to one stream per device: what is asked for later sees what was done before. Only device_to_host waits.
+// Each thread of the host has a stream: what it asks for later sees what it asked for before. Only device_to_host waits. Another thread sees it
+// after synchronize(). Memory that one thread has and another releases makes that one wait.
 class Accelerator {
  public:
   virtual ~Accelerator() = default;
@@ -47,7 +48,7 @@ class Accelerator {
   virtual void convert(void* to, DType to_type, const void* from, DType from_type, std::int64_t count) = 0;
   // y = a + b, of count elements of f32 or f64. y may be a.
   virtual void add(DType type, const void* a, const void* b, void* y, std::int64_t count) = 0;
-  // Waits until all is done; errors of kernels that were launched come out here, naming the last one.
+  // Waits until all is done that this thread asked for; errors of kernels that were launched come out here, naming the last one.
   virtual void synchronize() = 0;
   // Memory of the host that the device reaches by itself.
   virtual std::shared_ptr<void> pinned(std::size_t bytes) = 0;

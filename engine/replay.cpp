@@ -75,6 +75,9 @@ bool Replay::capturing() { return captured_updates != nullptr; }
 
 KeptMemory::KeptMemory() { ++kept; }
 KeptMemory::~KeptMemory() { --kept; }
+void KeptMemory::publish(Device device) {
+  if (device.type != DeviceType::cpu) accelerator(device, "kept").synchronize();
+}
 bool KeptMemory::wanted() { return kept > 0; }
 
 }  // namespace g2s

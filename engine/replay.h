@@ -17,7 +17,7 @@ class Recording;
 // So work may depend on nothing but the device's memory, and must ask for the same each time: what changes from run to run is copied into
 // tensors that work reads, before run(). It neither waits nor copies between host and device; whatever does throws, naming what it was.
 // Tensors that work reads must live as long as the Replay. Tensors that it makes lie in memory of its own: the next run writes them anew.
-// When the Replay is gone they stay as they are.
+// When the Replay is gone they stay as they are. A Replay belongs to the thread that runs it.
 class Replay {
  public:
   Replay(Device device, const char* name, std::function<void()> work);  // the name is for errors of the device
@@ -40,12 +40,13 @@ class Replay {
   int runs_ = 0;
 };
 
-// While one lives this thread's memory comes from what is everybody's, within a Replay too: for what is computed once and kept.
+// While one lives this thread's memory is not the Replay's, within one too: for what is computed once and kept.
 class KeptMemory {
  public:
   KeptMemory();
   ~KeptMemory();
   KeptMemory(const KeptMemory&) = delete;
+  static void publish(Device device);  // what this thread has computed there is ready for all threads
   static bool wanted();
 };
 

@@ -3,6 +3,9 @@
 
 #include <doctest/doctest.h>
 
+#include <future>
+#include <thread>
+
 #include "engine/accelerator.h"
 #include "engine/allocator.h"
 #include "engine/autograd.h"
@@ -177,6 +180,64 @@ TEST_CASE("replay: what cannot be repeated is refused, and the device works on" 
   for (int i = 0; i < 2; ++i) replay.run();
   CHECK(graph_launches() == graphs + 2);
   CHECK(same_bits(y.to(Device{}), (x + 1).to(Device{})));
+}
+
+TEST_CASE("replay: several threads work on one device, each with its stream and memory" * doctest::skip(no_test_device())) {
+  const DefaultDevice guard(test_device());
+  Lesson direct;
+  for (int i = 0; i < 8; ++i) direct.iterate();
+  const Tensor want = direct.picture.detach().to(Device{});
+  for (int round = 0; round < 3; ++round) {
+    std::vector<Tensor> got(3), left(3);
+    std::vector<std::thread> threads;
+    for (std::size_t k = 0; k < got.size(); ++k) {
+      threads.emplace_back([&, k] {
+        const DefaultDevice there(test_device());
+        Lesson lesson;
+        Replay replay(test_device(), "thread", [&] { lesson.iterate(); });
+        for (int i = 0; i < 8; ++i) {
+          for (int j = 0; j < 10; ++j) Tensor::full({500 + j}, j);
+          replay.run();
+        }
+        got[k] = lesson.picture.detach().to(Device{});
+        left[k] = lesson.picture.detach();
+      });
+    }
+    for (std::thread& t : threads) t.join();
+    for (const Tensor& t : got) CHECK(same_bits(t, want));
+    for (const Tensor& t : left) CHECK(same_bits(t.to(Device{}), want));  // outlives its thread
+  }
+
+  // Whoever comes next gets the memory of a thread that has ended.
+  constexpr std::int64_t large = 75 << 20;
+  allocator(test_device()).trim();
+  std::thread([&] { Tensor::empty({large}, DType::f32, test_device()); }).join();
+  const std::size_t memory = reserved();
+  Tensor::empty({large});
+  CHECK(reserved() == memory);
+}
+
+TEST_CASE("replay: a block that another thread releases is not used again too early" * doctest::skip(no_test_device())) {
+  const DefaultDevice guard(test_device());
+  Tensor x = hashed_input("replay/x", {1000}).to(test_device()), y;
+  accelerator(test_device(), "test").synchronize();
+  const Tensor want = (x + 1).to(Device{});
+  const void* place = x.raw();
+  std::promise<void> released, used;
+  std::thread other([&] {
+    const DefaultDevice there(test_device());
+    y = x + 1;
+    x = {};
+    released.set_value();
+    used.get_future().wait();
+  });
+  released.get_future().wait();
+  const Tensor z = Tensor::full({1000}, 7);
+  z.to(Device{});
+  used.set_value();
+  other.join();
+  CHECK(z.raw() == place);
+  CHECK(same_bits(y.to(Device{}), want));
 }
 
 TEST_CASE("replay: on the CPU the work just runs") {

@@ -1,6 +1,7 @@
 // CUDA as the engine sees it: devices, memory, copies, and where errors of kernels come out. Compiled by nvcc, or with G2S_EMULATE as C++.
 #include <cstring>
 #include <map>
+#include <mutex>
 #include <string>
 
 #include "engine/accelerator.h"
@@ -71,6 +72,30 @@ void visit(DType type, F f) {
   }
 }
 
+DeviceAllocator& device_memory() {
+  static auto* memory = new DeviceAllocator;  // never destroyed: tensors with static storage may be released after it would be
+  return *memory;
+}
+
+// What a thread has on the device from its first use to its end.
+struct ThreadState {
+  Staging staging;
+  ThreadState() { check(cudaStreamCreateWithFlags(&worker().stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags"); }
+  ThreadState(const ThreadState&) = delete;
+  ~ThreadState() {
+    Worker& w = worker();
+    cudaStreamSynchronize(w.stream);
+    device_memory().hand_over(&w);
+    cudaStreamDestroy(w.stream);
+    w.stream = nullptr;
+  }
+};
+
+ThreadState& thread_state() {
+  static thread_local ThreadState state;
+  return state;
+}
+
 class CudaAccelerator final : public Accelerator {
  public:
   int count() override {
@@ -88,18 +113,18 @@ class CudaAccelerator final : public Accelerator {
   }
   Allocator& allocator(int index) override {
     if (index != 0) fail(Errc::unsupported, "allocator", "one process works on one CUDA device; choose it with CUDA_VISIBLE_DEVICES");
-    return allocator_;
+    return device_memory();
   }
 
   void copy(void* to, const void* from, std::size_t bytes, CopyKind kind) override {
     switch (kind) {
       case CopyKind::device_to_device: return check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream()), "copy");
       case CopyKind::device_to_host_later: return check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream()), "copy");
-      case CopyKind::host_to_device: refuse_in_capture("copies from the host"); return staging_.write(to, from, bytes);
+      case CopyKind::host_to_device: refuse_in_capture("copies from the host"); return thread_state().staging.write(to, from, bytes);
       case CopyKind::device_to_host:
         refuse_in_capture("copies to the host");
         count_host_wait();
-        return staging_.read(to, from, bytes);
+        return thread_state().staging.read(to, from, bytes);
     }
   }
 
@@ -133,7 +158,7 @@ class CudaAccelerator final : public Accelerator {
     return {memory, [](void* m) { cudaFreeHost(m); }};
   }
 
-  std::unique_ptr<Recording> recording(const char* name) override { return std::make_unique<CudaRecording>(allocator_, name); }
+  std::unique_ptr<Recording> recording(const char* name) override { return std::make_unique<CudaRecording>(device_memory(), name); }
 
  private:
   void look() {
@@ -146,27 +171,25 @@ class CudaAccelerator final : public Accelerator {
     cudaGetLastError();
   }
 
-  DeviceAllocator allocator_;
-  Staging staging_;
   bool looked_ = false;
   int count_ = 0;
   std::string absence_ = "no device was found";
 };
 
-std::map<std::string, std::int64_t>& counts() {
-  static auto* c = new std::map<std::string, std::int64_t>;
+struct Counts {
+  std::mutex mutex;
+  std::map<std::string, std::int64_t> by_name;
+};
+Counts& counts() {
+  static auto* c = new Counts;
   return *c;
 }
 
 }  // namespace
 
 cudaStream_t stream() {
-  static cudaStream_t s = [] {
-    cudaStream_t made = nullptr;
-    check(cudaStreamCreateWithFlags(&made, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
-    return made;
-  }();
-  return s;
+  if (!worker().stream) thread_state();
+  return worker().stream;
 }
 
 bool tensor_cores() {
@@ -186,11 +209,19 @@ void check(cudaError_t result, const char* what) {
 
 void note_launch(const Launch& launch) {
   worker().last_launch = launch.name;
-  ++counts()[launch.name];
+  std::lock_guard lock(counts().mutex);
+  ++counts().by_name[launch.name];
 }
 
-std::map<std::string, std::int64_t> launches() { return counts(); }
-void forget_launches() { counts().clear(); }
+std::map<std::string, std::int64_t> launches() {
+  std::lock_guard lock(counts().mutex);
+  return counts().by_name;
+}
+
+void forget_launches() {
+  std::lock_guard lock(counts().mutex);
+  counts().by_name.clear();
+}
 
 #if !defined(G2S_EMULATE)
 void launch_kernel(const Launch& l, const void* kernel, void** arguments) {

@@ -20,8 +20,9 @@ constexpr std::size_t least_segment = std::size_t{256} << 20;  // taken from the
 
 class CudaRecording;
 
-// What this thread does on the device.
+// What this thread does on the device. Trivial, because tensors may be released after all else of a thread has been destroyed.
 struct Worker {
+  cudaStream_t stream = nullptr;  // see stream()
   const char* last_launch = "nothing";
   CudaRecording* inside = nullptr;  // whose memory it works in
   bool capturing = false;
@@ -56,29 +57,37 @@ class DriverCalls {
   cudaStreamCaptureMode mode_ = cudaStreamCaptureModeRelaxed;
 };
 
-// Blocks are cut from segments that are kept: cudaMalloc waits for the device. One stream does all work, so a block may be used again as
-// soon as the host has let go of it. A segment is everybody's or one recording's.
+// Blocks are cut from segments that are kept: cudaMalloc waits for the device. A segment belongs to one thread, whose stream does all work in it, so
+// a block may be used again as soon as the host has let go of it; and it may be the memory of one recording of that thread.
 class DeviceAllocator final : public CountedAllocator {
  public:
   // The graph has been captured: its kernels use blocks that have gone back to the recording's memory.
-  void open(const CudaRecording* owner) {
+  void open(const CudaRecording* recording) {
     const auto guard = lock();
     for (auto& [base, segment] : segments_) {
-      if (segment.owner != owner) continue;
+      if (segment.recording != recording) continue;
       segment.open = true;
       permit(base, segment.ranges.capacity());
     }
   }
 
-  // The recording is gone: its segments are everybody's.
-  void retire(const CudaRecording* owner) {
+  // The recording is gone: its segments are those of this thread.
+  void retire(const CudaRecording* recording) {
     const auto guard = lock();
     for (auto& [base, segment] : segments_) {
-      if (segment.owner != owner) continue;
-      segment.owner = nullptr;
+      if (segment.recording != recording) continue;
+      segment.thread = &worker();
+      segment.recording = nullptr;
       segment.open = false;
       segment.ranges.forget(0, [start = base](std::size_t offset, std::size_t size) { forbid(start + offset, size); });
     }
+  }
+
+  // The thread has ended, and all that its stream had to do: others may have its segments.
+  void hand_over(const Worker* thread) {
+    const auto guard = lock();
+    for (auto& [base, segment] : segments_)
+      if (segment.thread == thread && !segment.recording) segment.thread = nullptr;
   }
 
  protected:
@@ -87,12 +96,12 @@ class DeviceAllocator final : public CountedAllocator {
   }
 
   void* take(std::size_t size) override {
-    const CudaRecording* owner = KeptMemory::wanted() ? nullptr : worker().inside;
+    stream();  // with it the thread has an end
+    const CudaRecording* recording = KeptMemory::wanted() ? nullptr : worker().inside;
     const std::size_t wanted = size + red_zone(), capacity = round_up(wanted, least_segment);
     if (wanted > capacity) return nullptr;
-    if (void* block = cut(owner, wanted)) return block;
-    if (owner && adopt(owner, wanted)) return cut(owner, wanted);
-    return add_segment(owner, capacity) ? cut(owner, wanted) : nullptr;
+    if (void* block = cut(recording, wanted)) return block;
+    return adopt(recording, wanted) || add_segment(recording, capacity) ? cut(recording, wanted) : nullptr;
   }
 
   void give(void* block, std::size_t size) noexcept override {
@@ -109,11 +118,11 @@ class DeviceAllocator final : public CountedAllocator {
     return bytes;
   }
 
-  // Everybody's segments of which nothing is in use.
+  // Segments of which nothing is in use, but for those of recordings.
   void give_back(std::size_t target) override {
     if (worker().capturing) return;
     for (auto it = segments_.begin(); it != segments_.end() && held() > target;) {
-      if (it->second.owner || !idle(it->second)) {
+      if (it->second.recording || !idle(it->second)) {
         ++it;
         continue;
       }
@@ -132,36 +141,43 @@ class DeviceAllocator final : public CountedAllocator {
  private:
   struct Segment {
     Ranges ranges;
-    const CudaRecording* owner;
-    bool open = false;  // a graph writes there
+    const Worker* thread;             // null: its thread has ended
+    const CudaRecording* recording;  // or null
+    bool open = false;               // a graph writes there
   };
 
-  static bool idle(Segment& segment) {
-    if (segment.ranges.take(segment.ranges.capacity()) == Ranges::none) return false;
-    segment.ranges.give(0, segment.ranges.capacity());
+  static bool has_room(Segment& segment, std::size_t bytes) {
+    const std::size_t offset = segment.ranges.take(bytes);
+    if (offset == Ranges::none) return false;
+    segment.ranges.give(offset, bytes);
     return true;
   }
+  static bool idle(Segment& segment) { return has_room(segment, segment.ranges.capacity()); }
 
-  void* cut(const CudaRecording* owner, std::size_t wanted) {
+  void* cut(const CudaRecording* recording, std::size_t wanted) {
     for (auto& [base, segment] : segments_) {
-      if (segment.owner != owner) continue;
+      if (segment.thread != &worker() || segment.recording != recording) continue;
       if (const std::size_t offset = segment.ranges.take(wanted); offset != Ranges::none) return base + offset;
     }
     return nullptr;
   }
 
-  // Gives the recording one of everybody's segments, the smallest that is large enough.
-  bool adopt(const CudaRecording* owner, std::size_t wanted) {
+  // Takes over the smallest segment that will do: for a recording an idle one of this thread or of none, for the thread one of none.
+  bool adopt(const CudaRecording* recording, std::size_t wanted) {
     Segment* best = nullptr;
     for (auto& [base, segment] : segments_) {
       const std::size_t capacity = segment.ranges.capacity();
-      if (!segment.owner && capacity >= wanted && (!best || capacity < best->ranges.capacity()) && idle(segment)) best = &segment;
+      if (segment.recording || capacity < wanted || (best && capacity >= best->ranges.capacity())) continue;
+      const bool fits = recording ? (!segment.thread || segment.thread == &worker()) && idle(segment) : !segment.thread && has_room(segment, wanted);
+      if (fits) best = &segment;
     }
-    if (best) best->owner = owner;
-    return best;
+    if (!best) return false;
+    best->thread = &worker();
+    best->recording = recording;
+    return true;
   }
 
-  bool add_segment(const CudaRecording* owner, std::size_t capacity) {
+  bool add_segment(const CudaRecording* recording, std::size_t capacity) {
     if (limit() > 0 && held() + capacity > limit()) give_back(limit() > capacity ? limit() - capacity : 0);
     if (limit() > 0 && held() + capacity > limit()) return false;
     const DriverCalls allowed;
@@ -175,11 +191,11 @@ class DeviceAllocator final : public CountedAllocator {
       }
     }
     forbid(segment, capacity);
-    segments_.emplace(static_cast<char*>(segment), Segment{Ranges(capacity), owner});
+    segments_.emplace(static_cast<char*>(segment), Segment{Ranges(capacity), &worker(), recording});
     return true;
   }
 
-  bool is_everybodys(void* block) { return !(--segments_.upper_bound(static_cast<char*>(block)))->second.owner; }
+  Segment& segment_of(void* block) { return (--segments_.upper_bound(static_cast<char*>(block)))->second; }
 
   std::map<char*, Segment> segments_;
 };
@@ -244,9 +260,17 @@ class CudaRecording final : public Recording {
 };
 
 inline bool DeviceAllocator::retain(void* block, std::size_t bytes) noexcept {
-  if (!worker().capturing || !is_everybodys(block)) return false;
-  worker().inside->retain(block, bytes);
-  return true;
+  const Segment& segment = segment_of(block);
+  const Worker& w = worker();
+  if (w.capturing && segment.recording != w.inside) {
+    w.inside->retain(block, bytes);
+    return true;
+  }
+  if (segment.thread && segment.thread != &w && w.stream) {  // the other thread may use it again at once: this one must have come to an end with it
+    cudaStreamSynchronize(w.stream);
+    count_host_wait();
+  }
+  return false;
 }
 
 }  // namespace g2s::cuda

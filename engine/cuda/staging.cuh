@@ -16,6 +16,16 @@ namespace g2s::cuda {
 // them are done, which is looked at before the bank's turn comes again.
 class Staging {
  public:
+  Staging() = default;
+  Staging(const Staging&) = delete;
+  ~Staging() {  // nothing is under way any more
+    for (const Bank& b : banks_) {
+      if (!b.memory) continue;
+      cudaEventDestroy(b.done);
+      cudaFreeHost(b.memory);
+    }
+  }
+
   void write(void* to, const void* from, std::size_t bytes) {
     for (std::size_t done = 0; done < bytes;) {
       if (used_ == bank_bytes) next_bank();
@@ -58,7 +68,7 @@ class Staging {
 
   Bank& bank() { return banks_[current_]; }
 
-  // Made when it is first needed, and kept as long as the process.
+  // Made when it is first needed, and kept as long as the thread.
   void next_bank() {
     if (bank().memory) check(cudaEventRecord(bank().done, stream()), "copy");
     current_ = (current_ + 1) % banks_.size();

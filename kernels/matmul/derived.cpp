@@ -27,8 +27,10 @@ Tensor derived(const Tensor& source, const std::string& key, const std::function
     std::lock_guard lock(mutex);
     if (const Tensor* known = find(storage, full)) return *known;
   }
+  if (Replay::capturing()) return make();  // it is not there yet
   const KeptMemory kept;
   Tensor made = make();  // outside the lock: it runs in parallel and may allocate
+  KeptMemory::publish(made.device());
   std::lock_guard lock(mutex);
   if (const Tensor* known = find(storage, full)) return *known;
   storage.derived.emplace_back(full, made);

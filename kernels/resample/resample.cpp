@@ -70,6 +70,7 @@ const DeviceTables& device_tables(const ResampleAxis& axis, DType dtype, Device 
     const KeptMemory kept;
     const Tensor weight = Tensor::from(axis.weight, {static_cast<std::int64_t>(axis.weight.size())}, Device{});
     tables = {Tensor::from(axis.start, {axis.out()}, device), Tensor::from(axis.count, {axis.out()}, device), weight.to(dtype).to(device)};
+    KeptMemory::publish(device);
   }
   return tables;
 }

@@ -163,7 +163,6 @@ void Fit::advance() {
     }
   } while (phase_ != Phase::done && iterations_of(phase_, stage_) == 0);
   iteration_ = 0;
-  replay_.reset();
   adam_.reset();
   record_ = {};
   begun_ = false;
