@@ -2,6 +2,7 @@
 #pragma once
 
 #include <mutex>
+#include <string>
 
 #include "engine/allocator.h"
 
@@ -29,7 +30,7 @@ class CountedAllocator : public Allocator {
   virtual std::size_t held() const = 0;                 // from the system, idle blocks included
   virtual void give_back(std::size_t target) = 0;       // idle blocks, until no more than `target` is held
   virtual void fill_with_nan(void* block, std::size_t bytes) = 0;
-  virtual const char* where() const { return ""; }      // for the message when there is no more
+  virtual std::string where() const { return {}; }      // for the message when there is no more
 
   std::size_t limit() const { return limit_; }
   std::unique_lock<std::mutex> lock() const { return std::unique_lock(mutex_); }

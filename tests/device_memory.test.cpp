@@ -48,5 +48,5 @@ TEST_CASE("steps on the device stay below what the memory plan expects of them" 
   const Tensor images = w.images(), masks = w.masks();
   const std::size_t peak = peak_of_update(step, [&] { return step.update(images, masks, part); });
   CHECK(peak < step3_bytes(w.config, g, d, part, DeviceType::cuda));
-  CHECK(static_cast<double>(peak) > 0.75 * static_cast<double>(step3_bytes(w.config, g, d, part, DeviceType::cuda)));
+  CHECK(static_cast<double>(peak) > 0.5 * static_cast<double>(step3_bytes(w.config, g, d, part, DeviceType::cuda)));
 }
