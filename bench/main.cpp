@@ -14,6 +14,8 @@
 #include "bench/compare.h"
 #include "bench/peak.h"
 #include "bench/tune.h"
+#include "bench/tune_cuda.h"
+#include "engine/accelerator.h"
 #include "engine/allocator.h"
 #include "engine/error.h"
 #include "engine/parallel.h"
@@ -85,8 +87,8 @@ nlohmann::json run(const std::string& name, const Setup& setup, int repeat, int 
 }
 
 struct Options {
-  std::string name, assets = G2S_ASSETS_DIR, precision = "f32";
-  int repeat = 5, slow_repeat = 1 << 20, warm_up = 1, threads = 0;
+  std::string name, assets = G2S_ASSETS_DIR, precision = "f32", device = "cpu";
+  int repeat = 5, slow_repeat = 1 << 20, warm_up = 1, threads = 0, plans = 0;
   bool list = false, peak = false, json = false, tune = false, known = false;
   std::vector<std::string> compare;
 };
@@ -103,6 +105,8 @@ void declare(CLI::App& app, Options& o) {
   app.add_flag("--peak", o.peak, "measure the machine's multiply-adds and memory");
   app.add_option("--compare", o.compare, "two JSON files of earlier runs: print what changed")->expected(2);
   app.add_flag("--tune", o.tune, "measure and rewrite the table of convolution paths, kernels/conv/conv_table.inc");
+  app.add_option("--device", o.device, "with --tune: cuda for the tables of CUDA, kernels/{conv,matmul}/*_cuda_table.inc (of --case alone, if given; --repeat rounds)")->needs("--tune");
+  app.add_option("--cudnn-plans", o.plans, "has cuDNN plans for all convolutions of the networks on a device of this SM version (80, 90)? Needs none");
   app.add_flag("--known", o.known, "with --tune: only the convolutions that the table has for some instruction set")->needs("--tune");
   app.add_flag("--json", o.json, "one line of JSON, last");
 }
@@ -138,6 +142,11 @@ int main(int argc, char** argv) {
       for (const auto& [name, setup] : g2s::bench::cases(o.assets)) std::printf("%s\n", name.c_str());
     } else if (o.peak) {
       print_peak(o);
+    } else if (o.plans) {
+      check_plans(o.assets, o.plans);
+    } else if (o.tune && o.device != "cpu") {
+      const g2s::DefaultDevice device(g2s::device_from(o.device, "--device"));
+      tune_cuda(o.assets, G2S_ASSETS_DIR "/../kernels", o.name, o.repeat);
     } else if (o.tune) {
       g2s::bench::tune(o.assets, G2S_ASSETS_DIR "/../kernels/conv/conv_table.inc", o.known);
     } else if (!o.compare.empty()) {

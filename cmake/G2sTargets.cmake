@@ -22,10 +22,10 @@ function(g2s_library name)
   target_link_libraries(${name} PUBLIC g2s_options)
 endfunction()
 
-# Everything below a folder but tests and per-instruction-set files.
+# Everything below a folder but tests, per-instruction-set files and the emulator.
 function(g2s_sources out folder)
   file(GLOB_RECURSE files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.cpp)
-  list(FILTER files EXCLUDE REGEX "\\.(test|isa)\\.cpp$")
+  list(FILTER files EXCLUDE REGEX "(\\.(test|isa)\\.cpp|/engine/simt/[^/]*)$")
   set(${out} ${files} PARENT_SCOPE)
 endfunction()
 
@@ -141,6 +141,7 @@ function(g2s_add_tests)
   g2s_add_emulated_replay()
   g2s_add_emulated_method()
   g2s_add_cuda_report()
+  g2s_add_plan_tests()
   g2s_register_symbol_test()
   g2s_register_sass_test()
 endfunction()

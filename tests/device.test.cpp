@@ -21,6 +21,7 @@
 #include "tests/cli/program.h"
 #include "tests/support/cases.h"
 #include "tests/support/check.h"
+#include "tests/support/cuda_paths.h"
 #include "tests/support/small_world.h"
 #include "tests/support/trace_compare.h"
 
@@ -54,6 +55,7 @@ void check_trace(const std::string& name) {
   TraceOptions options;
   options.lpips = source_path("assets/lpips_vgg.safetensors");
   options.device = test_device();
+  const OurKernels ours;
   cuda::forget_launches();
   const auto items = compare_trace(SafetensorsFile(base + ".safetensors"), run_trace(base + ".json", options));
   REQUIRE(items.size() > 100);

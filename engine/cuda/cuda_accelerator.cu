@@ -10,6 +10,7 @@
 #include "engine/cuda/launch.cuh"
 #include "engine/cuda/launches.h"
 #include "engine/cuda/ptx.cuh"
+#include "engine/cuda/sm_version.h"
 #include "engine/cuda/staging.cuh"
 #include "engine/error.h"
 
@@ -198,10 +199,12 @@ cudaStream_t stream() {
   return worker().stream;
 }
 
-bool tensor_cores() {
-  static const bool have = device_facts(chosen_device()).capability >= tensor_core_capability;
-  return have;
+int sm_version() {
+  static const int version = device_facts(chosen_device()).capability;
+  return version;
 }
+
+bool tensor_cores() { return sm_version() >= tensor_core_capability; }
 
 void check(cudaError_t result, const char* what) {
   if (result == cudaSuccess) return;

@@ -4,6 +4,7 @@
 #include "engine/precision.h"
 #include "engine/work.h"
 #include "kernels/conv/conv_args.h"
+#include "kernels/conv/conv_cudnn.h"
 #include "kernels/conv/conv_paths.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/reduce/reduce.h"
@@ -49,7 +50,8 @@ void set_options(ConvShape& s, const ConvOptions& o) {
 }
 
 // The same for all three operators: every position of the output side meets every tap.
-void count_work(const ConvShape& s) {
+void count_work(ConvKind kind, const ConvShape& s) {
+  kernels::note_cuda_conv(kernels::problem_of(kind, kernels::Factors::f32, s));
   count_products(s.batch * s.y_rows * s.y_columns * s.y_channels * s.kernel_rows * s.kernel_columns * s.x_channels);
 }
 
@@ -63,7 +65,7 @@ Tensor weight_grad(const ConvShape& s, const char* op, const Tensor& x, const Te
 
 Tensor forward(const ConvShape& s, const char* op, const Tensor& x, const Tensor& w) {
   Tensor y = Tensor::empty({s.batch, s.y_rows, s.y_columns, s.y_channels}, x.dtype(), x.device());
-  count_work(s);
+  count_work(ConvKind::forward, s);
   if (x.on_cuda()) kernels::conv_cuda(ConvKind::forward, s, x, w, y);
   else if (x.dtype() == DType::f64) kernels::plain_conv_forward({s, x.data<double>(), w.data<double>(), y.mutable_data<double>()});
   else kernels::conv_forward_cpu(s, x, w, y);
@@ -75,7 +77,7 @@ Tensor forward(const ConvShape& s, const char* op, const Tensor& x, const Tensor
 
 Tensor input_grad(const ConvShape& s, const char* op, const Tensor& dy, const Tensor& w) {
   Tensor dx = Tensor::empty({s.batch, s.x_rows, s.x_columns, s.x_channels}, dy.dtype(), dy.device());
-  count_work(s);
+  count_work(ConvKind::input_grad, s);
   if (dy.on_cuda()) kernels::conv_cuda(ConvKind::input_grad, s, dy, w, dx);
   else if (dy.dtype() == DType::f64) kernels::plain_conv_input_grad({s, dy.data<double>(), w.data<double>(), dx.mutable_data<double>()});
   else kernels::conv_input_grad_cpu(s, dy, w, dx);
@@ -87,7 +89,7 @@ Tensor input_grad(const ConvShape& s, const char* op, const Tensor& dy, const Te
 
 Tensor weight_grad(const ConvShape& s, const char* op, const Tensor& x, const Tensor& dy) {
   Tensor dw = Tensor::empty({s.y_channels, s.kernel_rows, s.kernel_columns, s.x_channels}, x.dtype(), x.device());
-  count_work(s);
+  count_work(ConvKind::weight_grad, s);
   if (x.on_cuda()) kernels::conv_cuda(ConvKind::weight_grad, s, x, dy, dw);
   else if (x.dtype() == DType::f64) kernels::plain_conv_weight_grad({s, x.data<double>(), dy.data<double>(), dw.mutable_data<double>()});
   else kernels::conv_weight_grad_cpu(s, x, dy, dw);
@@ -119,7 +121,7 @@ Tensor product_of_styled(ConvKind kind, const ConvShape& s, const char* op, cons
   if (!reads_styled(x)) return down ? forward(s, op, times_style(x, style), w) : input_grad(s, op, times_style(x, style), w);
   const Shape shape = down ? Shape{s.batch, s.y_rows, s.y_columns, s.y_channels} : Shape{s.batch, s.x_rows, s.x_columns, s.x_channels};
   Tensor y = Tensor::empty(shape, x.dtype(), x.device());
-  count_work(s);
+  count_work(kind, s);
   kernels::conv_cuda(kind, s, x, w, y, {&style, nullptr, nullptr});
   return record(y, op, {x, style, w},
                 [=, x = will_record({&style, &w}) ? x : Tensor{}, w = will_record({&x, &style}) ? w : Tensor{}](const BackwardArgs& a) {
@@ -173,7 +175,7 @@ Tensor conv_and_act(const char* op, const Tensor& x, const Tensor& style, const 
     return bias_act(style.defined() ? product_of_styled(ConvKind::forward, s, op, x, style, w) : forward(s, op, x, w), act);
   Tensor y = Tensor::empty({s.batch, s.y_rows, s.y_columns, s.y_channels}, x.dtype(), x.device());
   check_bias_act(y, act);
-  count_work(s);
+  count_work(ConvKind::forward, s);
   const kernels::Epilogue epilogue = epilogue_of(act);
   const bool recorded = will_record({&x, &w, &act.bias, &style}), gated = recorded && act.slope != 1;
   Tensor gate;

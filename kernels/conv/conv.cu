@@ -194,26 +194,37 @@ void launch(const char* name, const Product& product, const ConvArgs<T>& a, int6
   else gemm::launch(name, product, tile, m, n, slices);
 }
 
+template <class T>
+ForwardResult<T> finished_of(const ConvArgs<T>& a) {
+  const ConvShape& s = a.shape;
+  return {a.result, a.gate, static_cast<int>(s.y_channels), static_cast<int>(s.y_rows * s.y_columns), a.epilogue ? *a.epilogue : Epilogue{}};
+}
+
+// Adds the parts, and does with each sum what a product in one part does at its end.
+template <class T>
+void finish_forward(const char* name, const ConvArgs<T>& a) {
+  const ConvShape& s = a.shape;
+  const ForwardResult<T> finished = finished_of(a);
+  gemm::add_splits(name, a.partial, a.splits, s.batch * s.y_rows * s.y_columns * s.y_channels, a.result, [=] __device__(int64_t i, T sum) {
+    const int row = static_cast<int>(i / finished.channels);
+    const T y = finished.finish(finished.row(row), static_cast<int>(i - int64_t{row} * finished.channels), sum);
+    if (finished.gate) finished.gate[i] = y > 0;
+    return y;
+  });
+}
+
 template <class T, bool whole, bool styled>
 void forward(const ConvArgs<T>& a) {
   const ConvShape& s = a.shape;
   const int64_t m = s.batch * s.y_rows * s.y_columns, n = s.y_channels;
-  const ForwardResult<T> finished{a.result, a.gate, static_cast<int>(n), static_cast<int>(s.y_rows * s.y_columns),
-                                  a.epilogue ? *a.epilogue : Epilogue{}};
-  Forward<T, whole, styled> product{s, a.first, a.second, a.style, finished, m * n, cut_of(a)};
+  Forward<T, whole, styled> product{s, a.first, a.second, a.style, finished_of(a), m * n, cut_of(a)};
   if (a.splits > 1) {
     product.finished.y = a.partial;
     product.finished.gate = nullptr;
     product.finished.e = {};
   }
   launch("conv_forward", product, a, m, n, a.splits);
-  if (a.splits > 1)
-    gemm::add_splits("conv_forward_sum", a.partial, a.splits, m * n, a.result, [=] __device__(int64_t i, T sum) {
-      const int row = static_cast<int>(i / finished.channels);
-      const T y = finished.finish(finished.row(row), static_cast<int>(i - int64_t{row} * finished.channels), sum);
-      if (finished.gate) finished.gate[i] = y > 0;
-      return y;
-    });
+  if (a.splits > 1) finish_forward("conv_forward_sum", a);
 }
 
 template <class T>
@@ -267,6 +278,7 @@ void conv_f32_cuda(const ConvArgs<float>& a) {
   else if (a.y_vectors && !a.style) gradient<float, true, false>(a);  // of a picture in colours, x, behind which are many channels
   else conv<float, false>(a);
 }
+void conv_finish_f32_cuda(const ConvArgs<float>& a) { finish_forward("conv_finish", a); }
 void conv_f64_cuda(const ConvArgs<double>& a) { conv<double, false>(a); }
 
 }  // namespace g2s::kernels

@@ -62,5 +62,6 @@ G2S_ISA_KERNEL(plain_conv_input_grad, PlainConvArgs)
 G2S_ISA_KERNEL(plain_conv_weight_grad, PlainConvArgs)
 G2S_CUDA_KERNEL(conv_f32, ConvArgs<float>)
 G2S_CUDA_KERNEL(conv_f64, ConvArgs<double>)
+G2S_CUDA_KERNEL(conv_finish_f32, ConvArgs<float>)  // the epilogue alone, of what is in `partial`
 
 }  // namespace g2s::kernels

@@ -2,7 +2,9 @@
 #include <algorithm>
 #include <limits>
 
+#include "engine/cuda/sm_version.h"
 #include "engine/precision.h"
+#include "kernels/conv/conv_cudnn.h"
 #include "kernels/conv/conv_paths.h"
 #include "kernels/matmul/product_unit.h"
 
@@ -39,21 +41,10 @@ void check_sizes(const ConvShape& s, const Tensor& first) {
     check(size <= most, "conv", "a picture, the weight or the batch is too large: ", describe(first));
 }
 
-// Of bf16, as on the CPU, weight gradients stay f32.
-ProductUnit unit_of(ConvKind kind) {
-  switch (precision()) {
-    case Precision::tf32: return product_unit(ProductUnit::tf32);
-    case Precision::bf16: return product_unit(kind == ConvKind::weight_grad ? ProductUnit::fma : ProductUnit::bf16);
-    case Precision::f32: break;
-  }
-  return product_unit(ProductUnit::fma);
-}
-
 template <class T>
-ConvArgs<T> args_of(ConvKind kind, const ConvShape& s, const Tensor& first, const Tensor& second, Tensor& result, Tensor& partial) {
+ConvArgs<T> args_of(ConvKind kind, const ConvShape& s, ProductUnit unit, const Tensor& first, const Tensor& second, Tensor& result, Tensor& partial) {
   const ProductSizes p = sizes_of(kind, s);
   const bool f64 = result.dtype() == DType::f64, vectors = p.vectors && !f64;
-  const ProductUnit unit = f64 ? ProductUnit::fma : unit_of(kind);
   const GemmCut cut = cut_for(unit, gemm_cut(p.m, p.n, p.k, p.slices, vectors, f64), p.k);
   if (cut.splits > 1) partial = Tensor::empty({cut.splits, result.numel()}, result.dtype(), result.device());
   ConvArgs<T> a{};
@@ -70,14 +61,42 @@ ConvArgs<T> args_of(ConvKind kind, const ConvShape& s, const Tensor& first, cons
   return a;
 }
 
+// A table may name cuDNN on machines that lack it; a wish may not.
+bool cudnn_there() {
+  const std::string absence = cuda::dnn::absence();
+  if (!absence.empty() && forced_cuda_conv() == CudaConvWish::cudnn) fail(Errc::unsupported, "G2S_CUDA_CONV", "cudnn is forced, but ", absence);
+  return absence.empty();
+}
+
 }  // namespace
+
+// Of bf16, as on the CPU, weight gradients stay f32.
+Factors conv_factors(ConvKind kind) {
+  ProductUnit wanted = ProductUnit::fma;
+  if (precision() == Precision::tf32) wanted = ProductUnit::tf32;
+  if (precision() == Precision::bf16 && kind != ConvKind::weight_grad) wanted = ProductUnit::bf16;
+  switch (product_unit(wanted)) {
+    case ProductUnit::bf16: return Factors::bf16;
+    case ProductUnit::tf32: return Factors::tf32;
+    case ProductUnit::tf32x3:
+    case ProductUnit::fma: break;
+  }
+  return Factors::f32;
+}
 
 void conv_cuda(ConvKind kind, const ConvShape& s, const Tensor& first, const Tensor& second, Tensor& result, const Fused& fused) {
   if (result.numel() == 0) return;
   check_sizes(s, first);
   Tensor partial;
-  if (result.dtype() == DType::f64) return conv_f64(args_of<double>(kind, s, first, second, result, partial));
-  ConvArgs<float> a = args_of<float>(kind, s, first, second, result, partial);
+  if (result.dtype() == DType::f64) return conv_f64(args_of<double>(kind, s, ProductUnit::fma, first, second, result, partial));
+  const CudaConvProblem problem = problem_of(kind, conv_factors(kind), s);
+  const int sm = cuda::sm_version();
+  CudaConvChoice choice = choose_cuda_conv(problem, sm);
+  if (choice.path == CudaConvPath::cudnn) {
+    if (cudnn_there() && conv_cudnn(problem, choice.algorithm, first, second, result, fused)) return;
+    choice = {cuda_conv_by_rule(problem, sm)};
+  }
+  ConvArgs<float> a = args_of<float>(kind, s, product_unit(static_cast<ProductUnit>(choice.path)), first, second, result, partial);
   a.epilogue = fused.epilogue;
   a.gate = fused.gate ? fused.gate->mutable_ptr<std::uint8_t>() : nullptr;
   a.style = fused.style ? fused.style->ptr<float>() : nullptr;

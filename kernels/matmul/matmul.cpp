@@ -3,9 +3,11 @@
 #include <limits>
 
 #include "engine/autograd.h"
+#include "engine/cuda/sm_version.h"
 #include "engine/work.h"
 #include "kernels/matmul/gemm_args.h"
 #include "kernels/matmul/matmul_args.h"
+#include "kernels/matmul/matmul_cublaslt.h"
 #include "kernels/matmul/product_unit.h"
 #include "kernels/matmul/weight_layout.h"
 
@@ -120,13 +122,12 @@ void matmul_f32(Sizes s, const Tensor& a, const Tensor& b, Tensor& c) {
 }
 
 template <class T>
-kernels::MatmulArgs<T> cuda_args(const Sizes& s, const Tensor& a, const Tensor& b, Tensor& c, Tensor& partial) {
+kernels::MatmulArgs<T> cuda_args(const Sizes& s, kernels::ProductUnit unit, const Tensor& a, const Tensor& b, Tensor& c, Tensor& partial) {
   for (std::int64_t size : {s.m, s.n, s.k})
     check(size <= std::numeric_limits<std::int32_t>::max() - 1024, "matmul", "a matrix is too large: a ", describe(a), ", b ", describe(b));
   check(s.batch <= std::numeric_limits<std::uint16_t>::max(), "matmul", "too many products at once: a ", describe(a), ", b ", describe(b));
   const bool f64 = c.dtype() == DType::f64;
   const bool vectors = !f64 && (s.transpose_a ? s.m : s.k) % 4 == 0 && (s.transpose_b ? s.k : s.n) % 4 == 0;
-  const kernels::ProductUnit unit = f64 ? kernels::ProductUnit::fma : kernels::product_unit(kernels::ProductUnit::fma);
   const kernels::GemmCut cut = kernels::cut_for(unit, kernels::gemm_cut(s.m, s.n, s.k, s.batch, vectors, f64), s.k);
   if (cut.splits > 1) partial = Tensor::empty({cut.splits, c.numel()}, c.dtype(), c.device());
   kernels::MatmulArgs<T> p{};
@@ -145,11 +146,32 @@ kernels::MatmulArgs<T> cuda_args(const Sizes& s, const Tensor& a, const Tensor& 
   return p;
 }
 
+// A table may name cuBLASLt on machines that lack it; a wish may not.
+bool cublaslt_there() {
+  const std::string absence = cuda::blas::absence();
+  if (!absence.empty() && kernels::forced_cuda_matmul() == kernels::CudaMatmulWish::cublaslt)
+    fail(Errc::unsupported, "G2S_CUDA_MATMUL", "cublaslt is forced, but ", absence);
+  return absence.empty();
+}
+
+void matmul_f32_cuda(const Sizes& s, const Tensor& a, const Tensor& b, Tensor& c) {
+  using kernels::CudaMatmulPath, kernels::ProductUnit;
+  const kernels::CudaMatmulProblem problem{s.batch, s.m, s.n, s.k, s.transpose_a, s.transpose_b, !s.batched_a, !s.batched_b};
+  const kernels::CudaMatmulChoice choice = kernels::choose_cuda_matmul(problem, cuda::sm_version());
+  const ProductUnit unit = kernels::product_unit(choice.path == CudaMatmulPath::tf32x3 ? ProductUnit::tf32x3 : ProductUnit::fma);
+  // Of bf16 there is none: it is for convolutions.
+  if (choice.path == CudaMatmulPath::cublaslt && unit != ProductUnit::bf16 && cublaslt_there() &&
+      kernels::matmul_cublaslt(problem, choice.algorithm, unit == ProductUnit::tf32, a, b, c))
+    return;
+  Tensor partial;
+  kernels::matmul_f32(cuda_args<float>(s, unit, a, b, c, partial));
+}
+
 void launch(const Sizes& s, const Tensor& a, const Tensor& b, Tensor& c) {
   Tensor partial;
   const bool f64 = c.dtype() == DType::f64;
-  if (c.on_cuda() && f64) kernels::matmul_f64(cuda_args<double>(merge_batch(s), a, b, c, partial));
-  else if (c.on_cuda()) kernels::matmul_f32(cuda_args<float>(merge_batch(s), a, b, c, partial));
+  if (c.on_cuda() && f64) kernels::matmul_f64(cuda_args<double>(merge_batch(s), kernels::ProductUnit::fma, a, b, c, partial));
+  else if (c.on_cuda()) matmul_f32_cuda(merge_batch(s), a, b, c);
   else if (f64) kernels::plain_matmul_f64(plain_args<double>(s, a, b, c));
   else matmul_f32(s, a, b, c);
 }

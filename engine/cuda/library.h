@@ -1,0 +1,42 @@
+// A shared library that is opened when it is first needed, so that a program starts without it.
+#pragma once
+
+#include <dlfcn.h>
+
+#include <initializer_list>
+#include <string>
+
+#include "engine/error.h"
+
+namespace g2s::cuda {
+
+// Stays open: what it has registered with the driver lives as long as the process.
+class Library {
+ public:
+  // The first of `files` that can be opened.
+  Library(const char* name, std::initializer_list<const char*> files) : name_(name) {
+    for (const char* file : files) {
+      if ((handle_ = dlopen(file, RTLD_NOW | RTLD_LOCAL)) != nullptr) return;
+      const char* reason = dlerror();
+      absence_ += str(absence_.empty() ? "" : "; ", file, " cannot be loaded (", reason ? reason : "no reason given", ")");
+    }
+  }
+
+  // Why it is not there; empty if it is.
+  const std::string& absence() const { return absence_; }
+  bool loaded() const { return handle_ != nullptr; }
+
+  template <class Function>
+  void find(Function*& function, const char* symbol) const {
+    if (!loaded()) fail(Errc::unsupported, name_, absence_);
+    function = reinterpret_cast<Function*>(dlsym(handle_, symbol));
+    if (!function) fail(Errc::unsupported, name_, "the library has no ", symbol);
+  }
+
+ private:
+  const char* name_;
+  void* handle_ = nullptr;
+  std::string absence_;
+};
+
+}  // namespace g2s::cuda

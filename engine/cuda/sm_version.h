@@ -1,0 +1,8 @@
+// Which CUDA device this process works on.
+#pragma once
+
+namespace g2s::cuda {
+
+__attribute__((weak)) int sm_version();  // 75 for sm_75
+
+}  // namespace g2s::cuda

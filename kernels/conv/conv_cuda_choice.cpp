@@ -1,0 +1,119 @@
+#include "kernels/conv/conv_cuda_choice.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <utility>
+
+#include "engine/error.h"
+
+namespace g2s::kernels {
+namespace {
+
+constexpr int first_with_tensor_cores = 80;  // as our kernels want them
+
+// One row too many, which is in no order: a table of no rows is no array.
+constexpr CudaConvRow table[] = {
+#include "kernels/conv/conv_cuda_table.inc"
+    {}};
+
+std::optional<CudaConvWish> from_environment() {
+  const char* wanted = std::getenv("G2S_CUDA_CONV");
+  if (!wanted || !*wanted) return std::nullopt;
+  const std::string text = wanted;
+  if (text == "own") return CudaConvWish::own;
+  if (text == "cudnn") return CudaConvWish::cudnn;
+  if (text == "polyphase") return CudaConvWish::polyphase;
+  fail(Errc::invalid_argument, "G2S_CUDA_CONV", "must be own, cudnn or polyphase, not ", wanted);
+}
+
+std::optional<CudaConvWish>& forced() {
+  static std::optional<CudaConvWish> wish = from_environment();
+  return wish;
+}
+
+std::function<void(const CudaConvProblem&)>& observer() {
+  static std::function<void(const CudaConvProblem&)> f;
+  return f;
+}
+
+// The picture of y where the input gradient of an upsampling wants it is what is read.
+bool suits_tf32(const CudaConvProblem& p) {
+  const bool both = p.x_channels % 4 == 0 && p.y_channels % 4 == 0;
+  switch (p.kind) {
+    case CudaConvKind::forward: return p.x_channels % 4 == 0 && p.y_channels > gemm_tile_n(GemmTile::narrow);
+    case CudaConvKind::weight_grad: return both && p.kernel_rows * p.kernel_columns * p.x_channels > gemm_tile_n(GemmTile::narrow);
+    default: return both && p.x_channels > gemm_tile_n(GemmTile::narrow);
+  }
+}
+
+// cuDNN takes a result of exactly the size that the convolution has, our kernels also a smaller one.
+bool whole(const CudaConvProblem& p) {
+  const auto size = [&](std::int64_t x, std::int64_t kernel) { return (x + 2 * p.pad - p.dilation * (kernel - 1) - 1) / p.stride + 1; };
+  return p.x_channels > 0 && p.y_channels > 0 && p.batch > 0 && size(p.x_rows, p.kernel_rows) == p.y_rows &&
+         size(p.x_columns, p.kernel_columns) == p.y_columns;
+}
+
+}  // namespace
+
+const char* to_string(Factors factors) {
+  constexpr std::array names = {"f32", "tf32", "bf16"};
+  return names[static_cast<std::size_t>(factors)];
+}
+const char* to_string(CudaConvKind kind) {
+  constexpr std::array names = {"forward", "input_grad", "weight_grad", "upsampling"};
+  return names[static_cast<std::size_t>(kind)];
+}
+const char* to_string(CudaConvPath path) {
+  constexpr std::array names = {"fma", "bf16", "tf32", "tf32x3", "cudnn", "polyphase"};
+  return names[static_cast<std::size_t>(path)];
+}
+
+bool possible(CudaConvPath path, const CudaConvProblem& p, int sm) {
+  if (p.kind == CudaConvKind::upsampling) return path == CudaConvPath::polyphase || path == cuda_conv_by_rule(p, sm);
+  switch (path) {
+    case CudaConvPath::fma: return p.factors != Factors::bf16 || sm < first_with_tensor_cores;  // else bf16 would not round
+    case CudaConvPath::bf16: return p.factors == Factors::bf16 && sm >= first_with_tensor_cores;
+    case CudaConvPath::tf32: return p.factors == Factors::tf32 && sm >= first_with_tensor_cores && suits_tf32(p);
+    case CudaConvPath::tf32x3: return p.factors != Factors::bf16 && sm >= first_with_tensor_cores && suits_tf32(p);
+    case CudaConvPath::cudnn: return whole(p) && (p.factors != Factors::bf16 || sm >= first_with_tensor_cores);
+    case CudaConvPath::polyphase: return false;
+  }
+  return false;
+}
+
+CudaConvPath cuda_conv_by_rule(const CudaConvProblem& p, int sm) {
+  if (sm < first_with_tensor_cores || p.factors == Factors::f32) return CudaConvPath::fma;
+  if (p.factors == Factors::bf16) return CudaConvPath::bf16;
+  return suits_tf32(p) ? CudaConvPath::tf32 : CudaConvPath::fma;
+}
+
+const CudaConvRow* find_cuda_conv(const CudaConvRow* begin, const CudaConvRow* end, int sm, const CudaConvProblem& problem) {
+  const CudaConvRow wanted{sm, problem, CudaConvPath::fma};
+  const auto before = [](const CudaConvRow& a, const CudaConvRow& b) { return a.sm != b.sm ? a.sm < b.sm : a.problem < b.problem; };
+  const CudaConvRow* row = std::lower_bound(begin, end, wanted, before);
+  return row != end && row->sm == sm && row->problem == problem ? row : nullptr;
+}
+
+CudaConvChoice choose_cuda_conv(const CudaConvProblem& p, int sm) {
+  if (const std::optional<CudaConvWish> wish = forced()) {
+    if (wish == CudaConvWish::own) return {cuda_conv_by_rule(p, sm)};
+    const CudaConvPath path = wish == CudaConvWish::cudnn ? CudaConvPath::cudnn : CudaConvPath::polyphase;
+    if (possible(path, p, sm)) return {path};
+  }
+  if (const CudaConvRow* row = find_cuda_conv(cuda_conv_table_begin(), cuda_conv_table_end(), sm, p)) return {row->path, row->algorithm};
+  return {cuda_conv_by_rule(p, sm)};
+}
+
+std::optional<CudaConvWish> force_cuda_conv(std::optional<CudaConvWish> wish) { return std::exchange(forced(), wish); }
+std::optional<CudaConvWish> forced_cuda_conv() { return forced(); }
+
+void observe_cuda_convs(std::function<void(const CudaConvProblem&)> f) { observer() = std::move(f); }
+void note_cuda_conv(const CudaConvProblem& problem) {
+  if (observer()) observer()(problem);
+}
+
+const CudaConvRow* cuda_conv_table_begin() { return std::begin(table); }
+const CudaConvRow* cuda_conv_table_end() { return std::end(table) - 1; }
+
+}  // namespace g2s::kernels

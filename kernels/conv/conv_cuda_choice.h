@@ -1,0 +1,87 @@
+// Who computes which f32 convolution on CUDA: what conv_cuda_table.inc says of its shape and the device's SM version, else a rule. As on the
+// CPU (conv_choice.h) never a measurement while a user waits.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "kernels/matmul/tiled_gemm_args.h"
+
+namespace g2s::kernels {
+
+// What the factors of a product may be rounded to; sums are f32.
+enum class Factors : std::int32_t { f32, tf32, bf16 };
+const char* to_string(Factors factors);
+
+enum class ConvKind : std::int32_t;
+// What this run's precision lets a convolution's factors be rounded to on CUDA.
+Factors conv_factors(ConvKind kind);
+
+enum class CudaConvKind : std::int32_t {
+  forward,
+  input_grad,
+  weight_grad,
+  upsampling,  // the input gradient of stride 2 and the blur behind it, of a constant weight
+};
+const char* to_string(CudaConvKind kind);
+
+struct CudaConvProblem {
+  CudaConvKind kind;
+  Factors factors;
+  std::int64_t batch, x_rows, x_columns, x_channels, y_rows, y_columns, y_channels;  // as in ConvShape
+  std::int64_t kernel_rows, kernel_columns, stride, pad, dilation;
+
+  auto operator<=>(const CudaConvProblem&) const = default;
+};
+
+// The first four are our own kernels on a unit, ProductUnit's.
+enum class CudaConvPath : std::int32_t {
+  fma,
+  bf16,
+  tf32,
+  tf32x3,
+  cudnn,
+  polyphase,  // of an upsampling: one product for both steps, with the blur folded into the weight
+};
+const char* to_string(CudaConvPath path);
+
+// `algorithm`: cuDNN's engine and knobs that were measured (engine/cuda/algorithm.h), or null: the first that it suggests.
+struct CudaConvChoice {
+  CudaConvPath path;
+  const char* algorithm = nullptr;
+};
+
+// With tensor cores or without: what rounds no more than the factors may be, and is there on `sm`.
+bool possible(CudaConvPath path, const CudaConvProblem& problem, int sm);
+CudaConvChoice choose_cuda_conv(const CudaConvProblem& problem, int sm);
+// The rule alone, for what nobody has measured: our own kernels. Those of tensor cores where the factors may be rounded, the device has them,
+// and in tf32 the shape suits them (whole vectors of channels and more than 16 columns); an upsampling stays in two steps.
+CudaConvPath cuda_conv_by_rule(const CudaConvProblem& problem, int sm);
+
+// For tests and --tune: what has been forced until now. The environment variable G2S_CUDA_CONV=own|cudnn|polyphase does it for a whole run.
+// `own` is the rule's. A convolution for which the wish is not possible goes as it would without. polyphase is for upsampling alone, and for
+// tests on the CPU too.
+enum class CudaConvWish { own, cudnn, polyphase };
+std::optional<CudaConvWish> force_cuda_conv(std::optional<CudaConvWish> wish);
+std::optional<CudaConvWish> forced_cuda_conv();
+
+// Calls `observer` with every f32 convolution that is computed on any device from now on, from the computing thread, in factors f32; an
+// empty one ends this.
+void observe_cuda_convs(std::function<void(const CudaConvProblem&)> observer);
+void note_cuda_conv(const CudaConvProblem& problem);
+
+// One row of the table, in ascending order of SM version (75 for sm_75) and problem.
+struct CudaConvRow {
+  int sm;
+  CudaConvProblem problem;
+  CudaConvPath path;
+  const char* algorithm = nullptr;
+};
+const CudaConvRow* cuda_conv_table_begin();
+const CudaConvRow* cuda_conv_table_end();
+// The row of a table that ends at `end`, or null.
+const CudaConvRow* find_cuda_conv(const CudaConvRow* begin, const CudaConvRow* end, int sm, const CudaConvProblem& problem);
+
+}  // namespace g2s::kernels
