@@ -7,7 +7,7 @@ PEER ?=
 BENCH ?=
 CTEST = ctest -j $(JOBS) --output-on-failure
 
-.PHONY: help setup build test test-all demo bench fuzz clean test-sanitized test-races test-variants cuda-report
+.PHONY: help setup build test test-all demo bench fuzz clean test-sanitized test-races test-variants cuda-report cuda-memory test-architectures gpu-1 gpu-2 gpu-3 gpu-4 gpu-kit cuda-model
 
 help:
 	@echo "make setup     install the packages that are missing (Debian 12, Ubuntu 22.04 or later)"
@@ -17,6 +17,10 @@ help:
 	@echo "make test-all  also the long tests, the sanitizers, older instruction sets and poisoned memory"
 	@echo "make bench     the benchmarks, in under half an hour; PEER=DIR compares with PyTorch"
 	@echo "make cuda-report  registers, spills and occupancy of the CUDA kernels (needs nvcc)"
+	@echo "make cuda-memory  what their requests to memory cost, by line of source"
+	@echo "make cuda-model   launches of an iteration and a model of their time (needs nvcc and cuobjdump)"
+	@echo "make gpu-1 ... gpu-4  where there is a GPU: tests, compute-sanitizer, benchmarks, a whole fit, under nine minutes each; DRY_RUN=1 lists the steps"
+	@echo "make gpu-kit   programs for them, to be carried to a machine that cannot build"
 	@echo "make fuzz      ten minutes of libFuzzer for each reader of checkpoints (needs clang and libclang-rt-14-dev)"
 	@echo "make clean     remove the build folders"
 
@@ -33,7 +37,7 @@ test: setup $(BUILD)/build.ninja
 	cmake --build $(BUILD) -j $(JOBS)
 	@sh tests/run.sh $(BUILD) $(CTEST) --label-exclude long --timeout 900
 
-test-all: test test-variants test-sanitized test-races
+test-all: test test-variants test-sanitized test-races test-architectures
 	@sh tests/run.sh $(BUILD) $(CTEST) --label-regex long --timeout 10800
 
 # The same suite with what other machines have, and with every fresh block of memory filled with NaN.
@@ -56,9 +60,40 @@ test-races: setup
 	cmake --build --preset tsan-emulated -j $(JOBS)
 	@sh tests/run.sh build-tsan-emulated $(CTEST) --label-exclude long --timeout 3600
 
+# The CUDA kernels for every architecture that the toolkit knows of those that we compile for, warnings being errors.
+test-architectures: setup
+	@if command -v nvcc >/dev/null; then \
+	  cmake --preset cpu -B build-architectures -DG2S_CUDA=ON -DG2S_CUDA_ARCHITECTURES=all -DG2S_BUILD_TESTS=OFF -DG2S_BUILD_BENCH=OFF && \
+	  cmake --build build-architectures -j $(JOBS) --target g2s_cuda; \
+	else echo "there is no nvcc: the CUDA kernels were not compiled for all architectures"; fi
+
 # Registers, spills and occupancy of each kernel, into docs/benchmarks/cuda_kernels.json. Needs nvcc.
 cuda-report: setup $(BUILD)/build.ninja
 	cmake --build $(BUILD) -j $(JOBS) --target cuda_report
+
+# Sectors and bank conflicts by line of the CUDA kernels, into docs/benchmarks/cuda_memory.json. Needs g++, no GPU and no nvcc.
+cuda-memory: setup $(BUILD)/build.ninja
+	cmake --build $(BUILD) -j $(JOBS) --target cuda_memory
+
+# Where there is a GPU. Each finds the programs in build-gpu-kit, or builds them in build-gpu, and writes a JSON into docs/benchmarks or $OUT.
+gpu-1: GPU_SCRIPT = suite
+gpu-2: GPU_SCRIPT = sanitize
+gpu-3: GPU_SCRIPT = speed
+gpu-4: GPU_SCRIPT = fit
+gpu-1 gpu-2 gpu-3 gpu-4:
+	$(PYTHON) tools/gpu/$(GPU_SCRIPT).py $(if $(DRY_RUN),--dry-run)
+
+# Those programs for one architecture and the libraries that they need, as small as can be.
+GPU_ARCHITECTURE ?= 90
+gpu-kit: setup
+	@sh tools/gpu/kit.sh $(GPU_ARCHITECTURE) $(JOBS)
+
+# The launches of an iteration and the model of their time, into docs/benchmarks. Needs nvcc, cuobjdump and nvdisasm.
+CUOBJDUMP ?= cuobjdump
+cuda-model: setup $(BUILD)/build.ninja
+	cmake --build $(BUILD) -j $(JOBS) --target g2s_cuda g2s_bench_emulated
+	$(PYTHON) tools/cuda_launches.py --bench $(BUILD)/bin/g2s_bench_emulated --cuobjdump $(CUOBJDUMP) $$(find $(BUILD)/CMakeFiles/g2s_cuda.dir -name '*.cu.o')
+	$(PYTHON) tools/cuda_model.py --write
 
 demo: build
 	@sh tools/demo.sh $(BUILD)
@@ -80,4 +115,4 @@ fuzz: setup
 	done
 
 clean:
-	rm -rf $(BUILD) build-asan build-tsan build-tsan-emulated build-clang build-fuzz
+	rm -rf $(BUILD) build-asan build-tsan build-tsan-emulated build-clang build-fuzz build-gpu build-gpu-kit build-architectures

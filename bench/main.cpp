@@ -13,6 +13,7 @@
 #include "bench/cases.h"
 #include "bench/compare.h"
 #include "bench/peak.h"
+#include "bench/schedule.h"
 #include "bench/tune.h"
 #include "bench/tune_cuda.h"
 #include "engine/accelerator.h"
@@ -43,52 +44,77 @@ struct Work {
   double flops = 0, bytes = 0;
 };
 
-Work counted() {
-  return {2 * static_cast<double>(g2s::products_counted()), 2 * static_cast<double>(g2s::allocator({}).stats().handed_out)};
+Work counted(g2s::Device device) {
+  return {2 * static_cast<double>(g2s::products_counted()), 2 * static_cast<double>(g2s::allocator(device).stats().handed_out)};
 }
+
+// Until everything that was launched is done: the beginning and the end of what is timed.
+void wait_for(g2s::Device device) {
+  if (device.type != g2s::DeviceType::cpu) g2s::accelerator(device, "g2s_bench").synchronize();
+}
+
+double mebibytes(std::size_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
 
 constexpr double slow_case = 10;  // seconds of a repetition
 
-nlohmann::json run(const std::string& name, const Setup& setup, int repeat, int slow_repeat, int warm_up) {
+// The machine's share of a row.
+nlohmann::json describe(g2s::Device device) {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const g2s::MemoryStats stats = g2s::allocator(device).stats();
+  nlohmann::json out = {{"device", g2s::str(device)},
+                        {"peak_rss_mib", static_cast<double>(usage.ru_maxrss) / 1024},
+                        {"peak_tensors_mib", mebibytes(stats.peak)},
+                        {"threads", g2s::num_threads()},
+                        {"isa", g2s::kernels::to_string(g2s::kernels::isa())}};
+  if (device.type != g2s::DeviceType::cpu) {
+    out["device_name"] = g2s::accelerator(device, "g2s_bench").name(device.index);
+    out["reserved_mib"] = mebibytes(stats.reserved);
+  }
+  return out;
+}
+
+nlohmann::json run(const std::string& name, const Setup& setup, g2s::Device device, int repeat, int slow_repeat, int warm_up) {
+  const g2s::DefaultDevice guard(device);
   const Body body = setup();
+  g2s::allocator(device).reset_peak();
   for (int i = 0; i < warm_up; ++i) {
     const double begin = seconds();
     body.run();
+    wait_for(device);
     if (seconds() - begin > slow_case) repeat = std::min(repeat, slow_repeat);
   }
   std::vector<double> times, processor_times;
-  const Work before = counted();
+  const Work before = counted(device);
+  wait_for(device);
   for (int i = 0; i < repeat; ++i) {
     const double begin = seconds(), processor_begin = processor_seconds();
     body.run();
+    wait_for(device);
     times.push_back(seconds() - begin);
     processor_times.push_back(processor_seconds() - processor_begin);
   }
-  const Work after = counted();
+  const Work after = counted(device);
   const double middle = median(times), gflop = ((after.flops - before.flops) / repeat + body.flops) * 1e-9;
   const double gbytes = (body.bytes > 0 ? body.bytes : (after.bytes - before.bytes) / repeat) * 1e-9;
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
   nlohmann::json out = {{"case", name},
                         {"median_s", middle},
                         {"min_s", *std::min_element(times.begin(), times.end())},
                         {"min_processor_s", *std::min_element(processor_times.begin(), processor_times.end())},
                         {"n", times.size()},
                         {"times_s", times},
-                        {"peak_rss_mib", static_cast<double>(usage.ru_maxrss) / 1024},
-                        {"peak_tensors_mib", static_cast<double>(g2s::allocator({}).stats().peak) / (1 << 20)},
-                        {"threads", g2s::num_threads()},
-                        {"isa", g2s::kernels::to_string(g2s::kernels::isa())},
                         {"gflop", gflop},
                         {"gflops", gflop / middle},
                         {"gbytes", gbytes}};
+  out.update(describe(device));
   for (const auto& [fact, value] : body.facts) out[fact] = value;
   return out;
 }
 
 struct Options {
-  std::string name, assets = G2S_ASSETS_DIR, precision = "f32", device = "cpu";
+  std::string name, assets = G2S_ASSETS_DIR, precision = "f32", device = "cpu", schedule;
   int repeat = 5, slow_repeat = 1 << 20, warm_up = 1, threads = 0, plans = 0;
+  double scale = 1, seconds = 0;
   bool list = false, peak = false, json = false, tune = false, known = false;
   std::vector<std::string> compare;
 };
@@ -99,13 +125,17 @@ void declare(CLI::App& app, Options& o) {
   app.add_option("--slow-repeat", o.slow_repeat, "at most so many where one takes more than ten seconds")->check(CLI::PositiveNumber);
   app.add_option("--warm-up", o.warm_up, "repetitions before those")->check(CLI::NonNegativeNumber);
   app.add_option("--threads", o.threads, "0: as many as the machine has")->check(CLI::NonNegativeNumber);
+  app.add_option("--device", o.device, "cpu, cuda or cuda:N: where a case runs, timed from an idle device to an idle device; with --tune cuda for the tables of CUDA, "
+                 "kernels/{conv,matmul}/*_cuda_table.inc (of --case alone, if given; --repeat rounds)");
   app.add_option("--precision", o.precision, "f32, or bf16: inputs of the products of convolutions rounded to bfloat16");
   app.add_option("--assets", o.assets, "folder of lpips_vgg.safetensors");
   app.add_flag("--list", o.list, "name the cases");
   app.add_flag("--peak", o.peak, "measure the machine's multiply-adds and memory");
+  app.add_option("--schedule", o.schedule, "a preset: time its whole schedule on one made-up picture with a random generator");
+  app.add_option("--scale", o.scale, "with --schedule: of every iteration count")->check(CLI::PositiveNumber);
+  app.add_option("--seconds", o.seconds, "with --schedule: stop after so long")->check(CLI::NonNegativeNumber);
   app.add_option("--compare", o.compare, "two JSON files of earlier runs: print what changed")->expected(2);
   app.add_flag("--tune", o.tune, "measure and rewrite the table of convolution paths, kernels/conv/conv_table.inc");
-  app.add_option("--device", o.device, "with --tune: cuda for the tables of CUDA, kernels/{conv,matmul}/*_cuda_table.inc (of --case alone, if given; --repeat rounds)")->needs("--tune");
   app.add_option("--cudnn-plans", o.plans, "has cuDNN plans for all convolutions of the networks on a device of this SM version (80, 90)? Needs none");
   app.add_flag("--known", o.known, "with --tune: only the convolutions that the table has for some instruction set")->needs("--tune");
   app.add_flag("--json", o.json, "one line of JSON, last");
@@ -116,18 +146,25 @@ void print_peak(const Options& o) {
   std::printf("%s\n", o.json ? peak.dump().c_str() : peak.dump(2).c_str());
 }
 
+void run_schedule(const Options& o) {
+  g2s::set_num_threads(o.threads);
+  g2s::use_precision(o.precision);
+  const nlohmann::json row = time_schedule({o.schedule, o.assets, g2s::device_from(o.device, "--device"), o.scale, o.seconds});
+  std::printf("%s\n", o.json ? row.dump().c_str() : row.dump(2).c_str());
+}
+
 void run_case(const Options& o) {
   const auto cases = g2s::bench::cases(o.assets);
   auto it = cases.find(o.name);
   if (it == cases.end()) g2s::fail(g2s::Errc::invalid_argument, "--case", "no case ", o.name, "; --list names them");
   g2s::set_num_threads(o.threads);
   g2s::use_precision(o.precision);
-  nlohmann::json result = run(o.name, it->second, o.repeat, o.slow_repeat, o.warm_up);
+  nlohmann::json result = run(o.name, it->second, g2s::device_from(o.device, "--device"), o.repeat, o.slow_repeat, o.warm_up);
   result["precision"] = o.precision;
   auto number = [&](const char* key) { return result.at(key).get<double>(); };
   if (o.json) std::printf("%s\n", result.dump().c_str());
   else std::printf("%s: median %.4f s, min %.4f s of %d, peak %.0f MiB, %.0f GFLOP/s\n", o.name.c_str(), number("median_s"), number("min_s"),
-                   result.at("n").get<int>(), number("peak_rss_mib"), number("gflops"));
+                   result.at("n").get<int>(), number(o.device == "cpu" ? "peak_rss_mib" : "peak_tensors_mib"), number("gflops"));
 }
 
 }  // namespace
@@ -142,6 +179,8 @@ int main(int argc, char** argv) {
       for (const auto& [name, setup] : g2s::bench::cases(o.assets)) std::printf("%s\n", name.c_str());
     } else if (o.peak) {
       print_peak(o);
+    } else if (!o.schedule.empty()) {
+      run_schedule(o);
     } else if (o.plans) {
       check_plans(o.assets, o.plans);
     } else if (o.tune && o.device != "cpu") {

@@ -125,10 +125,10 @@ Body rasteriser_case(std::int64_t size, std::int64_t batch) {
   config.size = size;
   auto renderer = std::make_shared<Renderer>(config);
   std::vector<float> depth(static_cast<std::size_t>(size * size)), views(static_cast<std::size_t>(batch * 6), 0.0f);
-  Tensor noise = Random(0, "depth").normal({size * size});
+  const std::vector<float> noise = Random(0, "depth").normal({size * size}).to_vector<float>();
   for (std::int64_t i = 0; i < size * size; ++i) {
     double x = 2.0 * static_cast<double>(i % size) / static_cast<double>(size - 1) - 1, y = 2.0 * static_cast<double>(i / size) / static_cast<double>(size - 1) - 1;
-    depth[static_cast<std::size_t>(i)] = static_cast<float>(0.93 + 0.1 * (x * x + y * y) + 0.002 * noise.data<float>()[i]);
+    depth[static_cast<std::size_t>(i)] = static_cast<float>(0.93 + 0.1 * (x * x + y * y) + 0.002 * noise[static_cast<std::size_t>(i)]);
   }
   for (std::int64_t i = 0; i < batch; ++i) {
     double t = static_cast<double>(i) / static_cast<double>(std::max<std::int64_t>(batch - 1, 1));

@@ -45,6 +45,7 @@ void* CountedAllocator::allocate(std::size_t bytes) {
   stats_.peak = std::max(stats_.peak, stats_.in_use);
   if (limit_ > 0 && held() > limit_) give_back(limit_);
   permit(block, bytes);
+  handed_out(block, bytes);
   if (poison_) fill_with_nan(block, bytes);
   return block;
 }
@@ -56,6 +57,7 @@ void CountedAllocator::release(void* block, std::size_t bytes) noexcept {
   const std::size_t size = block_size(bytes);
   stats_.in_use -= size;
   forbid(block, size);
+  given_back(block);
   give(block, size);
 }
 

@@ -29,6 +29,8 @@ class CountedAllocator : public Allocator {
   virtual bool retain(void*, std::size_t) noexcept { return false; }
   virtual std::size_t held() const = 0;                 // from the system, idle blocks included
   virtual void give_back(std::size_t target) = 0;       // idle blocks, until no more than `target` is held
+  virtual void handed_out(void*, std::size_t) {}        // told of each block, before anything is written there
+  virtual void given_back(void*) noexcept {}            // and when it comes back
   virtual void fill_with_nan(void* block, std::size_t bytes) = 0;
   virtual std::string where() const { return {}; }      // for the message when there is no more
 

@@ -271,6 +271,9 @@ TEST_CASE("a fit names the iteration whose loss is not finite, on the device" * 
     const DefaultDevice guard(device);
     Config c = light_config();
     c.lr = 1e30;
+    c.stages = 1;
+    c.first_stage = {1, 1, 1};
+    c.collect = 2;
     c.prior_iterations = 5;
     World w(c, small_widths);
     FitInput input;

@@ -29,14 +29,6 @@ void check_all(const std::string& base) {
   }
 }
 
-// Gradients, and what they decide: in f32 one unit at its kink, or one tie of a maximum, moves them further than rounding does.
-bool may_flip(const TraceItem& item) {
-  for (const char* part : {"/grad/", "/update/", "/param/", "lpips/image/grad_image"}) {
-    if (item.name.find(part) != std::string::npos) return true;
-  }
-  return false;
-}
-
 }  // namespace
 
 TEST_CASE("the ellipsoid of every category and one iteration of fitting netD to it") { check_all(source_path("tests/golden/ellipsoid64")); }

@@ -152,6 +152,14 @@ class DeviceAllocator final : public CountedAllocator {
     const std::string limited = limit() > 0 ? str(", limited to ", limit() >> 20, "M") : std::string();
     return str(" on ", Device{DeviceType::cuda, chosen_device()}, ", of whose ", total >> 20, "M ", free >> 20, "M are free", limited);
   }
+#if defined(G2S_EMULATE)
+  void handed_out(void* block, std::size_t bytes) override {
+    simt::record_block(block, bytes);
+    // When the stream comes to it: what was asked for before may use the block still.
+    if constexpr (simt::memory_is_counted) simt::enqueue(stream(), [=] { simt::mark_written(block, bytes, false); });
+  }
+  void given_back(void* block) noexcept override { simt::record_block(block, 0); }
+#endif
 
  private:
   struct Segment {

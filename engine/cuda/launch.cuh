@@ -10,6 +10,7 @@
 #include <source_location>
 
 #include "engine/simt/machine.h"
+#include "engine/simt/record.h"
 #include "engine/simt/runtime.h"
 #else
 #include <cuda_runtime.h>
@@ -32,7 +33,33 @@ struct Launch {
 
 void note_launch(const Launch& launch);
 
-#if !defined(G2S_EMULATE)
+#if defined(G2S_EMULATE)
+// Of a product of tiles: steps along k of all slices.
+template <class... Values>
+std::int64_t steps_of_product([[maybe_unused]] const std::tuple<Values...>& values, [[maybe_unused]] unsigned slices) {
+  std::int64_t steps = 0;
+  if constexpr (sizeof...(Values) == 1) {
+    const auto& product = std::get<0>(values);
+    if constexpr (requires { product.slice(0).steps; })
+      for (unsigned z = 0; z < slices; ++z) {
+        const auto slice = product.slice(static_cast<int>(z));
+        steps += slice.steps > 0 ? slice.steps : 0;
+      }
+  }
+  return steps;
+}
+
+template <class Values>
+bool runs_elsewhere(const Launch& l, const void* kernel, const Values& values) {
+  if (!simt::run_elsewhere) return false;
+  return std::apply(
+      [&](const auto&... value) {
+        const void* const pointers[sizeof...(value) + 1] = {static_cast<const void*>(&value)..., nullptr};
+        return simt::run_elsewhere({l.name, kernel, l.blocks, l.threads, l.shared_bytes, pointers, sizeof...(value)});
+      },
+      values);
+}
+#else
 void launch_kernel(const Launch& launch, const void* kernel, void** arguments);
 #endif
 
@@ -42,9 +69,13 @@ void launch(const Launch& l, void (*kernel)(P...), A... arguments) {
   std::tuple<P...> values(arguments...);
   note_launch(l);
 #if defined(G2S_EMULATE)
+  if (simt::recording())
+    return simt::record({l.name, reinterpret_cast<const void*>(kernel), l.blocks, l.threads, l.shared_bytes, &values, sizeof values,
+                         steps_of_product(values, l.blocks.z)});
   simt::note_sizes(reinterpret_cast<const void*>(kernel), l.threads, l.shared_bytes);
   simt::enqueue(stream(), [l, kernel, values] {
-    simt::run(l.name, l.blocks, l.threads, l.shared_bytes, [&] { std::apply(kernel, values); });
+    if (runs_elsewhere(l, reinterpret_cast<const void*>(kernel), values)) return;
+    simt::run(l.name, l.blocks, l.threads, l.shared_bytes, [&] { std::apply(kernel, values); }, reinterpret_cast<const void*>(kernel));
   });
   if (simt::launches_block()) check(cudaGetLastError(), l.name);
 #else

@@ -77,14 +77,18 @@ struct Row {
 };
 
 template <int count, bool transposed>
-inline void ldmatrix(unsigned (&to)[count], const void* row, const std::source_location& at) {
+__forceinline__ void ldmatrix(unsigned (&to)[count], const void* row, const std::source_location& at) {
   Row own{};
   if (lane_of_warp() < 8u * count) {  // the others' addresses are not looked at
     const auto* from = static_cast<const unsigned char*>(row);
     if (from < simt::environment.shared || from + sizeof own > simt::environment.shared + simt::environment.shared_bytes)
       simt::refuse("ldmatrix reads elsewhere than from shared memory", at);
     if (reinterpret_cast<std::uintptr_t>(row) % sizeof own != 0) simt::refuse("a row of ldmatrix is not aligned to 16 bytes", at);
+#if defined(G2S_COUNT_MEMORY)
+    simt::read_vector(&own, row, sizeof own);
+#else
     std::memcpy(&own, row, sizeof own);
+#endif
   }
   simt::show(whole_warp, own, at);
   const unsigned group = lane_of_warp() / 4, in_group = lane_of_warp() % 4;

@@ -43,8 +43,7 @@ void check_convolution(const Convolution& c) {
   const Layout &result = c.result(), &first = &result == &c.x ? c.y : c.x, &second = &result == &c.w ? c.y : c.w;
   require(result.type == Type::f32, "what is computed is not f32");
   require(first.type == second.type, "the factors are not of one type");
-  // What engines of bf16 and of tf32 can read.
-  if (first.type == Type::bf16) require(!c.tensor_cores, "tf32 of bf16");
+  require(first.type == Type::f32 || !c.tensor_cores, "tf32 of bf16");
 }
 
 // An element as the unit multiplies it.
@@ -79,43 +78,30 @@ void meet(const Convolution& c, F f) {
           }
 }
 
-std::int64_t count(const Layout& l) { return l.dims[0] * l.strides[0]; }
+std::vector<double> elements(const void* data, const Layout& l, bool tf32) {
+  std::vector<double> all(static_cast<std::size_t>(l.dims[0] * l.strides[0]));
+  for (std::size_t i = 0; i < all.size(); ++i) all[i] = element(data, l, static_cast<std::int64_t>(i), tf32);
+  return all;
+}
 
 void compute(const Convolution& c, const void* x, const void* w, void* y) {
-  const bool tf32 = c.tensor_cores;
-  std::vector<double> sums(static_cast<std::size_t>(count(c.result())));
-  const auto add = [&](std::int64_t at, double product) { sums[static_cast<std::size_t>(at)] += product; };
-  const auto of = [tf32](const void* data, const Layout& l) {
-    std::vector<double> all(static_cast<std::size_t>(count(l)));
-    for (std::size_t i = 0; i < all.size(); ++i) all[i] = element(data, l, static_cast<std::int64_t>(i), tf32);
-    return all;
+  // What is computed is not read: its elements are the sums.
+  const auto values = [&](const void* data, const Layout& l) {
+    return &l == &c.result() ? std::vector<double>(static_cast<std::size_t>(l.dims[0] * l.strides[0])) : elements(data, l, c.tensor_cores);
   };
-  const auto product = [&](const void* first, const Layout& a, const void* second, const Layout& b, auto places) {
-    const std::vector<double> p = of(first, a), q = of(second, b);
-    meet(c, [&](std::int64_t i, std::int64_t j, std::int64_t k) {
-      const auto [left, right, to] = places(i, j, k);
-      add(to, p[static_cast<std::size_t>(left)] * q[static_cast<std::size_t>(right)]);
-    });
-  };
-  struct Places {
-    std::int64_t left, right, to;
-  };
-  const void* written = nullptr;
-  switch (c.operation) {
-    case Operation::forward:
-      product(x, c.x, w, c.w, [](auto i, auto j, auto k) { return Places{i, j, k}; });
-      written = y;
-      break;
-    case Operation::data:
-      product(y, c.y, w, c.w, [](auto i, auto j, auto k) { return Places{k, j, i}; });
-      written = x;
-      break;
-    case Operation::filter:
-      product(x, c.x, y, c.y, [](auto i, auto j, auto k) { return Places{i, k, j}; });
-      written = w;
-      break;
-  }
-  for (std::size_t i = 0; i < sums.size(); ++i) static_cast<float*>(const_cast<void*>(written))[i] = static_cast<float>(sums[i]);
+  std::vector<double> of_x = values(x, c.x), of_w = values(w, c.w), of_y = values(y, c.y);
+  meet(c, [&](std::int64_t i, std::int64_t j, std::int64_t k) {
+    double &a = of_x[static_cast<std::size_t>(i)], &b = of_w[static_cast<std::size_t>(j)], &sum = of_y[static_cast<std::size_t>(k)];
+    switch (c.operation) {
+      case Operation::forward: sum += a * b; break;
+      case Operation::data: a += sum * b; break;
+      case Operation::filter: b += a * sum; break;
+    }
+  });
+  const bool data = c.operation == Operation::data, filter = c.operation == Operation::filter;
+  const std::vector<double>& sums = data ? of_x : filter ? of_w : of_y;
+  auto* written = static_cast<float*>(const_cast<void*>(data ? x : filter ? w : y));
+  for (std::size_t i = 0; i < sums.size(); ++i) written[i] = static_cast<float>(sums[i]);
 }
 
 void check_pointer(const void* p, std::int64_t alignment, const char* what) {

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <deque>
@@ -16,6 +17,7 @@
 
 #include "engine/error.h"
 #include "engine/simt/machine.h"
+#include "engine/simt/record.h"
 
 extern "C" char __executable_start;  // of the linker: where the program begins
 
@@ -210,7 +212,7 @@ cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void*) {
 cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
   std::lock_guard lock(taken().mutex);
   *total = device_memory();
-  *free = *total - taken().sums[current_device];
+  *free = *total - std::min(*total, taken().sums[current_device]);
   return cudaSuccess;
 }
 
@@ -230,16 +232,18 @@ cudaError_t cudaMalloc(void** block, std::size_t bytes) {
   if (memory_forbidden()) return cudaErrorStreamCaptureUnsupported;
   std::lock_guard lock(taken().mutex);
   std::size_t& sum = taken().sums[current_device];
-  if (bytes > device_memory() - sum) return cudaErrorMemoryAllocation;
+  if (bytes > device_memory() || (machine().memory > 0 && bytes > device_memory() - sum)) return cudaErrorMemoryAllocation;
   *block = aligned_block(bytes);
   if (!*block) return cudaErrorMemoryAllocation;
   taken().blocks[*block] = {current_device, bytes};
   sum += bytes;
+  g2s::simt::add_device_memory(*block, bytes);
   return cudaSuccess;
 }
 
 cudaError_t cudaFree(void* block) {
   if (memory_forbidden()) return cudaErrorStreamCaptureUnsupported;
+  g2s::simt::remove_device_memory(block);
   std::lock_guard lock(taken().mutex);
   if (const auto it = taken().blocks.find(block); it != taken().blocks.end()) {
     taken().sums[it->second.device] -= it->second.bytes;
@@ -271,13 +275,19 @@ cudaError_t cudaFreeHost(void* block) {
 cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
   const bool pageable = (kind == cudaMemcpyHostToDevice && !pinned().holds(from, bytes)) || (kind == cudaMemcpyDeviceToHost && !pinned().holds(to, bytes));
   if (stream && stream->capture && pageable && kind == cudaMemcpyHostToDevice) return cudaMemsetAsync(to, lost, bytes, stream);
-  g2s::simt::enqueue(stream, [=] { std::memcpy(to, from, bytes); });
+  g2s::simt::enqueue(stream, [=] {
+    std::memcpy(to, from, bytes);
+    g2s::simt::mark_copied(to, from, bytes);
+  });
   if (pageable) g2s::simt::catch_up(stream);  // done before the call returns
   return state();
 }
 
 cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t stream) {
-  g2s::simt::enqueue(stream, [=] { std::memset(to, value, bytes); });
+  g2s::simt::enqueue(stream, [=] {
+    std::memset(to, value, bytes);
+    g2s::simt::mark_written(to, bytes);
+  });
   return state();
 }
 
@@ -295,6 +305,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  g2s::simt::record_wait();
   if (stream && stream->capture) return cudaErrorStreamCaptureUnsupported;
   g2s::simt::catch_up(stream);
   return state();

@@ -17,6 +17,7 @@
 #include "engine/error.h"
 #include "engine/parallel.h"
 #include "engine/simt/machine.h"
+#include "engine/simt/memory_counts.h"
 #include "engine/simt/switch.h"
 
 namespace g2s::simt {
@@ -115,7 +116,8 @@ class Worker {
   }
   ~Worker() { drop_fibers(); }
 
-  void run_block(const std::function<void()>& body, Index block, Extent blocks, Extent threads, std::size_t shared_bytes) {
+  void run_block(const char* name, const void* kernel, const std::function<void()>& body, Index block, Extent blocks, Extent threads,
+                 std::size_t shared_bytes) {
     const auto count = static_cast<unsigned>(threads.count());
     if (lanes_.size() < count) lanes_.resize(count);
     shared_.prepare(shared_bytes);
@@ -125,6 +127,7 @@ class Worker {
     error_ = nullptr;
     set_lanes(threads, block);
     environment = {nullptr, lanes_.data(), block, blocks, threads, shared_.bytes(), shared_bytes};
+    count_block(name, kernel);
     publish(&start_token_);
     while (next_ < count_ && !error_) resume(idle_fiber());
     try {
@@ -136,6 +139,7 @@ class Worker {
     if (error_)
       for (auto& fiber : fibers_) publish_for(fiber->context, &end_token_);
     subscribe(&end_token_);
+    if (!error_) complete_all_requests();
     environment = {};
     idle_.insert(idle_.end(), spent_.begin(), spent_.end());
     spent_.clear();
@@ -253,6 +257,7 @@ class Worker {
       Lane& lane = lanes_[i];
       if (lane.wait == Wait::warp && complete(lane, first, last)) {
         const unsigned mask = lane.mask;
+        if (mask == whole_warp) complete_requests(first);
         for (unsigned k = first; k < last; ++k) {
           if (!(mask >> (k - first) & 1u)) continue;
           lanes_[k].wait = Wait::ready;
@@ -314,6 +319,7 @@ class Worker {
       }
       waiting = &lane;
     }
+    complete_all_requests();
     for (unsigned i = 0; i < count_; ++i)
       if (lanes_[i].wait == Wait::block) lanes_[i].wait = Wait::ready;
   }
@@ -361,7 +367,7 @@ Order order() {
   return static_cast<Order>(value);
 }
 
-void run(const char* name, Extent blocks, Extent threads, std::size_t shared_bytes, const std::function<void()>& body) {
+void run(const char* name, Extent blocks, Extent threads, std::size_t shared_bytes, const std::function<void()>& body, const void* kernel) {
   if (threads.count() == 0 || threads.count() > most_lanes || blocks.count() == 0)
     fail(Errc::internal, name, "a launch of ", blocks.count(), " blocks of ", threads.count(), " threads is not possible");
   if (blocks.x > most_blocks_x || blocks.y > most_blocks_yz || blocks.z > most_blocks_yz || threads.z > most_lanes_z)
@@ -387,7 +393,7 @@ void run(const char* name, Extent blocks, Extent threads, std::size_t shared_byt
         const auto linear = static_cast<std::size_t>(i);
         const Index block{static_cast<unsigned>(linear % blocks.x), static_cast<unsigned>(linear / blocks.x % blocks.y),
                           static_cast<unsigned>(linear / (std::size_t{blocks.x} * blocks.y))};
-        worker().run_block(body, block, blocks, threads, shared_bytes);
+        worker().run_block(name, kernel, body, block, blocks, threads, shared_bytes);
       }
     });
   } catch (const KernelError& e) {
@@ -418,12 +424,16 @@ const void* shown(unsigned mask, unsigned other, const std::source_location& at)
 }
 
 void begin_copy(void* to, const void* from, unsigned bytes, unsigned taken, const std::source_location& at) {
+  const void* place_in_code = __builtin_return_address(0);
   auto* target = static_cast<unsigned char*>(to);
   const unsigned char* shared = environment.shared;
   if (target < shared || target + bytes > shared + environment.shared_bytes) refuse("an asynchronous copy goes elsewhere than to shared memory", at);
   if (reinterpret_cast<std::uintptr_t>(to) % bytes != 0 || (taken > 0 && reinterpret_cast<std::uintptr_t>(from) % bytes != 0))
     refuse("an asynchronous copy is not aligned to its size", at);
   if (taken > bytes) refuse("an asynchronous copy takes more than it writes", at);
+  count_access(from, taken, Access::read, place_in_code);
+  count_access(to, bytes, Access::write, place_in_code);
+  mark_shared(to, bytes, false);
   std::memset(target, unwritten, bytes);
   lane().copies.push_back({target, static_cast<const unsigned char*>(from), bytes, taken, lane().committed});
 }
@@ -437,6 +447,7 @@ void wait_for_copies(unsigned most) {
     const Copy& c = l.copies[done];
     std::memset(c.to, 0, c.bytes);
     if (c.taken > 0) std::memcpy(c.to, c.from, c.taken);
+    mark_shared(c.to, c.bytes, true);
   }
   l.copies.erase(l.copies.begin(), l.copies.begin() + static_cast<std::ptrdiff_t>(done));
 }

@@ -18,6 +18,7 @@
 #include <source_location>
 #include <vector>
 
+#include "engine/simt/memory_counts.h"
 #include "engine/simt/order.h"
 
 namespace g2s::simt {
@@ -76,8 +77,8 @@ extern constinit thread_local Environment environment;  // constinit: reached wi
 
 inline Lane& lane() { return *environment.lane; }
 
-// Runs `body` as every lane of every block. Errors of a kernel become Error naming `name`.
-void run(const char* name, Extent blocks, Extent threads, std::size_t shared_bytes, const std::function<void()>& body);
+// Runs `body` as every lane of every block. Errors of a kernel become Error naming `name`. `kernel` is whose accesses to memory are counted.
+void run(const char* name, Extent blocks, Extent threads, std::size_t shared_bytes, const std::function<void()>& body, const void* kernel = nullptr);
 
 [[noreturn]] void refuse(const char* what, const std::source_location& at);
 
@@ -131,7 +132,11 @@ inline T& shared_memory(const std::source_location& at) {
 #define __global__
 #define __device__
 #define __host__
+#if defined(G2S_COUNT_MEMORY)
+#define __forceinline__ inline __attribute__((always_inline))  // a return address then says which line of the kernel it was
+#else
 #define __forceinline__ inline
+#endif
 #define __launch_bounds__(...)
 #define __grid_constant__
 #define __restrict__ __restrict
@@ -206,13 +211,13 @@ inline int __all_sync(unsigned mask, int predicate, G2S_HERE) { return __ballot_
 
 // Blocks run on several host threads: atomics are those of the host.
 template <class T>
-inline T atomicAdd(T* p, T v) {
+__forceinline__ T atomicAdd(T* p, T v) {
   return __atomic_fetch_add(p, v, __ATOMIC_RELAXED);
 }
 namespace g2s::simt {
 // Replaces the value while `better` says so; gives what was there.
 template <class T, class Better>
-inline T atomic_replace(T* p, T v, Better better) {
+__forceinline__ T atomic_replace(T* p, T v, Better better) {
   T old = __atomic_load_n(p, __ATOMIC_RELAXED);
   while (better(v, old) && !__atomic_compare_exchange_n(p, &old, v, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
   }
@@ -220,9 +225,9 @@ inline T atomic_replace(T* p, T v, Better better) {
 }
 }  // namespace g2s::simt
 
-inline unsigned long long atomicMin(unsigned long long* p, unsigned long long v) { return g2s::simt::atomic_replace(p, v, std::less<>{}); }
-inline unsigned atomicMin(unsigned* p, unsigned v) { return g2s::simt::atomic_replace(p, v, std::less<>{}); }
-inline int atomicMax(int* p, int v) { return g2s::simt::atomic_replace(p, v, std::greater<>{}); }
+__forceinline__ unsigned long long atomicMin(unsigned long long* p, unsigned long long v) { return g2s::simt::atomic_replace(p, v, std::less<>{}); }
+__forceinline__ unsigned atomicMin(unsigned* p, unsigned v) { return g2s::simt::atomic_replace(p, v, std::less<>{}); }
+__forceinline__ int atomicMax(int* p, int v) { return g2s::simt::atomic_replace(p, v, std::greater<>{}); }
 
 inline unsigned __float_as_uint(float v) {
   unsigned u;

@@ -89,13 +89,14 @@ __device__ void store_sums(const BiasActGradArgs<T>& a, const BiasActCut& cut, c
   const int width = static_cast<int>(blockDim.x);
   const int64_t chunk = at.b * cut.chunks + blockIdx.x;
   T* out = a.partial + chunk * 2 * a.channels + at.channel;
+  cuda::Pack<T, V> bias_total, scale_total;
   for (int k = 0; k < V; ++k) {
-    const T total = sum_rows(sums, bias[k], width);
-    if (threadIdx.y == 0 && at.inside) out[k] = total;
-    if constexpr (wanted >= Wanted::scale) {
-      const T scaled = sum_rows(sums, scale[k], width);
-      if (threadIdx.y == 0 && at.inside) out[a.channels + k] = scaled;
-    }
+    bias_total.v[k] = sum_rows(sums, bias[k], width);
+    if constexpr (wanted >= Wanted::scale) scale_total.v[k] = sum_rows(sums, scale[k], width);
+  }
+  if (threadIdx.y == 0 && at.inside) {
+    cuda::store(out, bias_total);
+    if constexpr (wanted >= Wanted::scale) cuda::store(out + a.channels, scale_total);
   }
   if constexpr (wanted == Wanted::noise) {
     const T total = sum_rows(sums, noise, 1);

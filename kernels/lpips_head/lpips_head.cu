@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "engine/cuda/launch.cuh"
+#include "engine/cuda/pack.cuh"
 #include "kernels/lpips_head/lpips_head_args.h"
 
 namespace g2s::kernels {
@@ -17,36 +18,42 @@ constexpr unsigned threads = 32 * warps;
 template <class T, int Count>
 struct Pixel {
   static constexpr int vector = Count % 4 == 0 ? 4 : 2;
-  struct alignas(vector * sizeof(T)) Vector {
-    T value[vector];
-  };
 
-  Vector a[Count / vector], b[Count / vector];
+  cuda::Pack<T, vector> a[Count / vector], b[Count / vector];
 
-  static __device__ int64_t place(int k) { return k * 32 + threadIdx.x % 32; }  // in vectors
+  static __device__ int64_t place(int k) { return (k * 32 + threadIdx.x % 32) * vector; }  // its first channel
 
   __device__ Pixel(const T* from_a, const T* from_b, int64_t) {
-    const auto *va = reinterpret_cast<const Vector*>(from_a), *vb = reinterpret_cast<const Vector*>(from_b);
     for (int k = 0; k < Count / vector; ++k) {
-      a[k] = va[place(k)];
-      b[k] = vb[place(k)];
+      a[k] = cuda::load<vector>(from_a + place(k));
+      b[k] = cuda::load<vector>(from_b + place(k));
     }
   }
 
-  // f(channel, a, b) of this lane's channels
+  // f(a, b) of this lane's channels
   template <class F>
   __device__ void each(F f) const {
     for (int k = 0; k < Count / vector; ++k)
-      for (int j = 0; j < vector; ++j) f(place(k) * vector + j, a[k].value[j], b[k].value[j]);
+      for (int j = 0; j < vector; ++j) f(a[k].v[j], b[k].v[j]);
   }
 
-  // f(channel, a, b) replaces a and b by the values that go to to_a and to_b, where these are not null.
+  // f(head, a, b)
   template <class F>
-  __device__ void transform(T* to_a, T* to_b, F f) {
+  __device__ void each(const T* head, F f) const {
     for (int k = 0; k < Count / vector; ++k) {
-      for (int j = 0; j < vector; ++j) f(place(k) * vector + j, a[k].value[j], b[k].value[j]);
-      if (to_a) reinterpret_cast<Vector*>(to_a)[place(k)] = a[k];
-      if (to_b) reinterpret_cast<Vector*>(to_b)[place(k)] = b[k];
+      const cuda::Pack<T, vector> h = cuda::load<vector>(head + place(k));
+      for (int j = 0; j < vector; ++j) f(h.v[j], a[k].v[j], b[k].v[j]);
+    }
+  }
+
+  // f(head, a, b) replaces a and b by the values that go to to_a and to_b, where these are not null.
+  template <class F>
+  __device__ void transform(const T* head, T* to_a, T* to_b, F f) {
+    for (int k = 0; k < Count / vector; ++k) {
+      const cuda::Pack<T, vector> h = cuda::load<vector>(head + place(k));
+      for (int j = 0; j < vector; ++j) f(h.v[j], a[k].v[j], b[k].v[j]);
+      if (to_a) cuda::store(to_a + place(k), a[k]);
+      if (to_b) cuda::store(to_b + place(k), b[k]);
     }
   }
 };
@@ -60,14 +67,19 @@ struct Pixel<T, 0> {
 
   template <class F>
   __device__ void each(F f) const {
-    for (int64_t i = threadIdx.x % 32; i < channels; i += 32) f(i, a[i], b[i]);
+    for (int64_t i = threadIdx.x % 32; i < channels; i += 32) f(a[i], b[i]);
   }
 
   template <class F>
-  __device__ void transform(T* to_a, T* to_b, F f) {
+  __device__ void each(const T* head, F f) const {
+    for (int64_t i = threadIdx.x % 32; i < channels; i += 32) f(head[i], a[i], b[i]);
+  }
+
+  template <class F>
+  __device__ void transform(const T* head, T* to_a, T* to_b, F f) {
     for (int64_t i = threadIdx.x % 32; i < channels; i += 32) {
       T va = a[i], vb = b[i];
-      f(i, va, vb);
+      f(head[i], va, vb);
       if (to_a) to_a[i] = va;
       if (to_b) to_b[i] = vb;
     }
@@ -83,7 +95,7 @@ struct Norms {
 template <class T, int Count>
 __device__ inline Norms<T> norms(const Pixel<T, Count>& pixel) {
   T aa = 0, bb = 0;
-  pixel.each([&](int64_t, T a, T b) {
+  pixel.each([&](T a, T b) {
     aa += a * a;
     bb += b * b;
   });
@@ -105,9 +117,9 @@ __global__ void __launch_bounds__(threads) lpips_head_kernel(LpipsHeadArgs<T> g)
     const int64_t at = (blockIdx.y * g.pixels + p) * n;
     const Pixel<T, Count> pixel(g.a + at, g.b + at, n);
     const Norms<T> k = norms(pixel);
-    pixel.each([&](int64_t i, T a, T b) {
+    pixel.each(g.head, [&](T head, T a, T b) {
       const T d = a * k.ia - b * k.ib;
-      own += g.head[i] * (d * d);
+      own += head * (d * d);
     });
   }
   auto& s = cuda::shared<Sums>();
@@ -152,16 +164,16 @@ __global__ void __launch_bounds__(threads) lpips_head_grad_kernel(LpipsHeadGradA
   const T factor = 2 * g.dd[p / g.pixels] / static_cast<T>(g.pixels);
   Pixel<T, Count> pixel(g.a + p * n, g.b + p * n, n);
   const Norms<T> k = norms(pixel);
-  auto gradient = [&](int64_t i, T a, T b) { return factor * g.head[i] * (a * k.ia - b * k.ib); };
+  auto gradient = [&](T head, T a, T b) { return factor * head * (a * k.ia - b * k.ib); };
   T ga = 0, gb = 0;
-  pixel.each([&](int64_t i, T a, T b) {
-    const T v = gradient(i, a, b);
+  pixel.each(g.head, [&](T head, T a, T b) {
+    const T v = gradient(head, a, b);
     ga += v * a;
     gb += v * b;
   });
   const Back<T> back_a = back(k.a, k.ia, cuda::warp_sum(ga)), back_b = back(k.b, k.ib, cuda::warp_sum(gb));
-  pixel.transform(g.da ? g.da + p * n : nullptr, g.db ? g.db + p * n : nullptr, [&](int64_t i, T& a, T& b) {
-    const T v = gradient(i, a, b);
+  pixel.transform(g.head, g.da ? g.da + p * n : nullptr, g.db ? g.db + p * n : nullptr, [&](T head, T& a, T& b) {
+    const T v = gradient(head, a, b);
     a = back_a.straight * v + back_a.along * a;
     b = -(back_b.straight * v + back_b.along * b);
   });
@@ -172,12 +184,10 @@ void backward(const LpipsHeadGradArgs<T>& g) {
   cuda::launch({"lpips_head_grad", cuda::blocks_for(g.batch * g.pixels, warps), threads}, lpips_head_grad_kernel<T, Count>, g);
 }
 
-bool aligned(const void* p) { return reinterpret_cast<std::uintptr_t>(p) % 16 == 0; }
-
 }  // namespace
 
 void lpips_head_f32_cuda(const LpipsHeadArgs<float>& g) {
-  const bool vectors = aligned(g.a) && aligned(g.b);
+  const bool vectors = cuda::packable<4>(g.a, g.b, g.head);
   if (vectors && g.channels == 64) forward<float, 2>(g);
   else if (vectors && g.channels == 128) forward<float, 4>(g);
   else if (vectors && g.channels == 256) forward<float, 8>(g);
@@ -186,7 +196,7 @@ void lpips_head_f32_cuda(const LpipsHeadArgs<float>& g) {
 }
 
 void lpips_head_grad_f32_cuda(const LpipsHeadGradArgs<float>& g) {
-  const bool vectors = aligned(g.a) && aligned(g.b) && aligned(g.da) && aligned(g.db);
+  const bool vectors = cuda::packable<4>(g.a, g.b, g.head, g.da, g.db);
   if (vectors && g.channels == 64) backward<float, 2>(g);
   else if (vectors && g.channels == 128) backward<float, 4>(g);
   else if (vectors && g.channels == 256) backward<float, 8>(g);

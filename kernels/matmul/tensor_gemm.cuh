@@ -58,11 +58,11 @@ class TensorCarrier {
   static constexpr bool along_k = Operand::along_k;
   static constexpr int across = (along_k ? Tile::k : extent) / vector, lines_at_once = Tile::threads / across;
   static constexpr int count = (Target::lines + lines_at_once - 1) / lines_at_once;
-  static_assert(Tile::threads % across == 0);
+  static_assert(Tile::threads % across == 0 && (!along_k || lines_at_once % 8 == 0));
 
  public:
   __device__ __forceinline__ TensorCarrier(const Operand& operand, int first_outer, int first_k)
-      : line_(static_cast<int>(threadIdx.x) / across),
+      : line_(line_of(static_cast<int>(threadIdx.x) / across)),
         at_(static_cast<int>(threadIdx.x) % across * vector),
         depth_(operand.depth(first_k + (along_k ? at_ : line_))) {
     for (int i = 0; i < (along_k ? count : 1); ++i) outer_[i] = operand.outer(first_outer + (along_k ? line_ + i * lines_at_once : at_));
@@ -94,10 +94,14 @@ class TensorCarrier {
   }
 
  private:
+  // The threads that store at once, half or a quarter of a warp, have two lines. Four apart, these lie in different banks; neighbours would not.
+  __device__ static __forceinline__ int line_of(int i) { return along_k ? i / 8 * 8 + i % 2 * 4 + i / 2 % 4 : i; }
   __device__ __forceinline__ bool mine(int i) const {
     return Target::lines % lines_at_once == 0 || line_ + i * lines_at_once < Target::lines;
   }
-  __device__ static __forceinline__ void put(void* to, uint2 four) { *static_cast<uint2*>(to) = four; }
+  __device__ static __forceinline__ void put(void* to, const cuda::Pack<unsigned, 2>& four) {
+    cuda::store(static_cast<unsigned*>(to), four);
+  }
   // f(i, where its line is) for this thread's lines, depth_ being right for each.
   template <class F>
   __device__ __forceinline__ void each(const Operand& operand, F f) {

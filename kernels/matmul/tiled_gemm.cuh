@@ -48,11 +48,11 @@ class Carrier {
   static constexpr int across = (along_k ? Tile::k : extent) / vector;  // threads beside each other
   static constexpr int lines = along_k ? extent : Tile::k, lines_at_once = Tile::threads / across;
   static constexpr int count = (lines + lines_at_once - 1) / lines_at_once;
-  static_assert(Tile::threads % across == 0);
+  static_assert(Tile::threads % across == 0 && (!along_k || (Tile::threads % (16 * across) == 0 && across % 2 == 0)));
 
  public:
   __device__ __forceinline__ Carrier(const Operand& operand, int first_outer, int first_k)
-      : line_(static_cast<int>(threadIdx.x) / across), at_(static_cast<int>(threadIdx.x) % across * vector) {
+      : line_(line_of(static_cast<int>(threadIdx.x))), at_(place_of(static_cast<int>(threadIdx.x)) * vector) {
     for (int i = 0; i < (along_k ? count : 1); ++i) outer_[i] = operand.outer(first_outer + (along_k ? line_ + i * lines_at_once : at_));
     for (int i = 0; i < (along_k ? 1 : count); ++i) depth_[i] = operand.depth(first_k + (along_k ? at_ : line_ + i * lines_at_once));
   }
@@ -81,6 +81,12 @@ class Carrier {
   }
 
  private:
+  // A warp has 16 lines and two neighbouring places of each: stored by columns, its elements go to 32 banks. Four places of eight lines would
+  // meet twice in 16 of them.
+  static constexpr int beside = along_k ? 2 : across;
+  __device__ static __forceinline__ int line_of(int t) { return along_k ? t / 2 % 16 + t / (16 * across) * 16 : t / across; }
+  __device__ static __forceinline__ int place_of(int t) { return t % beside + t / 32 % (across / beside) * beside; }
+
   __device__ __forceinline__ bool mine(int i) const { return lines % lines_at_once == 0 || line_ + i * lines_at_once < lines; }
 
   int line_, at_;

@@ -41,9 +41,9 @@ bool folds(const Tensor& x, const Tensor& w) {
   using namespace kernels;
   if (w.dim(1) != 3 || !w.is_constant()) return false;
   const std::int64_t rows = x.dim(1), columns = x.dim(2);
-  const CudaConvProblem problem{CudaConvKind::upsampling, conv_factors(ConvKind::input_grad), x.dim(0), 2 * rows + 1, 2 * columns + 1, w.dim(0), rows, columns,
-                                x.dim(3), 3, 3, 2, 0, 1};
+  CudaConvProblem problem{CudaConvKind::upsampling, Factors::f32, x.dim(0), 2 * rows + 1, 2 * columns + 1, w.dim(0), rows, columns, x.dim(3), 3, 3, 2, 0, 1};
   if (x.dtype() == DType::f32) note_cuda_conv(problem);
+  problem.factors = conv_factors(ConvKind::input_grad);
   if (forced_cuda_conv() == CudaConvWish::polyphase) return true;
   return x.on_cuda() && x.dtype() == DType::f32 && choose_cuda_conv(problem, cuda::sm_version()).path == CudaConvPath::polyphase;
 }

@@ -123,7 +123,7 @@ struct Extremes {
 
 template <class T>
 struct ExtremesTile {
-  Extremes<T> of[threads];
+  T low[threads], high[threads];  // pairs would meet twice in each bank
 };
 
 // Each block leaves the extremes of its share.
@@ -133,14 +133,16 @@ __global__ void __launch_bounds__(threads) extremes(const T* x, std::int64_t n, 
   const unsigned t = threadIdx.x;
   Extremes<T> own{x[0], x[0]};
   for (std::int64_t i = std::int64_t{blockIdx.x} * threads + t; i < n; i += std::int64_t{gridDim.x} * threads) own.add(x[i], x[i]);
-  s.of[t] = own;
+  s.low[t] = own.low, s.high[t] = own.high;
   for (unsigned half = threads / 2; half > 0; half /= 2) {
     __syncthreads();
-    if (t < half) s.of[t].add(s.of[t + half].low, s.of[t + half].high);
+    if (t >= half) continue;
+    own.add(s.low[t + half], s.high[t + half]);
+    s.low[t] = own.low, s.high[t] = own.high;
   }
   if (t > 0) return;
-  y[2 * blockIdx.x] = s.of[0].low;
-  y[2 * blockIdx.x + 1] = s.of[0].high;
+  y[2 * blockIdx.x] = own.low;
+  y[2 * blockIdx.x + 1] = own.high;
 }
 
 template <class T>

@@ -57,6 +57,32 @@ TEST_CASE("g2s_bench counts the work that the definitions ask for") {
   CHECK(product.at("gflop").get<double>() == doctest::Approx(2e-9 * 2048 * 1024 * 1024));
 }
 
+TEST_CASE("g2s_bench runs a case on a device, from idle to idle, and counts its memory") {
+  const Outcome done = run_program({"--case", "op_smooth_16x128_fwdbwd", "--device", "cuda", "--repeat", "2", "--json"}, {.program = G2S_BENCH_EMULATED});
+  INFO(done.err);
+  REQUIRE(done.code == 0);
+  const json row = last_line(done.out);
+  CHECK(row.at("device") == "cuda:0");
+  CHECK(row.at("device_name") == "SIMT emulator");
+  CHECK(row.at("times_s").size() == 2);
+  // Picture, its gradient, loss and gradient of the loss: at least the first two at once.
+  const double picture = 16.0 * 128 * 128 * 4 / (1 << 20);
+  CHECK(row.at("peak_tensors_mib").get<double>() >= 2 * picture);
+  CHECK(row.at("reserved_mib").get<double>() >= row.at("peak_tensors_mib").get<double>());
+  const Outcome refused = run_bench({"--case", "op_smooth_16x128_fwdbwd", "--device", "gpu"});
+  CHECK(refused.code != 0);
+  CHECK(refused.err.find("--device") != std::string::npos);
+}
+
+TEST_CASE("g2s_bench --schedule times the phases of a fit until it is stopped") {
+  const json row = last_line(run_bench({"--schedule", "default", "--scale", "0.001", "--seconds", "0.001", "--json"}).out);
+  CHECK(row.at("finished") == false);
+  REQUIRE(row.at("phases").size() >= 1);
+  CHECK(row.at("phases")[0].at("phase") == "projection");
+  CHECK(row.at("phases")[0].at("done") >= 1);
+  CHECK(row.at("seconds_expected").get<double>() > row.at("seconds").get<double>());
+}
+
 TEST_CASE("g2s_bench --compare says what changed beyond the scatter") {
   TemporaryFolder folder;
   write_run(folder / "a.json", {{"same", 1.0}, {"faster", 2.0}, {"slower", 1.0}, {"gone", 1.0}});

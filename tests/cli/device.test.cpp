@@ -26,7 +26,7 @@ Arguments operator+(Arguments a, const Arguments& b) {
 // On a machine as G2S_SIMT_MACHINE describes it.
 Outcome run(const Arguments& arguments, const std::string& machine = "", Arguments settings = {}) {
   if (!machine.empty()) settings.push_back("G2S_SIMT_MACHINE=" + machine);
-  return run_program(arguments, {.program = G2S_EMULATED_PROGRAM, .settings = settings});
+  return run_program(arguments, {.program = G2S_PROGRAM_EMULATED, .settings = settings});
 }
 
 void check_refused(const Outcome& outcome, const std::string& sentence) {

@@ -9,9 +9,11 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <sstream>
 
 #include "engine/accelerator.h"
 #include "engine/autograd.h"
+#include "engine/cuda/launches.h"
 #include "engine/hashed.h"
 #include "engine/safetensors.h"
 #include "engine/simt/order.h"
@@ -149,7 +151,7 @@ class Runner {
 #if defined(__SANITIZE_THREAD__)
     return;  // a race is one in any order, and this is slow
 #endif
-    if (!simt::set_order) return;
+    if (!simt::set_order || std::getenv("G2S_SIMT_PTX")) return;  // tests/ptx runs kernels in one order
     for (simt::Order order : {simt::Order::reverse, simt::Order::shuffle}) {
       simt::set_order(order);
       Results other = run(dtype);
@@ -244,6 +246,27 @@ std::string family_path(const std::string& family, const std::string& file) {
   return source_path((family.find('/') == std::string::npos ? "kernels/" + family : family) + "/" + file);
 }
 
+// G2S_CASE=one,other: cases whose names contain one of these.
+bool wanted(const std::string& name) {
+  const char* filter = std::getenv("G2S_CASE");
+  if (!filter) return true;
+  std::istringstream parts(filter);
+  for (std::string part; std::getline(parts, part, ',');)
+    if (name.find(part) != std::string::npos) return true;
+  return false;
+}
+
+// With G2S_LIST_LAUNCHES=FILE the process appends to it, at its end, the names of the kernels that it launched.
+struct ListLaunches {
+  ~ListLaunches() {
+    const char* path = std::getenv("G2S_LIST_LAUNCHES");
+    if (!path || !cuda::launches) return;
+    std::ofstream out(path, std::ios::app);
+    for (const auto& [kernel, count] : cuda::launches()) out << kernel << '\n';
+  }
+};
+const ListLaunches at_exit;
+
 }  // namespace
 
 Device test_device() {
@@ -314,9 +337,8 @@ CaseReport check_cases(const std::string& family, const CaseFunction& fn) {
     return report;
   }
   const SafetensorsFile golden(path);
-  const char* filter = std::getenv("G2S_CASE");
   for (const Case& c : read_cases(family)) {
-    if (filter && c.name.find(filter) == std::string::npos) continue;
+    if (!wanted(c.name)) continue;
     auto stored = golden.metadata().find(c.name);
     if (stored == golden.metadata().end() || stored->second != fingerprint(c)) {
       const char* how = stored == golden.metadata().end() ? " lacks " : " is stale for ";
@@ -329,7 +351,7 @@ CaseReport check_cases(const std::string& family, const CaseFunction& fn) {
       report.failures.push_back(family + "/" + c.name + ": threw " + e.what());
     }
   }
-  if (report.checks == 0 && !filter) report.failures.push_back(family + ": nothing was checked");
+  if (report.checks == 0 && !std::getenv("G2S_CASE")) report.failures.push_back(family + ": nothing was checked");
   return report;
 }
 

@@ -51,7 +51,7 @@ struct Case {
 
 using CaseFunction = std::function<Tensor(const Case&, const std::vector<Tensor>&)>;
 
-// Every case of kernels/<family>/cases.json (with G2S_CASE=TEXT in the environment those with TEXT in their name), through `fn`:
+// Every case of kernels/<family>/cases.json (with G2S_CASE=TEXT,OTHER in the environment those with one of these in their name), through `fn`:
 // f64 and f32 against kernels/<family>/golden.safetensors and each other: output, gradients, second derivatives; central differences in
 // f64; the same bits at 1, 2, 3 and 8 threads.
 void run_cases(const std::string& family, const CaseFunction& fn);

@@ -150,7 +150,10 @@ double gradcheck(const Function& fn, const std::vector<Tensor>& inputs, const Gr
   return worst;
 }
 
-std::string source_path(const std::string& relative) { return std::string(G2S_SOURCE_DIR) + "/" + relative; }
+std::string source_path(const std::string& relative) {
+  const char* folder = std::getenv("G2S_SOURCE_DIR");  // where a program that was built elsewhere finds the repository
+  return std::string(folder && *folder ? folder : G2S_SOURCE_DIR) + "/" + relative;
+}
 
 std::optional<std::string> shared_path(const std::string& relative) {
   const char* folder = std::getenv("G2S_SHARED");

@@ -136,4 +136,11 @@ std::vector<TraceItem> compare_trace(const SafetensorsFile& want, const NamedTen
   return out;
 }
 
+bool may_flip(const TraceItem& item) {
+  for (const char* part : {"/grad/", "/update/", "/param/", "lpips/image/grad_image"}) {
+    if (item.name.find(part) != std::string::npos) return true;
+  }
+  return false;
+}
+
 }  // namespace g2s::test

@@ -17,4 +17,7 @@ struct TraceItem {
 // Every item of the golden file, worst first. `got` holds plain names; names that only it has are ignored.
 std::vector<TraceItem> compare_trace(const SafetensorsFile& want, const NamedTensors& got);
 
+// Gradients, and what they decide: in f32 one unit at its kink, or one tie of a maximum, moves them further than rounding does.
+bool may_flip(const TraceItem& item);
+
 }  // namespace g2s::test
