@@ -36,6 +36,9 @@ function(g2s_register_tests)
     list(FILTER cases EXCLUDE REGEX "\\[long\\]|no_test_device")
     list(FILTER long_cases INCLUDE REGEX "\\[long\\]")
     list(FILTER long_cases EXCLUDE REGEX "no_test_device")
+    if(file MATCHES "^tests/device_")
+      g2s_add_emulated_file(${name} ${file})
+    endif()
     if(cases)
       g2s_add_test_entry(${name} --source-file=*/${file} --test-case-exclude=*[long]*)
     endif()
@@ -55,6 +58,13 @@ function(g2s_emulated_test name)
     list(APPEND environment ASAN_OPTIONS=allocator_may_return_null=1)
   endif()
   set_tests_properties(${name} PROPERTIES FAIL_REGULAR_EXPRESSION "test cases: *0 [|]" ENVIRONMENT "${environment}")
+endfunction()
+
+# tests/device_memory.test.cpp -> emulated/device_memory
+function(g2s_add_emulated_file name file)
+  get_filename_component(entry ${name} NAME)
+  add_test(NAME emulated/${entry} COMMAND g2s_tests_emulated --no-intro=true --source-file=*/${file} WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
+  g2s_emulated_test(emulated/${entry})
 endfunction()
 
 # The table of cases of a family once more, and its test cases "X: on the device", on the emulated device.
