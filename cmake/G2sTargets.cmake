@@ -152,11 +152,8 @@ function(g2s_add_tests)
   g2s_register_sass_test()
 endfunction()
 
-# The programs with the emulated device, whatever G2S_CUDA says: tests of what is done on the day that there is a GPU.
+# The benchmarks with the emulated device, whatever G2S_CUDA says: tests of what is done on the day that there is a GPU.
 function(g2s_add_emulated_programs)
-  add_executable(gan2shape_emulated)
-  target_link_libraries(gan2shape_emulated PRIVATE g2s_apps g2s_cuda_emulated)
-  add_dependencies(g2s_test_files gan2shape_emulated)
   if(TARGET g2s_bench)
     add_executable(g2s_bench_emulated)
     target_link_libraries(g2s_bench_emulated PRIVATE g2s_bench_files g2s_cuda_emulated)
