@@ -8,20 +8,22 @@ namespace g2s::app {
 
 void add_machine_options(CLI::App& app, MachineOptions& options) {
   app.add_option("--threads", options.threads, "Threads to use; 0: all. The results do not depend on it")->type_name("N");
-  app.add_option("--device", options.device, "auto, cpu, cuda or cuda:N")->type_name("NAME")->capture_default_str();
+  app.add_option("--device", options.device, "cpu, cuda or cuda:N (CUDA's device N, from 0 on), or auto: cuda where there is one, else cpu")->type_name("NAME")->capture_default_str();
 }
 
 void add_precision_option(CLI::App& app, std::string& precision) {
   app.add_option("--precision", precision,
-                 "f32, or bf16: convolutions multiply numbers rounded to bfloat16 and sum in f32, quicker on processors with AMX")
+                 "f32, or what convolutions round their inputs to, while sums stay f32: bf16 (bfloat16, quicker on processors with AMX and on CUDA "
+                 "devices) or tf32 (11 bits, on CUDA devices alone)")
       ->type_name("NAME")
       ->capture_default_str();
 }
 
 Device apply_machine_options(const MachineOptions& options, DeviceSupport support) {
   if (options.threads < 0 || options.threads > 1024) fail(Errc::invalid_argument, "--threads", options.threads, " is not between 0 and 1024");
-  const Device device = support == DeviceSupport::any || options.device != "auto" ? device_from(options.device, "--device") : Device{};
-  if (support == DeviceSupport::cpu && device.type != DeviceType::cpu) fail(Errc::unsupported, "--device", "this command runs on the CPU only, so far");
+  const bool host = support == DeviceSupport::cpu;
+  const Device device = host && options.device == "auto" ? Device{} : device_from(options.device, "--device");
+  if (host && device.type != DeviceType::cpu) fail(Errc::unsupported, "--device", "this command runs no networks, so it works on the CPU alone");
   set_num_threads(options.threads);
   return device;
 }

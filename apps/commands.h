@@ -26,10 +26,11 @@ struct MachineOptions {
   std::string device = "auto";
 };
 void add_machine_options(CLI::App& app, MachineOptions& options);
-// Where a command can run.
+// Commands that run no networks work on the CPU.
 enum class DeviceSupport { cpu, any };
-// Checks and applies them and gives the device; throws naming the option. Of a command for the CPU alone `auto` is the CPU.
-Device apply_machine_options(const MachineOptions& options, DeviceSupport support = DeviceSupport::cpu);
+// Checks and applies them and gives the device, which is the process's from then on; throws naming the option. Of a command for the CPU alone
+// `auto` is the CPU.
+Device apply_machine_options(const MachineOptions& options, DeviceSupport support = DeviceSupport::any);
 // --precision, of the commands whose results it changes; use_precision() applies it.
 void add_precision_option(CLI::App& app, std::string& precision);
 

@@ -36,39 +36,53 @@ std::string numbered(const std::string& folder, std::int64_t i) {
   return name.str();
 }
 
-// [N,D] or [N,L,D], truncated where that is asked for.
-Tensor make_latents(const Options& o, const StyleGan2Generator& generator) {
+// [N,D] or [N,L,D] on the CPU, truncated where that is asked for.
+Tensor make_latents(const Options& o, const StyleGan2Generator& generator, Device device) {
   Tensor w;
   if (!o.latent.empty()) {
     w = read_latents(o.latent, generator.config());
     if (w.rank() == 1) w = w.reshape({1, w.dim(0)});
-  } else {
+    w = w.to(device);
+  }
+  const DefaultDevice guard(device);
+  if (!w) {
     Random random(o.seed, "generate");
     w = generator.mapping(random.normal({o.count, generator.config().style_dim}));
   }
-  if (o.truncation >= 1) return w;
+  if (o.truncation >= 1) return w.to(Device{});
   Random random(o.seed, "mean_latent");
   Tensor mean = generator.latent_avg() ? generator.latent_avg() : generator.mean_latent(random);
-  return StyleGan2Generator::truncate(w, mean, o.truncation);
+  return StyleGan2Generator::truncate(w, mean, o.truncation).to(Device{});
 }
 
-void check_options(const Options& o) {
-  apply_machine_options(o.machine);
-  use_precision(o.precision);
+StyleGan2Generator load_generator(const std::string& path, Device device) {
+  const DefaultDevice guard(device);
+  return StyleGan2Generator::load(SafetensorsFile(path));
+}
+
+Tensor draw(const StyleGan2Generator& generator, const Tensor& latents, Device device) {
+  const DefaultDevice guard(device);
+  return generator.synthesis(latents.to(device)).to(Device{});
+}
+
+Device check_options(const Options& o) {
+  const Device device = apply_machine_options(o.machine);
+  use_precision(o.precision, device);
   preset(o.preset);
   if (o.out.empty()) fail(Errc::invalid_argument, "--out", "is needed: the folder for the pictures");
   if (o.count < 1 || o.count > 100000) fail(Errc::invalid_argument, "--count", o.count, " is not between 1 and 100000");
   if (!(o.truncation >= 0 && o.truncation <= 1)) fail(Errc::invalid_argument, "--truncation", o.truncation, " is not between 0 and 1");
   if (o.raw && o.truncation < 1) fail(Errc::invalid_argument, "--truncation", "--raw writes pictures without truncation");
+  return device;
 }
 
 int run(const Options& o) {
   NoGrad no_grad;
-  check_options(o);
+  const Device device = check_options(o);
   const WeightPaths paths = find_weights(o.weights, o.preset, {.generator = true});
   require_output_folder(o.out);
-  const StyleGan2Generator generator = StyleGan2Generator::load(SafetensorsFile(paths.generator));
-  const Tensor w = make_latents(o, generator);
+  const StyleGan2Generator generator = load_generator(paths.generator, device);
+  const Tensor w = make_latents(o, generator, device);
   const std::int64_t n = w.dim(0), size = generator.config().size;
   make_folders(o.out);
   Tensor all = o.raw ? Tensor::empty({n, size, size, 3}) : Tensor();
@@ -81,7 +95,7 @@ int run(const Options& o) {
     part[0] = count;
     Tensor latents = Tensor::empty(part);
     std::copy_n(w.data<float>() + begin * (w.numel() / n), latents.numel(), latents.mutable_data<float>());
-    const Tensor pictures = generator.synthesis(latents);
+    const Tensor pictures = draw(generator, latents, device);
     const std::int64_t one = size * size * 3;
     if (o.raw) std::copy_n(pictures.data<float>(), pictures.numel(), all.mutable_data<float>() + begin * one);
     for (std::int64_t i = 0; !o.raw && i < count; ++i) {
@@ -98,7 +112,7 @@ int run(const Options& o) {
     write_npy(files.back(), all);
   }
   if (o.json) {
-    std::cout << nlohmann::json{{"files", files}, {"pictures", n}, {"size", size}, {"generator", paths.generator}}.dump(2) << '\n';
+    std::cout << nlohmann::json{{"files", files}, {"pictures", n}, {"size", size}, {"generator", paths.generator}, {"precision", o.precision}}.dump(2) << '\n';
   } else {
     const std::string where = o.raw ? files.back().get<std::string>() : o.out;
     std::cout << n << (n == 1 ? " picture of " : " pictures of ") << size << " x " << size << " pixels in " << where << '\n';

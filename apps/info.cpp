@@ -5,6 +5,7 @@
 #include "apps/assets.h"
 #include "apps/commands.h"
 #include "engine/accelerator.h"
+#include "engine/cuda/device.h"
 #include "engine/image.h"
 #include "engine/parallel.h"
 #include "kernels/isa.h"
@@ -91,16 +92,22 @@ void print_info(const json& info, bool with_list) {
   std::cout << '\n';
 }
 
-// The CUDA device that --device auto takes, or why there is none.
+// The CUDA devices, or why there is none.
 std::string cuda_state() {
   if (!cuda_accelerator) return "no CUDA in this build";
   Accelerator& cuda = *cuda_accelerator();
-  if (cuda.count() == 0) return "no CUDA device: " + cuda.absence();
-  return "cuda:0 is " + cuda.name(0);
+  const int count = cuda.count();
+  if (count == 0) return "no CUDA device: " + cuda.absence();
+  std::string all;
+  for (int i = 0; i < count; ++i) {
+    const std::string reason = cuda::reason_against(i);
+    all += str(i > 0 ? ", " : "", Device{DeviceType::cuda, i}, reason.empty() ? " is " + cuda.name(i) : ": " + reason);
+  }
+  return all;
 }
 
 int run(const Options& o) {
-  apply_machine_options(o.machine);
+  apply_machine_options(o.machine, DeviceSupport::cpu);
   json out;
   if (!o.files.empty()) {
     out["files"] = json::array();

@@ -23,29 +23,38 @@ struct Options {
   MachineOptions machine;
 };
 
-void check_options(const Options& o) {
-  apply_machine_options(o.machine);
+Device check_options(const Options& o) {
+  const Device device = apply_machine_options(o.machine);
   if (o.out.empty()) fail(Errc::invalid_argument, "--out", "is needed: the file for the weights");
   const std::string folder = std::filesystem::path(o.out).parent_path().string();
   require_writable_folder(folder.empty() ? "." : folder);
   if (o.count < 1 || o.count > 10000) fail(Errc::invalid_argument, "--count", o.count, " is not between 1 and 10000");
   if (o.iterations < 1) fail(Errc::invalid_argument, "--iterations", o.iterations, " is not positive");
+  return device;
 }
 
 // Random pictures of the generator with the ellipsoids of what is seen in them; pictures without an object are left out.
 std::vector<PriorSample> draw_samples(const Options& o, const Config& config, const StyleGan2Generator& generator, const U2NetP& masks,
-                                      ProgressPrinter& progress) {
+                                      Device device, ProgressPrinter& progress) {
   NoGrad no_grad;
+  auto draw = [&](Random& random) {
+    const DefaultDevice guard(device);
+    return generator.synthesis(generator.mapping(random.normal({1, generator.config().style_dim}))).to(Device{});
+  };
+  auto find_mask = [&](const Tensor& picture) {
+    const DefaultDevice guard(device);
+    return masks.mask(picture.to(device)).to(Device{});
+  };
   Random random(o.seed, "depth_prior_pictures");
   std::vector<PriorSample> samples;
   for (std::int64_t i = 0; i < o.count; ++i) {
     check_cancelled("prior");
     LoadedInput drawn;
     drawn.files.image = str("picture ", i);
-    drawn.picture.rgb = picture_to_pixels(generator.synthesis(generator.mapping(random.normal({1, generator.config().style_dim}))));
+    drawn.picture.rgb = picture_to_pixels(draw(random));
     try {
-      const PreparedInput in = prepare_input(drawn, config, CropMode::automatic, [&](const Tensor& picture) { return masks.mask(picture); });
-      samples.push_back({in.image, ellipsoid_depth(in.mask, config)});
+      const PreparedInput in = prepare_input(drawn, config, CropMode::automatic, find_mask);
+      samples.push_back({in.image.to(device), ellipsoid_depth(in.mask, config).to(device)});
     } catch (const Error& e) {
       progress.note(str(e.what(), "; left out"));
     }
@@ -56,13 +65,16 @@ std::vector<PriorSample> draw_samples(const Options& o, const Config& config, co
 }
 
 int run(const Options& o) {
-  check_options(o);
+  const Device device = check_options(o);
   const Config config = preset(o.preset);
   const WeightPaths paths = find_weights(o.weights, o.preset, {.generator = true, .u2netp = true});
+  auto guard = std::make_unique<DefaultDevice>(device);  // of the networks
   const StyleGan2Generator generator = StyleGan2Generator::load(SafetensorsFile(paths.generator));
   const U2NetP masks{SafetensorsFile(paths.u2netp)};
+  guard.reset();
   ProgressPrinter progress(std::cerr);
-  const std::vector<PriorSample> samples = draw_samples(o, config, generator, masks, progress);
+  const std::vector<PriorSample> samples = draw_samples(o, config, generator, masks, device, progress);
+  guard = std::make_unique<DefaultDevice>(device);
   Networks networks(config, o.seed);
   double last = 0;
   fit_depth_prior(networks.netD, config, samples, o.iterations, o.seed, [&](int iteration, double loss) {
@@ -70,6 +82,7 @@ int run(const Options& o) {
     last = loss;
     progress.update({.stage = "prior", .step = iteration, .steps = o.iterations, .loss = loss, .has_loss = true});
   });
+  guard.reset();
   progress.clear();
   NamedTensors half;
   for (const auto& [name, tensor] : networks.netD.parameters().to_checkpoint("netD.")) half.emplace_back(name, tensor.to(DType::f16));

@@ -4,9 +4,11 @@
 #include <filesystem>
 #include <iostream>
 
+#include "apps/at_once.h"
 #include "apps/output.h"
 #include "apps/reconstruct_result.h"
 #include "apps/table.h"
+#include "engine/accelerator.h"
 #include "engine/allocator.h"
 #include "engine/files.h"
 #include "engine/image.h"
@@ -49,9 +51,9 @@ FitResult run_fit(Fit& fit, const Job& job) {
 
 // Fits one picture and puts its folder into place. The checkpoint goes when the result is there.
 json run_job(const ReconstructOptions& o, const Plan& plan, const Job& job, ProgressPrinter& progress) {
-  allocator(Device{}).reset_peak();
+  if (o.jobs == 1) allocator(plan.device).reset_peak();
   FitOptions options = fit_options(o, plan, job);
-  options.progress = [&](const FitProgress& p) { progress.update(state_of(p)); };
+  options.progress = [&](const FitProgress& p) { progress.update(state_of(p), job.stem + ": "); };
   auto guard = std::make_unique<DefaultDevice>(plan.device);  // of the fit alone
   Fit fit(plan.config, *plan.generator, *plan.discriminator, *plan.lpips, fit_input(job), options);
   if (job.resumed) fit.resume(job.state_path);
@@ -102,25 +104,63 @@ void print_results(const ReconstructOptions& o, const std::vector<std::pair<std:
   print_phases(std::cout, phase_means(measured));
 }
 
+// One picture of the plan, finished or found finished.
+json do_job(const ReconstructOptions& o, const Plan& plan, const Job& job, ProgressPrinter& progress) {
+  check_cancelled(job.stem);
+  if (job.kept) {
+    progress.note(job.stem + ": finished before and kept in " + job.folder + "; --force replaces it");
+    return read_result(job.folder);
+  }
+  announce(job, progress);
+  try {
+    const json result = run_job(o, plan, job, progress);
+    summarize(job, result, progress);
+    return result;
+  } catch (const Error& e) {
+    if (e.code() != Errc::out_of_memory) throw;
+    fail(Errc::out_of_memory, job.stem, e.message(), "; a ", o.memory_limit.empty() ? "" : "smaller ", "--memory-limit takes batches in smaller parts",
+         o.jobs > 1 ? ", fewer --jobs take less at a time" : "");
+  }
+}
+
+// What went wrong with some of several pictures, in one sentence; of a single one as it was said.
+void report_failures(const Plan& plan, const std::vector<std::exception_ptr>& thrown) {
+  std::string all;
+  std::size_t count = 0;
+  std::exception_ptr first, interrupted;
+  for (std::size_t i = 0; i < thrown.size(); ++i) {
+    if (!thrown[i]) continue;
+    if (!first) first = thrown[i];
+    try {
+      std::rethrow_exception(thrown[i]);
+    } catch (const Error& e) {
+      if (e.code() == Errc::cancelled && !interrupted) interrupted = thrown[i];
+      all += str(count++ > 0 ? "; " : "", e.op() == plan.jobs[i].stem ? "" : plan.jobs[i].stem + ": ", e.what());
+    } catch (const std::exception& e) {
+      all += str(count++ > 0 ? "; " : "", plan.jobs[i].stem, ": ", e.what());
+    }
+  }
+  if (count == 0) return;
+  if (plan.jobs.size() == 1) std::rethrow_exception(first);
+  if (interrupted) fail(Errc::cancelled, "reconstruct", all);
+  fail(Errc::internal, "reconstruct", count, " of ", plan.jobs.size(), " pictures failed, the others are done: ", all);
+}
+
 int run(const ReconstructOptions& o) {
   const Plan plan = make_plan(o);
   make_folders(o.out);
   ProgressPrinter progress(std::cerr, progress_style(o.progress));
   if (plan.quality == Quality::draft) progress.note(quality_note(plan.quality));
+  if (plan.device.type != DeviceType::cpu) accelerator(plan.device, "reconstruct").synchronize();  // other threads shall see the weights
+  std::vector<json> done(plan.jobs.size());
+  const auto thrown = run_at_once(plan.jobs.size(), static_cast<std::size_t>(o.jobs),
+                                  [&](std::size_t i) { done[i] = do_job(o, plan, plan.jobs[i], progress); });
+  progress.clear();
   std::vector<std::pair<std::string, json>> results;
-  for (const Job& job : plan.jobs) {
-    check_cancelled(job.stem);
-    if (job.kept) {
-      progress.note(job.stem + ": finished before and kept in " + job.folder + "; --force replaces it");
-      results.emplace_back(job.stem, read_result(job.folder));
-      continue;
-    }
-    announce(job, progress);
-    progress.set_prefix(job.stem + ": ");
-    results.emplace_back(job.stem, run_job(o, plan, job, progress));
-    summarize(job, results.back().second, progress);
-  }
-  print_results(o, results);
+  for (std::size_t i = 0; i < done.size(); ++i)
+    if (!done[i].is_null()) results.emplace_back(plan.jobs[i].stem, done[i]);
+  if (!results.empty() && !cancel_requested()) print_results(o, results);
+  report_failures(plan, thrown);
   return 0;
 }
 
@@ -163,8 +203,12 @@ Command add_reconstruct(CLI::App& app) {
       ->type_name("STYLE")
       ->capture_default_str();
   app.add_option("--memory-limit", o->memory_limit,
-                 "Stay below this much memory, for example 2G: batches are taken in parts, with the same result but for the order of sums")
+                 "Stay below this much memory, with --device cuda of the device, for example 2G: batches are taken in parts, with the same result but for "
+                 "the order of sums")
       ->type_name("SIZE");
+  app.add_option("--jobs", o->jobs, "Pictures at a time, to the same results; each takes memory of its own, and --memory-limit holds for each")
+      ->type_name("N")
+      ->capture_default_str();
   app.add_flag("--json", o->json, "Print the results as JSON");
   add_precision_option(app, o->precision);
   add_machine_options(app, o->machine);

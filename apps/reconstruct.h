@@ -21,6 +21,7 @@ struct ReconstructOptions {
   std::string preset = "default", quality = "standard", weights, latent, mask, truth, out = "out", crop = "auto", progress = "auto",
               precision = "f32", memory_limit;
   std::uint64_t seed = 0;
+  int jobs = 1;            // pictures at a time
   double save_every = 120;  // seconds
   double scale = 1;         // of every iteration count
   bool resume = false, force = false, json = false;

@@ -61,16 +61,15 @@ std::vector<Job> make_jobs(const ReconstructOptions& o) {
 }
 
 Device check_options(const ReconstructOptions& o) {
-  const Device device = apply_machine_options(o.machine, DeviceSupport::any);
-  use_precision(o.precision);
+  const Device device = apply_machine_options(o.machine);
+  use_precision(o.precision, device);
   if (o.resume && o.force) fail(Errc::invalid_argument, "--resume", "and --force exclude each other");
   if (o.progress != "auto" && o.progress != "lines" && o.progress != "none") {
     fail(Errc::invalid_argument, "--progress", "'", o.progress, "' is none of auto, lines, none");
   }
   if (!(o.scale > 0 && o.scale <= 10)) fail(Errc::invalid_argument, "--scale", o.scale, " is not between 0 and 10");
+  if (o.jobs < 1 || o.jobs > 64) fail(Errc::invalid_argument, "--jobs", o.jobs, " is not between 1 and 64");
   if (!(o.save_every > 0)) fail(Errc::invalid_argument, "--save-every", o.save_every, " is not a positive number of seconds");
-  if (device.type != DeviceType::cpu && o.precision != "f32") fail(Errc::unsupported, "--precision", o.precision, " is for the CPU only, so far");
-  if (device.type != DeviceType::cpu && !o.memory_limit.empty()) fail(Errc::unsupported, "--memory-limit", "is for the CPU only, so far");
   return device;
 }
 
@@ -207,8 +206,9 @@ Plan make_plan(const ReconstructOptions& o) {
   scale_schedule(plan.config, o.scale);
   read_job_latents(o, plan);
   if (const std::size_t limit = memory_limit(o)) {
-    plan_memory(plan.config, plan.generator->config(), plan.discriminator->config(), limit);  // throws before any work starts
-    allocator(Device{}).set_limit(limit - program_bytes);
+    plan_memory(plan.config, plan.generator->config(), plan.discriminator->config(), limit, plan.device.type);  // throws before any work starts
+    const std::size_t all = limit * static_cast<std::size_t>(o.jobs);
+    allocator(plan.device).set_limit(plan.device.type == DeviceType::cpu ? all - program_bytes : all);
   }
   identify(o, plan);
   prepare_jobs(o, plan);

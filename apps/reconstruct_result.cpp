@@ -6,6 +6,7 @@
 
 #include "apps/output.h"
 #include "apps/table.h"
+#include "engine/accelerator.h"
 #include "engine/allocator.h"
 #include "engine/parallel.h"
 
@@ -42,11 +43,16 @@ json phases_json(const FitResult& fit) {
   return out;
 }
 
-json memory_json() {
+json memory_json(Device device) {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  return {{"tensors_mib", static_cast<double>(allocator(Device{}).stats().peak) / (1 << 20)},
+  return {{"tensors_mib", static_cast<double>(allocator(device).stats().peak) / (1 << 20)},
           {"process_mib", static_cast<double>(usage.ru_maxrss) / 1024}};
+}
+
+// "cpu", or "cuda:0, NVIDIA H100"
+std::string device_name(Device device) {
+  return device.type == DeviceType::cpu ? str(device) : str(device, ", ", accelerator(device, "device").name(device.index));
 }
 
 double degrees(const Tensor& view, std::int64_t i) { return static_cast<double>(view.data<float>()[i]) * 180 / std::numbers::pi; }
@@ -69,7 +75,7 @@ json result_json(const ReconstructOptions& o, const Plan& plan, const Job& job, 
     const std::string name = staged ? str("stage ", r.stage + 1) : to_string(r.phase);
     per_stage[name] = per_stage.value(name, 0.0) + r.seconds;
   }
-  json out = {{"program", {{"version", program_version}, {"device", "cpu"}, {"threads", num_threads()}}},
+  json out = {{"program", {{"version", program_version}, {"device", device_name(plan.device)}, {"threads", num_threads()}}},
               {"picture", picture_json(job)},
               {"quality", to_string(plan.quality)},
               {"seed", o.seed},
@@ -81,7 +87,7 @@ json result_json(const ReconstructOptions& o, const Plan& plan, const Job& job, 
               {"phases", phases_json(fit)},
               {"seconds", seconds},
               {"seconds_per_stage", per_stage},
-              {"peak_memory", memory_json()},
+              {"peak_memory", memory_json(plan.device)},
               {"mesh", {{"vertices", exported.vertices}, {"triangles", exported.triangles}, {"texture_size", exported.texture_size}}},
               {"input_view", {{"pitch", degrees(fit.view, 0)}, {"yaw", degrees(fit.view, 1)}, {"roll", degrees(fit.view, 2)}}}};
   const ProjectionQuality& p = fit.projection;

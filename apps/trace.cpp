@@ -16,7 +16,7 @@ struct Options {
 
 int run(const Options& o) {
   TraceOptions options;
-  options.device = apply_machine_options(o.machine, DeviceSupport::any);
+  options.device = apply_machine_options(o.machine);
   options.lpips = asset("lpips_vgg.safetensors");
   options.dtype = o.dtype == "f32" ? DType::f32 : DType::f64;
   AtomicFile probe(o.out);  // that it can be written is known before the work, not after

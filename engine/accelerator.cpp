@@ -3,6 +3,7 @@
 #include <atomic>
 #include <charconv>
 
+#include "engine/cuda/device.h"
 #include "engine/error.h"
 
 namespace g2s {
@@ -27,9 +28,10 @@ void count_host_wait() { waits.fetch_add(1, std::memory_order_relaxed); }
 std::int64_t graph_launches() { return graphs.load(std::memory_order_relaxed); }
 void count_graph_launch() { graphs.fetch_add(1, std::memory_order_relaxed); }
 
-Device device_from(const std::string& text, const char* option) {
-  if (text == "cpu") return {};
-  if (text == "auto") return cuda_accelerator && cuda_accelerator()->count() > 0 ? Device{DeviceType::cuda, 0} : Device{};
+namespace {
+
+// cuda or cuda:N
+Device cuda_named(const std::string& text, const char* option) {
   Device device{DeviceType::cuda, 0};
   bool right = text.rfind("cuda", 0) == 0;
   if (right && text.size() > 4) {
@@ -37,7 +39,18 @@ Device device_from(const std::string& text, const char* option) {
     right = text[4] == ':' && text.size() > 5 && error == std::errc() && end == text.data() + text.size();
   }
   if (!right) fail(Errc::invalid_argument, option, "'", text, "' is none of auto, cpu, cuda, cuda:N");
+  return device;
+}
+
+bool first_device_works() { return cuda_accelerator && cuda_accelerator()->count() > 0 && cuda::reason_against(0).empty(); }
+
+}  // namespace
+
+Device device_from(const std::string& text, const char* option) {
+  if (text == "cpu" || (text == "auto" && !first_device_works())) return {};
+  const Device device = text == "auto" ? Device{DeviceType::cuda, 0} : cuda_named(text, option);
   accelerator(device, option);
+  cuda::choose_device(device.index, option);
   return device;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <mutex>
+#include <string>
 
 #include "engine/allocator.h"
 
@@ -31,7 +32,7 @@ class CountedAllocator : public Allocator {
   virtual void handed_out(void*, std::size_t) {}        // told of each block, before anything is written there
   virtual void given_back(void*) noexcept {}            // and when it comes back
   virtual void fill_with_nan(void* block, std::size_t bytes) = 0;
-  virtual const char* where() const { return ""; }      // for the message when there is no more
+  virtual std::string where() const { return {}; }      // for the message when there is no more
 
   std::size_t limit() const { return limit_; }
   std::unique_lock<std::mutex> lock() const { return std::unique_lock(mutex_); }

@@ -157,17 +157,21 @@ TEST_CASE("progress: text, styles and cancelling") {
   std::ostringstream quiet, lines, terminal;
   {
     ProgressPrinter a(quiet, ProgressPrinter::Style::quiet), b(lines, ProgressPrinter::Style::lines, 1000), c(terminal, ProgressPrinter::Style::terminal);
-    b.set_prefix("x: ");
     for (ProgressPrinter* p : {&a, &b, &c}) {
-      p->update(state);
-      p->update(state);
+      p->update(state, p == &b ? "x: " : "");
+      p->update(state, p == &b ? "x: " : "");
     }
+    ProgressState other = state;
     state.stage = "step2";
-    b.update(state);
+    b.update(state, "x: ");
+    b.update(other, "y: ");  // of several at a time, each has its lines
+    b.update(state, "x: ");
+    b.update(other, "y: ");
     a.note("said");
   }
   CHECK(quiet.str() == "said\n");
-  CHECK(lines.str() == "x: step1  3/10  loss 0.2500  0:05 gone, 1:05 left\nx: step2  3/10  loss 0.2500  0:05 gone, 1:05 left\n");
+  CHECK(lines.str() == "x: step1  3/10  loss 0.2500  0:05 gone, 1:05 left\nx: step2  3/10  loss 0.2500  0:05 gone, 1:05 left\n"
+                     "y: step1  3/10  loss 0.2500  0:05 gone, 1:05 left\n");
   CHECK(terminal.str().find('\n') == std::string::npos);
   CHECK(terminal.str().find("step1  3/10") != std::string::npos);
 

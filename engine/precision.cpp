@@ -13,12 +13,19 @@ Precision precision() { return chosen.load(std::memory_order_relaxed); }
 
 void set_precision(Precision precision) { chosen = precision; }
 
-const char* to_string(Precision precision) { return precision == Precision::bf16 ? "bf16" : "f32"; }
+const char* to_string(Precision precision) {
+  switch (precision) {
+    case Precision::f32: return "f32";
+    case Precision::tf32: return "tf32";
+    case Precision::bf16: return "bf16";
+  }
+  return "";
+}
 
 Precision precision_from_name(const std::string& name) {
-  for (Precision p : {Precision::f32, Precision::bf16})
+  for (Precision p : {Precision::f32, Precision::tf32, Precision::bf16})
     if (name == to_string(p)) return p;
-  fail(Errc::invalid_argument, "--precision", "'", name, "' is none of f32, bf16");
+  fail(Errc::invalid_argument, "--precision", "'", name, "' is none of f32, tf32, bf16");
 }
 
 }  // namespace g2s

@@ -1,13 +1,16 @@
-// In what precision the products of convolutions and matrices are taken. A setting of the whole process: results depend on it, and on no timing.
+// In what precision the products of convolutions are taken. A setting of the whole process: results depend on it, and on no timing.
 #pragma once
 
 #include <string>
 
 namespace g2s {
 
+// What is rounded before it is multiplied; sums are f32 always, and so are products of matrices: of styles, demodulation and sums over
+// batches, a few hundredths of the time, which a whole picture depends on.
 enum class Precision {
   f32,
-  bf16,  // inputs of the products of f32 convolutions rounded to bfloat16, sums in f32; everything else stays f32
+  tf32,  // both inputs of f32 convolutions and of their two gradients, to 11 bits; on CUDA alone, on the CPU it is f32
+  bf16,  // both inputs of f32 convolutions and of their input gradients, to bfloat16; weight gradients stay f32
 };
 
 Precision precision();  // f32 unless set

@@ -54,15 +54,17 @@ ProgressPrinter::ProgressPrinter(std::ostream& out, Style style, double interval
 
 ProgressPrinter::~ProgressPrinter() { clear(); }
 
-void ProgressPrinter::update(const ProgressState& state) {
+void ProgressPrinter::update(const ProgressState& state, const std::string& work) {
   if (style_ == Style::quiet) return;
+  std::lock_guard lock(mutex_);
+  Shown& last = shown_of_[work];
   auto now = std::chrono::steady_clock::now();
-  bool fresh = state.stage != stage_;
-  bool due = style_ == Style::terminal ? now - last_ >= terminal_interval : now - last_ >= std::chrono::duration<double>(interval_);
+  bool fresh = state.stage != last.stage;
+  bool due = style_ == Style::terminal ? now - last_ >= terminal_interval : now - last.when >= std::chrono::duration<double>(interval_);
   if (!fresh && !due) return;
-  stage_ = state.stage;
+  last = {state.stage, now};
   last_ = now;
-  std::string line = prefix_ + format_progress(state);
+  std::string line = work + format_progress(state);
   if (style_ == Style::terminal) {
     out_ << '\r' << line << "\x1b[K" << std::flush;  // to the end of the line: what a longer one left
     shown_ = true;
@@ -72,12 +74,18 @@ void ProgressPrinter::update(const ProgressState& state) {
 }
 
 void ProgressPrinter::clear() {
+  std::lock_guard lock(mutex_);
+  remove_line();
+}
+
+void ProgressPrinter::remove_line() {
   if (shown_) out_ << "\r\x1b[K" << std::flush;
   shown_ = false;
 }
 
 void ProgressPrinter::note(const std::string& text) {
-  clear();
+  std::lock_guard lock(mutex_);
+  remove_line();
   out_ << text << std::endl;
 }
 

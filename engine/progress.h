@@ -4,6 +4,8 @@
 #include <chrono>
 #include <cstdint>
 #include <iosfwd>
+#include <map>
+#include <mutex>
 #include <string>
 
 namespace g2s {
@@ -24,7 +26,7 @@ struct ProgressState {
 };
 
 // Draws the state of a long run: on a terminal one line that is overwritten, elsewhere nothing or, every `interval` seconds and at each new
-// stage, a line of its own.
+// stage of each piece of work, a line of its own. Any thread may call it.
 class ProgressPrinter {
  public:
   enum class Style { automatic, quiet, lines, terminal };
@@ -34,17 +36,24 @@ class ProgressPrinter {
   ProgressPrinter(const ProgressPrinter&) = delete;
   ProgressPrinter& operator=(const ProgressPrinter&) = delete;
 
-  void set_prefix(const std::string& prefix) { prefix_ = prefix; }  // which picture
-  void update(const ProgressState& state);
+  // `work` says which of several it is, and begins the line.
+  void update(const ProgressState& state, const std::string& work = {});
   void clear();                         // removes the line, before something else is printed
   void note(const std::string& text);   // a line that stays, whatever the style
 
  private:
+  struct Shown {
+    std::string stage;
+    std::chrono::steady_clock::time_point when{};
+  };
+  void remove_line();
+
+  std::mutex mutex_;
   std::ostream& out_;
   Style style_;
   double interval_;
-  std::string prefix_, stage_;
-  std::chrono::steady_clock::time_point last_{};
+  std::map<std::string, Shown> shown_of_;  // each piece of work
+  std::chrono::steady_clock::time_point last_{};  // of all
   bool shown_ = false;
 };
 

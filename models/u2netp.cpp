@@ -40,8 +40,8 @@ U2NetP::U2NetP(const SafetensorsFile& file, DType dtype) {
   NoGrad no_grad;
   auto read = [&](const std::string& name) {
     std::string stored = file.contains(name + ".conv.weight") ? name + ".conv" : name;
-    Conv conv{from_checkpoint(file.get(stored + ".weight"), ParameterKind::conv).to(dtype),
-              from_checkpoint(file.get(stored + ".bias"), ParameterKind::plain).to(dtype)};
+    Conv conv{from_checkpoint(file.get(stored + ".weight"), ParameterKind::conv).to(dtype).to(default_device()),
+              from_checkpoint(file.get(stored + ".bias"), ParameterKind::plain).to(dtype).to(default_device())};
     if (conv.weight.rank() != 4 || conv.bias.shape() != Shape{conv.weight.dim(0)})
       fail(Errc::format, file.path(), stored, " has a weight ", describe(conv.weight), " and a bias ", describe(conv.bias));
     conv.weight.set_constant();

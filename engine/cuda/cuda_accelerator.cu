@@ -3,8 +3,10 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <utility>
 
 #include "engine/accelerator.h"
+#include "engine/cuda/device.h"
 #include "engine/cuda/device_memory.cuh"
 #include "engine/cuda/launch.cuh"
 #include "engine/cuda/launches.h"
@@ -78,17 +80,24 @@ DeviceAllocator& device_memory() {
   return *memory;
 }
 
+struct ThreadStream {
+  ThreadStream() {
+    enter_device();
+    check(cudaStreamCreateWithFlags(&worker().stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+  }
+  ThreadStream(const ThreadStream&) = delete;
+  ~ThreadStream() { cudaStreamDestroy(std::exchange(worker().stream, nullptr)); }
+};
+
 // What a thread has on the device from its first use to its end.
 struct ThreadState {
+  ThreadStream stream;
   Staging staging;
-  ThreadState() { check(cudaStreamCreateWithFlags(&worker().stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags"); }
+  ThreadState() = default;
   ThreadState(const ThreadState&) = delete;
   ~ThreadState() {
-    Worker& w = worker();
-    cudaStreamSynchronize(w.stream);
-    device_memory().hand_over(&w);
-    cudaStreamDestroy(w.stream);
-    w.stream = nullptr;
+    cudaStreamSynchronize(worker().stream);
+    device_memory().hand_over(&worker());
   }
 };
 
@@ -108,12 +117,10 @@ class CudaAccelerator final : public Accelerator {
     return absence_;
   }
   std::string name(int index) override {
-    cudaDeviceProp properties;
-    check(cudaGetDeviceProperties(&properties, index), "cudaGetDeviceProperties");
-    return properties.name;
+    return device_facts(index).name;
   }
   Allocator& allocator(int index) override {
-    if (index != 0) fail(Errc::unsupported, "allocator", "one process works on one CUDA device; choose it with CUDA_VISIBLE_DEVICES");
+    if (index != chosen_device()) fail(Errc::unsupported, "allocator", "this process works on cuda:", chosen_device(), ", not on cuda:", index);
     return device_memory();
   }
 
@@ -165,17 +172,21 @@ class CudaAccelerator final : public Accelerator {
   void look() {
     if (looked_) return;
     looked_ = true;
-    const cudaError_t result = cudaGetDeviceCount(&count_);
-    if (result == cudaSuccess) return;
-    count_ = 0;
-    absence_ = cudaGetErrorString(result);
-    cudaGetLastError();
+    absence_ = absence_of_devices();
+    if (absence_.empty()) check(cudaGetDeviceCount(&count_), "cudaGetDeviceCount");
   }
 
   bool looked_ = false;
   int count_ = 0;
-  std::string absence_ = "no device was found";
+  std::string absence_;
 };
+
+// Which errors are of kernels that have run, and not of the call that reports them: CUDA's numbers from 700 on.
+bool of_a_launch(cudaError_t result) {
+  constexpr int first = 700, too_many_resources = 701, end = 720;
+  const int number = static_cast<int>(result);
+  return number >= first && number < end && number != too_many_resources;
+}
 
 struct Counts {
   std::mutex mutex;
@@ -194,18 +205,15 @@ cudaStream_t stream() {
 }
 
 int sm_version() {
-  static const int version = [] {
-    cudaDeviceProp properties;
-    check(cudaGetDeviceProperties(&properties, 0), "cudaGetDeviceProperties");
-    return 10 * properties.major + properties.minor;
-  }();
+  static const int version = device_facts(chosen_device()).capability;
   return version;
 }
 
-bool tensor_cores() { return sm_version() >= 80; }
+bool tensor_cores() { return sm_version() >= tensor_core_capability; }
 
 void check(cudaError_t result, const char* what) {
   if (result == cudaSuccess) return;
+  if (of_a_launch(result)) fail_after_launch(result);
   const Errc code = result == cudaErrorMemoryAllocation ? Errc::out_of_memory : Errc::internal;
   fail(code, what, "CUDA says: ", cudaGetErrorString(result));
 }

@@ -1,6 +1,8 @@
 // Memory of the device, and graphs with memory of their own.
 #pragma once
 
+#include <algorithm>
+#include <cstdlib>
 #include <limits>
 #include <map>
 #include <utility>
@@ -8,6 +10,7 @@
 
 #include "engine/accelerator.h"
 #include "engine/counted_allocator.h"
+#include "engine/cuda/device.h"
 #include "engine/cuda/launch.cuh"
 #include "engine/error.h"
 #include "engine/ranges.h"
@@ -16,7 +19,8 @@
 namespace g2s::cuda {
 
 constexpr std::size_t granularity = 256;                       // of blocks, what vector loads want at least
-constexpr std::size_t least_segment = std::size_t{256} << 20;  // taken from the driver at once
+// What is taken from the driver at once; less where there is a limit, below which what lies idle counts.
+constexpr std::size_t usual_segment = std::size_t{256} << 20, segment_below_limit = std::size_t{64} << 20;
 
 class CudaRecording;
 
@@ -40,10 +44,16 @@ inline void refuse_in_capture(const char* what) {
          "' was launched): what changes belongs into tensors that are filled before, what stays is to be made once");
 }
 
+// Kernels run while the host goes on: their errors come out of later calls.
+[[noreturn]] inline void fail_after_launch(cudaError_t result) {
+  const bool exact = std::getenv("CUDA_LAUNCH_BLOCKING") != nullptr;
+  fail(Errc::internal, worker().last_launch, "the device reports an error after this kernel or graph was launched: ", cudaGetErrorString(result),
+       exact ? "" : " (it may be of an earlier one; with CUDA_LAUNCH_BLOCKING=1 in the environment it is of this one)");
+}
+
 // Where the host finds out how the device fared.
 inline void check_device(cudaError_t result) {
-  if (result != cudaSuccess)
-    fail(Errc::internal, worker().last_launch, "the device reports an error after this kernel or graph was launched: ", cudaGetErrorString(result));
+  if (result != cudaSuccess) fail_after_launch(result);
 }
 
 // While one lives this thread may ask the driver for memory although a stream is being captured.
@@ -98,10 +108,10 @@ class DeviceAllocator final : public CountedAllocator {
   void* take(std::size_t size) override {
     stream();  // with it the thread has an end
     const CudaRecording* recording = KeptMemory::wanted() ? nullptr : worker().inside;
-    const std::size_t wanted = size + red_zone(), capacity = round_up(wanted, least_segment);
-    if (wanted > capacity) return nullptr;
+    const std::size_t wanted = size + red_zone();
+    if (wanted > std::numeric_limits<std::size_t>::max() / 2) return nullptr;
     if (void* block = cut(recording, wanted)) return block;
-    return adopt(recording, wanted) || add_segment(recording, capacity) ? cut(recording, wanted) : nullptr;
+    return adopt(recording, wanted) || add_segment(recording, wanted) ? cut(recording, wanted) : nullptr;
   }
 
   void give(void* block, std::size_t size) noexcept override {
@@ -136,6 +146,12 @@ class DeviceAllocator final : public CountedAllocator {
     if (worker().capturing && KeptMemory::wanted()) return;  // it may be filled before a launch, which must not do this then
     check(cudaMemsetAsync(block, 0xff, bytes, stream()), "poison");
   }
+  std::string where() const override {
+    std::size_t free = 0, total = 0;
+    cudaMemGetInfo(&free, &total);
+    const std::string limited = limit() > 0 ? str(", limited to ", limit() >> 20, "M") : std::string();
+    return str(" on ", Device{DeviceType::cuda, chosen_device()}, ", of whose ", total >> 20, "M ", free >> 20, "M are free", limited);
+  }
 #if defined(G2S_EMULATE)
   void handed_out(void* block, std::size_t bytes) override {
     simt::record_block(block, bytes);
@@ -144,7 +160,6 @@ class DeviceAllocator final : public CountedAllocator {
   }
   void given_back(void* block) noexcept override { simt::record_block(block, 0); }
 #endif
-  const char* where() const override { return " on the device"; }
 
  private:
   struct Segment {
@@ -185,19 +200,28 @@ class DeviceAllocator final : public CountedAllocator {
     return true;
   }
 
-  bool add_segment(const CudaRecording* recording, std::size_t capacity) {
-    if (limit() > 0 && held() + capacity > limit()) give_back(limit() > capacity ? limit() - capacity : 0);
-    if (limit() > 0 && held() + capacity > limit()) return false;
-    const DriverCalls allowed;
-    void* segment = nullptr;
-    if (cudaMalloc(&segment, capacity) != cudaSuccess) {
-      cudaGetLastError();
-      give_back(0);
-      if (cudaMalloc(&segment, capacity) != cudaSuccess) {
-        cudaGetLastError();
-        return false;
-      }
+  static void* from_driver(std::size_t bytes) {
+    void* memory = nullptr;
+    if (cudaMalloc(&memory, bytes) == cudaSuccess) return memory;
+    cudaGetLastError();
+    return nullptr;
+  }
+
+  bool add_segment(const CudaRecording* recording, std::size_t wanted) {
+    std::size_t capacity = round_up(wanted, limit() > 0 ? segment_below_limit : usual_segment);
+    if (limit() > 0 && held() + capacity > limit()) {
+      give_back(limit() > capacity ? limit() - capacity : 0);
+      capacity = std::min(capacity, (limit() - std::min(limit(), held())) / granularity * granularity);
+      if (capacity < wanted) return false;
     }
+    const DriverCalls allowed;
+    void* segment = from_driver(capacity);
+    if (!segment) {
+      give_back(0);
+      segment = from_driver(capacity);
+    }
+    if (!segment) segment = from_driver(capacity = round_up(wanted, granularity));
+    if (!segment) return false;
     forbid(segment, capacity);
     segments_.emplace(static_cast<char*>(segment), Segment{Ranges(capacity), &worker(), recording});
     return true;

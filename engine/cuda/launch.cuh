@@ -9,6 +9,7 @@
 #if defined(G2S_EMULATE)
 #include <source_location>
 
+#include "engine/simt/machine.h"
 #include "engine/simt/record.h"
 #include "engine/simt/runtime.h"
 #else
@@ -76,6 +77,7 @@ void launch(const Launch& l, void (*kernel)(P...), A... arguments) {
     if (runs_elsewhere(l, reinterpret_cast<const void*>(kernel), values)) return;
     simt::run(l.name, l.blocks, l.threads, l.shared_bytes, [&] { std::apply(kernel, values); }, reinterpret_cast<const void*>(kernel));
   });
+  if (simt::launches_block()) check(cudaGetLastError(), l.name);
 #else
   std::apply(
       [&](auto&... value) {

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <deque>
@@ -11,8 +12,11 @@
 #include <mutex>
 #include <set>
 #include <tuple>
+#include <unordered_map>
 #include <vector>
 
+#include "engine/error.h"
+#include "engine/simt/machine.h"
 #include "engine/simt/record.h"
 
 extern "C" char __executable_start;  // of the linker: where the program begins
@@ -23,6 +27,9 @@ constexpr char device_name[] = "SIMT emulator";
 constexpr std::size_t alignment = 256;  // what cudaMalloc gives
 
 constexpr int lost = 0xff;  // what a graph reads in pageable memory: NaNs
+constexpr int runtime_version = 13000;
+
+using g2s::simt::machine;
 
 // Host memory that copies of a graph may read.
 struct Pinned {
@@ -52,9 +59,33 @@ void count_capture(cudaStreamCaptureMode mode, int by) {
 
 std::atomic<bool> late{std::getenv("G2S_SIMT_LATE") != nullptr};
 
-std::size_t physical_memory() {
+thread_local int current_device = 0;
+
+std::size_t device_memory() {
+  if (machine().memory > 0) return machine().memory;
   return static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
 }
+
+// What is taken, of each device.
+struct Taken {
+  struct Block {
+    int device;
+    std::size_t bytes;
+  };
+  std::mutex mutex;
+  std::unordered_map<void*, Block> blocks;
+  std::map<int, std::size_t> sums;
+};
+Taken& taken() {
+  static auto* t = new Taken;
+  return *t;
+}
+
+int usable_devices() { return machine().driver < runtime_version ? 0 : machine().devices; }
+
+void* aligned_block(std::size_t bytes) { return std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment); }
+
+cudaError_t state() { return g2s::simt::has_failed() ? cudaErrorIllegalAddress : cudaSuccess; }
 }  // namespace
 
 namespace g2s::simt {
@@ -64,6 +95,7 @@ struct Graph {
 };
 
 struct Stream {
+  int device = current_device;
   std::unique_ptr<Graph> capture;
   cudaStreamCaptureMode mode = cudaStreamCaptureModeGlobal;
   std::deque<std::function<void()>> waiting;  // put off
@@ -88,6 +120,8 @@ void catch_up(Stream* stream) {
 void set_late(bool on) { late = on; }
 
 void enqueue(Stream* stream, std::function<void()> work) {
+  if (stream && stream->device != current_device)
+    fail(Errc::internal, "launch", "the stream is of device ", stream->device, ", this host thread on ", current_device);
   if (stream && stream->capture) stream->capture->work.push_back(std::move(work));
   else if (stream && late) stream->waiting.push_back(std::move(work));
   else catch_up(stream), work();
@@ -129,61 +163,113 @@ const char* cudaGetErrorString(cudaError_t error) {
     case cudaSuccess: return "no error";
     case cudaErrorInvalidValue: return "invalid argument";
     case cudaErrorMemoryAllocation: return "out of memory";
+    case cudaErrorInsufficientDriver: return "CUDA driver version is insufficient for CUDA runtime version";
+    case cudaErrorNoDevice: return "no CUDA-capable device is detected";
+    case cudaErrorInvalidDevice: return "invalid device ordinal";
+    case cudaErrorNoKernelImageForDevice: return "no kernel image is available for execution on the device";
+    case cudaErrorInvalidResourceHandle: return "invalid resource handle";
+    case cudaErrorIllegalAddress: return "an illegal memory access was encountered";
     case cudaErrorNotReady: return "device not ready";
     case cudaErrorStreamCaptureUnsupported: return "operation not permitted when stream is capturing";
   }
   return "unknown error";
 }
 
-cudaError_t cudaGetLastError() { return cudaSuccess; }
+cudaError_t cudaGetLastError() { return state(); }
 
 cudaError_t cudaGetDeviceCount(int* count) {
-  *count = 1;
+  *count = usable_devices();
+  if (machine().driver < runtime_version) return cudaErrorInsufficientDriver;
+  return *count > 0 ? cudaSuccess : cudaErrorNoDevice;
+}
+
+cudaError_t cudaDriverGetVersion(int* version) {
+  *version = machine().driver;
   return cudaSuccess;
 }
 
-cudaError_t cudaSetDevice(int device) { return device == 0 ? cudaSuccess : cudaErrorInvalidValue; }
+cudaError_t cudaRuntimeGetVersion(int* version) {
+  *version = runtime_version;
+  return cudaSuccess;
+}
+
+cudaError_t cudaSetDevice(int device) {
+  if (device < 0 || device >= usable_devices()) return cudaErrorInvalidDevice;
+  current_device = device;
+  return cudaSuccess;
+}
+
+cudaError_t cudaGetDevice(int* device) {
+  *device = current_device;
+  return cudaSuccess;
+}
+
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void*) {
+  *attributes = {};
+  return machine().kernels ? cudaSuccess : cudaErrorNoKernelImageForDevice;
+}
+
+cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
+  std::lock_guard lock(taken().mutex);
+  *total = device_memory();
+  *free = *total - std::min(*total, taken().sums[current_device]);
+  return cudaSuccess;
+}
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
-  if (device != 0) return cudaErrorInvalidValue;
+  if (device < 0 || device >= usable_devices()) return cudaErrorInvalidDevice;
   *properties = {};
   std::memcpy(properties->name, device_name, sizeof device_name);
-  properties->major = 9;
+  properties->major = machine().capability / 10;
+  properties->minor = machine().capability % 10;
   properties->multiProcessorCount = 132;
-  properties->totalGlobalMem = physical_memory();
+  properties->totalGlobalMem = device_memory();
   properties->sharedMemPerBlockOptin = std::size_t{227} << 10;
   return cudaSuccess;
 }
 
 cudaError_t cudaMalloc(void** block, std::size_t bytes) {
   if (memory_forbidden()) return cudaErrorStreamCaptureUnsupported;
-  if (bytes > physical_memory()) return cudaErrorMemoryAllocation;
-  *block = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
-  if (*block) g2s::simt::add_device_memory(*block, bytes);
-  return *block ? cudaSuccess : cudaErrorMemoryAllocation;
+  std::lock_guard lock(taken().mutex);
+  std::size_t& sum = taken().sums[current_device];
+  if (bytes > device_memory() || (machine().memory > 0 && bytes > device_memory() - sum)) return cudaErrorMemoryAllocation;
+  *block = aligned_block(bytes);
+  if (!*block) return cudaErrorMemoryAllocation;
+  taken().blocks[*block] = {current_device, bytes};
+  sum += bytes;
+  g2s::simt::add_device_memory(*block, bytes);
+  return cudaSuccess;
 }
 
 cudaError_t cudaFree(void* block) {
   if (memory_forbidden()) return cudaErrorStreamCaptureUnsupported;
   g2s::simt::remove_device_memory(block);
+  std::lock_guard lock(taken().mutex);
+  if (const auto it = taken().blocks.find(block); it != taken().blocks.end()) {
+    taken().sums[it->second.device] -= it->second.bytes;
+    taken().blocks.erase(it);
+  }
   std::free(block);
   return cudaSuccess;
 }
 
 cudaError_t cudaHostAlloc(void** block, std::size_t bytes, unsigned) {
-  if (const cudaError_t result = cudaMalloc(block, bytes); result != cudaSuccess) return result;
-  g2s::simt::remove_device_memory(*block);  // it is the host's
+  if (memory_forbidden()) return cudaErrorStreamCaptureUnsupported;
+  *block = aligned_block(bytes);
+  if (!*block) return cudaErrorMemoryAllocation;
   std::lock_guard lock(pinned().mutex);
   pinned().blocks[static_cast<const char*>(*block)] = bytes;
   return cudaSuccess;
 }
 
 cudaError_t cudaFreeHost(void* block) {
+  if (memory_forbidden()) return cudaErrorStreamCaptureUnsupported;
   if (block) {
     std::lock_guard lock(pinned().mutex);
     if (pinned().blocks.erase(static_cast<const char*>(block)) == 0) return cudaErrorInvalidValue;
   }
-  return cudaFree(block);
+  std::free(block);
+  return cudaSuccess;
 }
 
 cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
@@ -194,7 +280,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaM
     g2s::simt::mark_copied(to, from, bytes);
   });
   if (pageable) g2s::simt::catch_up(stream);  // done before the call returns
-  return cudaSuccess;
+  return state();
 }
 
 cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t stream) {
@@ -202,7 +288,7 @@ cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t
     std::memset(to, value, bytes);
     g2s::simt::mark_written(to, bytes);
   });
-  return cudaSuccess;
+  return state();
 }
 
 cudaError_t cudaStreamCreate(cudaStream_t* stream) {
@@ -222,7 +308,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   g2s::simt::record_wait();
   if (stream && stream->capture) return cudaErrorStreamCaptureUnsupported;
   g2s::simt::catch_up(stream);
-  return cudaSuccess;
+  return state();
 }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
@@ -242,7 +328,7 @@ cudaError_t cudaEventQuery(cudaEvent_t event) { return event->done ? cudaSuccess
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   if (event->stream && event->stream->capture) return cudaErrorStreamCaptureUnsupported;
   g2s::simt::catch_up(event->stream);
-  return cudaSuccess;
+  return state();
 }
 
 cudaError_t cudaEventDestroy(cudaEvent_t event) {

@@ -16,6 +16,7 @@
 
 #include "engine/error.h"
 #include "engine/parallel.h"
+#include "engine/simt/machine.h"
 #include "engine/simt/memory_counts.h"
 #include "engine/simt/switch.h"
 
@@ -374,6 +375,7 @@ void run(const char* name, Extent blocks, Extent threads, std::size_t shared_byt
          threads.z, " threads is not possible");
   if (shared_bytes > most_shared)
     fail(Errc::internal, name, shared_bytes, " bytes of shared memory are more than a block can have, ", most_shared);
+  if (fails(name)) return;
   const auto count = static_cast<std::int64_t>(blocks.count());
   std::vector<std::int64_t> sequence;
   if (order() == Order::shuffle) {

@@ -193,5 +193,6 @@ TEST_CASE("conv bf16: a machine without a unit is told so") {
     CHECK_THROWS_AS(conv2d(Tensor::zeros({1, 4, 4, 3}), Tensor::zeros({2, 3, 3, 3})), Error);
   }
   kernels::use_bf16_unit(before);
-  CHECK_THROWS_WITH_AS(use_precision("f16"), "--precision: 'f16' is none of f32, bf16", Error);
+  CHECK_THROWS_WITH_AS(use_precision("tf32"), "--precision: tf32 is for CUDA devices; the CPU has f32 and bf16", Error);
+  CHECK_THROWS_WITH_AS(use_precision("f16"), "--precision: 'f16' is none of f32, tf32, bf16", Error);
 }

@@ -72,8 +72,10 @@ bool cudnn_there() {
 
 // Of bf16, as on the CPU, weight gradients stay f32.
 Factors conv_factors(ConvKind kind) {
-  const bool rounded = precision() == Precision::bf16 && kind != ConvKind::weight_grad;
-  switch (product_unit(rounded ? ProductUnit::bf16 : ProductUnit::fma)) {
+  ProductUnit wanted = ProductUnit::fma;
+  if (precision() == Precision::tf32) wanted = ProductUnit::tf32;
+  if (precision() == Precision::bf16 && kind != ConvKind::weight_grad) wanted = ProductUnit::bf16;
+  switch (product_unit(wanted)) {
     case ProductUnit::bf16: return Factors::bf16;
     case ProductUnit::tf32: return Factors::tf32;
     case ProductUnit::tf32x3:

@@ -70,17 +70,28 @@ TEST_CASE("conv: on the device, styled pictures on tensor cores" * doctest::skip
   }
 }
 
-TEST_CASE("conv: on the device, bf16 rounds all but weight gradients" * doctest::skip(no_test_device())) {
-  const Tensor x = hashed_input("x", {1, 9, 8, 20}), w = hashed_input("w", {24, 3, 3, 20}), dy = hashed_input("dy", {1, 9, 8, 24});
-  const ConvOptions o{1, 1, 1};
-  Tensor on = x.to(test_device()).set_requires_grad(), by = w.to(test_device()).set_requires_grad();
-  const WithPrecision bf16(Precision::bf16);
-  const Tensor y = conv2d(on, by, o);
-  const std::vector<Tensor> got = grad({y}, {on, by}, {dy.to(test_device())});
-  const auto rounded = [](const Tensor& t) { return rounded_for(ProductUnit::bf16, t); };
-  CHECK(rel_error(on_host(y), conv2d(rounded(x), rounded(w), o)) < 1e-6);
-  CHECK(rel_error(on_host(got[0]), conv_transpose2d(rounded(dy), rounded(w), o)) < 1e-6);
-  CHECK(rel_error(on_host(got[1]), conv2d_weight_grad(x.to(DType::f64), dy.to(DType::f64), 3, 3, o)) < 1e-6);
+// Which products each precision rounds: of shapes that every unit takes, and of some that tf32 leaves to fma (few columns, odd channels).
+TEST_CASE("conv: on the device, what each precision rounds" * doctest::skip(no_test_device())) {
+  for (Precision p : {Precision::f32, Precision::tf32, Precision::bf16})
+    for (const Shapes& s : {Shapes{{1, 9, 8, 20}, {24, 3, 3, 20}, {1, 1, 1}}, Shapes{{2, 9, 7, 68}, {72, 4, 4, 68}, {2, 1, 1}},
+                            Shapes{{1, 7, 6, 36}, {3, 1, 1, 36}, {1, 0, 1}}, Shapes{{1, 8, 6, 21}, {37, 3, 3, 21}, {1, 1, 1}}}) {
+      CAPTURE(str(to_string(p), " ", s.x, " ", s.w));
+      const std::int64_t inputs = s.x[3], outputs = s.w[0];
+      const bool vectors = inputs % 4 == 0, both = vectors && outputs % 4 == 0;
+      const ProductUnit unit = p == Precision::f32 ? ProductUnit::fma : p == Precision::tf32 ? ProductUnit::tf32 : ProductUnit::bf16;
+      const Tensor x = hashed_input("x", s.x), w = hashed_input("w", s.w);
+      Tensor on = x.to(test_device()).set_requires_grad(), by = w.to(test_device()).set_requires_grad();
+      const WithPrecision with(p);
+      const Tensor y = conv2d(on, by, s.options), dy = hashed_input("dy", y.shape());
+      const std::vector<Tensor> got = grad({y}, {on, by}, {dy.to(test_device())});
+      const ProductUnit for_y = taken(unit, outputs, vectors), for_x = taken(unit, inputs, both);
+      const ProductUnit for_w = p == Precision::bf16 ? ProductUnit::fma : taken(unit, inputs * s.w[1] * s.w[2], both);
+      CHECK(rel_error(on_host(y), conv2d(rounded_for(for_y, x), rounded_for(for_y, w), s.options)) < 1e-6);
+      Tensor u = rounded_for(for_x, x).set_requires_grad(), v = rounded_for(for_x, w);
+      CHECK(rel_error(on_host(got[0]), grad({conv2d(u, v, s.options)}, {u}, {rounded_for(for_x, dy)})[0]) < 1e-6);
+      const Tensor dw = conv2d_weight_grad(rounded_for(for_w, x), rounded_for(for_w, dy), s.w[1], s.w[2], s.options);
+      CHECK(rel_error(on_host(got[1]), dw) < 1e-6);
+    }
 }
 
 TEST_CASE("conv: on the device, bias, activation and its gate on tensor cores" * doctest::skip(no_test_device())) {

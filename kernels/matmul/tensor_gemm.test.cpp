@@ -1,6 +1,7 @@
 // Products on tensor cores, against f64 on factors rounded as the unit rounds them.
 #include <doctest/doctest.h>
 
+#include "engine/precision.h"
 #include "engine/simt/order.h"
 #include "kernels/matmul/matmul.h"
 #include "tests/support/cases.h"
@@ -52,5 +53,14 @@ TEST_CASE("matmul: on the device, batches on tensor cores" * doctest::skip(no_te
       CHECK(same_bits(c, matmul(a.to(test_device()), b.to(test_device())).to(Device{}).to(DType::f64)));
       simt::set_order(simt::Order::forward);
     }
+  }
+}
+
+TEST_CASE("matmul: on the device, no precision rounds products of matrices" * doctest::skip(no_test_device())) {
+  const Tensor a = hashed_input("a", {128, 128}).to(test_device()), b = hashed_input("b", {128, 64}).to(test_device());
+  const Tensor exact = matmul(a, b).to(Device{});
+  for (Precision p : {Precision::tf32, Precision::bf16}) {
+    const WithPrecision with(p);
+    CHECK(same_bits(matmul(a, b).to(Device{}), exact));
   }
 }

@@ -110,7 +110,7 @@ Fit::Fit(const Config& config, const StyleGan2Generator& generator, const StyleG
     fail(Errc::invalid_argument, "generator", "makes pictures of ", generator.config().size, " pixels, the preset '", config_.preset, "' expects ",
          config_.gan_size);
   }
-  plan_ = plan_memory(config_, generator.config(), discriminator.config(), options_.memory_limit);
+  plan_ = plan_memory(config_, generator.config(), discriminator.config(), options_.memory_limit, device_.type);
   ellipsoid_ = ellipsoid_depth(input_.mask, config_);
   if (options_.depth_prior) networks_.netD.load(*options_.depth_prior, "netD.");
   networks_.set_trainable();

@@ -45,10 +45,19 @@ double gan_weights(const GeneratorConfig& g, const DiscriminatorConfig& d) {
 
 // How many times a frozen network's weights are held: in Winograd's form, of four times the size, for both directions, and as they are in the file
 // (the generator's upsampling layers have no such form). Of a trained network: weights, two moments, gradients, less what no step trains at once.
-// And how much of the activations is alive at the worst moment. Upper bounds for a whole fit, which holds all steps' weights: at 64 pixels 2 % above
+// And how much of the activations is alive at the worst moment; and what lies beside tensors of networks. Upper bounds for a whole fit, which holds all steps' weights: at 64 pixels 2 % above
 // what was measured, at 128 pixels 12 %.
-constexpr double gan_copies = 7, vgg_copies = 9, trained_copies = 3.6;
-constexpr double alive_step2 = 1.5, alive_step3 = 1.6;
+struct Factors {
+  double gan_copies, vgg_copies, trained_copies, alive_step2, alive_step3, beside;
+};
+constexpr Factors on_cpu = {7, 9, 3.6, 1.5, 1.6, static_cast<double>(program_bytes)};
+// There weights lie as they were read, those of the generator's upsampling layers also the other way round. Counted without running the kernels,
+// since memory depends on no number: at 64 pixels 5 % above, at 128 pixels 17 %. Memory is held in segments (engine/cuda/device_memory.cuh), of
+// which two are not full.
+constexpr Factors on_device = {2, 1.3, 3.75, 1.75, 1.2, 136 * mib};
+
+constexpr const Factors& factors(DeviceType type) { return type == DeviceType::cpu ? on_cpu : on_device; }
+
 constexpr double vgg_weights = f32 * 14.7e6;
 
 // The presets' networks, whose width falls as their size grows.
@@ -58,37 +67,37 @@ double trained_weights(const Config& c) {
 }
 
 // What lies in memory whatever the part: weights, moments and the projected samples.
-double fixed_bytes(const Config& c, const GeneratorConfig& g, const DiscriminatorConfig& d) {
+double fixed_bytes(const Config& c, const GeneratorConfig& g, const DiscriminatorConfig& d, const Factors& f) {
   const double samples = f32 * 4.0 * c.size * c.size * c.batch * (c.collect + 4);
-  return gan_copies * gan_weights(g, d) + vgg_copies * vgg_weights + trained_copies * trained_weights(c) + samples + program_bytes;
+  return f.gan_copies * gan_weights(g, d) + f.vgg_copies * vgg_weights + f.trained_copies * trained_weights(c) + samples + f.beside;
 }
 
 std::string in_mib(std::size_t bytes) { return std::to_string((bytes + (std::size_t{1} << 20) - 1) >> 20) + "M"; }
 
 }  // namespace
 
-std::size_t step2_bytes(const Config& c, const GeneratorConfig& g, const DiscriminatorConfig& d, std::int64_t part) {
-  const double picture = alive_step2 * (generator_activations(g) + discriminator_activations(d, c.size));
-  return static_cast<std::size_t>(fixed_bytes(c, g, d) + static_cast<double>(part) * picture);
+std::size_t step2_bytes(const Config& c, const GeneratorConfig& g, const DiscriminatorConfig& d, std::int64_t part, DeviceType type) {
+  const double picture = factors(type).alive_step2 * (generator_activations(g) + discriminator_activations(d, c.size));
+  return static_cast<std::size_t>(fixed_bytes(c, g, d, factors(type)) + static_cast<double>(part) * picture);
 }
 
-std::size_t step3_bytes(const Config& c, const GeneratorConfig& g, const DiscriminatorConfig& d, std::int64_t part) {
+std::size_t step3_bytes(const Config& c, const GeneratorConfig& g, const DiscriminatorConfig& d, std::int64_t part, DeviceType type) {
   const bool flipped = std::find(c.flip3.begin(), c.flip3.end(), true) != c.flip3.end();
-  const double picture = alive_step3 * (flipped ? 2 : 1) * vgg_activations(c.size);
-  return static_cast<std::size_t>(fixed_bytes(c, g, d) + static_cast<double>(part) * picture);
+  const double picture = factors(type).alive_step3 * (flipped ? 2 : 1) * vgg_activations(c.size);
+  return static_cast<std::size_t>(fixed_bytes(c, g, d, factors(type)) + static_cast<double>(part) * picture);
 }
 
-MemoryPlan plan_memory(const Config& c, const GeneratorConfig& g, const DiscriminatorConfig& d, std::size_t limit) {
+MemoryPlan plan_memory(const Config& c, const GeneratorConfig& g, const DiscriminatorConfig& d, std::size_t limit, DeviceType type) {
   MemoryPlan plan{c.batch, c.batch_of_step3() + 1, 0};
   if (limit == 0) return plan;
-  const std::size_t least = std::max(step2_bytes(c, g, d, 1), step3_bytes(c, g, d, 1));
+  const std::size_t least = std::max(step2_bytes(c, g, d, 1, type), step3_bytes(c, g, d, 1, type));
   if (least > limit) {
     fail(Errc::invalid_argument, "--memory-limit", in_mib(limit), " is less than the ", in_mib(least), " that the preset '", c.preset,
          "' needs with one picture at a time");
   }
-  while (step2_bytes(c, g, d, plan.step2) > limit) --plan.step2;
-  while (step3_bytes(c, g, d, plan.step3) > limit) --plan.step3;
-  plan.bytes = std::max(step2_bytes(c, g, d, plan.step2), step3_bytes(c, g, d, plan.step3));
+  while (step2_bytes(c, g, d, plan.step2, type) > limit) --plan.step2;
+  while (step3_bytes(c, g, d, plan.step3, type) > limit) --plan.step3;
+  plan.bytes = std::max(step2_bytes(c, g, d, plan.step2, type), step3_bytes(c, g, d, plan.step3, type));
   return plan;
 }
 

@@ -10,7 +10,7 @@
 
 namespace g2s {
 
-// What the program takes besides its tensors; part of every figure here.
+// What the program takes besides its tensors, on the CPU; part of every figure for the CPU. A device's memory holds tensors alone.
 constexpr std::size_t program_bytes = std::size_t{64} << 20;
 
 struct MemoryPlan {
@@ -18,13 +18,17 @@ struct MemoryPlan {
   std::size_t bytes = 0;              // what the larger of the two steps is expected to take
 };
 
-// Bytes that an iteration takes with `part` pictures at a time, an upper estimate from the sizes of the networks' layers.
-std::size_t step2_bytes(const Config& config, const GeneratorConfig& generator, const DiscriminatorConfig& discriminator, std::int64_t part);
-std::size_t step3_bytes(const Config& config, const GeneratorConfig& generator, const DiscriminatorConfig& discriminator, std::int64_t part);
+// Bytes that an iteration takes with `part` pictures at a time, an upper estimate from the sizes of the networks' layers. On a CUDA device
+// frozen weights are held nearly once, on the CPU in several forms.
+std::size_t step2_bytes(const Config& config, const GeneratorConfig& generator, const DiscriminatorConfig& discriminator, std::int64_t part,
+                        DeviceType type = DeviceType::cpu);
+std::size_t step3_bytes(const Config& config, const GeneratorConfig& generator, const DiscriminatorConfig& discriminator, std::int64_t part,
+                        DeviceType type = DeviceType::cpu);
 
 // The largest parts below `limit` bytes, whole batches if they fit or if the limit is 0. Depends on the arguments alone, so that the same
 // settings give the same bytes on every machine. Throws naming what is needed at least.
-MemoryPlan plan_memory(const Config& config, const GeneratorConfig& generator, const DiscriminatorConfig& discriminator, std::size_t limit);
+MemoryPlan plan_memory(const Config& config, const GeneratorConfig& generator, const DiscriminatorConfig& discriminator, std::size_t limit,
+                       DeviceType type = DeviceType::cpu);
 
 // 2G, 512M, 1500000K or bytes; throws naming the option.
 std::size_t memory_size_from(const std::string& text, const char* option);

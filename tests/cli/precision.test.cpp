@@ -47,7 +47,7 @@ TEST_CASE("precision: without a unit for it, or by a wrong name, bf16 is refused
       CHECK(entries(folder / "out").empty());
     };
     refuse("bf16", "this processor has neither AVX512-BF16 nor AMX, which bf16 needs");
-    refuse("half", "'half' is none of f32, bf16");
+    refuse("half", "'half' is none of f32, tf32, bf16");
   }
 }
 

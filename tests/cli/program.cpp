@@ -28,6 +28,7 @@ namespace fs = std::filesystem;
     rlimit limit{options.file_limit, options.file_limit};
     ::setrlimit(RLIMIT_FSIZE, &limit);
   }
+  if (options.program.empty()) ::setenv("G2S_SIMT_MACHINE", "devices=0", 1);  // where the program itself is built with the emulator
   for (const std::string& setting : options.settings) {
     const std::size_t split = setting.find('=');
     ::setenv(setting.substr(0, split).c_str(), setting.substr(split + 1).c_str(), 1);

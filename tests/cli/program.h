@@ -1,4 +1,4 @@
-// Runs the built program as a user would.
+// Runs the built programs as a user would.
 #pragma once
 
 #include <functional>
