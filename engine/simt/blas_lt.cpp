@@ -53,13 +53,16 @@ void compute(const Product& p, const float* a, const float* b, float* c) {
   };
   const std::int64_t depth = columns(p.a, p.transpose_a);
   for (std::int64_t batch = 0; batch < p.batch; ++batch)
-    for (std::int64_t j = 0; j < p.c.columns; ++j)
+    for (std::int64_t j = 0; j < p.c.columns; ++j) {
+      float* column = c + batch * p.c.batch_stride + j * p.c.pitch;
       for (std::int64_t i = 0; i < p.c.rows; ++i) {
         double sum = 0;
         for (std::int64_t k = 0; k < depth; ++k)
           sum += element(a + batch * p.a.batch_stride, p.a, p.transpose_a, i, k) * element(b + batch * p.b.batch_stride, p.b, p.transpose_b, k, j);
-        c[batch * p.c.batch_stride + i + j * p.c.pitch] = static_cast<float>(sum);
+        column[i] = static_cast<float>(sum);
       }
+      simt::mark_written(column, static_cast<std::size_t>(p.c.rows) * sizeof(float));
+    }
 }
 
 class EmulatedPlan final : public Plan {

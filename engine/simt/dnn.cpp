@@ -102,6 +102,7 @@ void compute(const Convolution& c, const void* x, const void* w, void* y) {
   const std::vector<double>& sums = data ? of_x : filter ? of_w : of_y;
   auto* written = static_cast<float*>(const_cast<void*>(data ? x : filter ? w : y));
   for (std::size_t i = 0; i < sums.size(); ++i) written[i] = static_cast<float>(sums[i]);
+  simt::mark_written(written, sums.size() * sizeof(float));
 }
 
 void check_pointer(const void* p, std::int64_t alignment, const char* what) {
