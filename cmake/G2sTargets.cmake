@@ -120,7 +120,9 @@ function(g2s_add_tests)
   target_include_directories(g2s_test_files SYSTEM PRIVATE ${DOCTEST_INCLUDE_DIR})
   target_link_libraries(g2s_test_files PUBLIC g2s_models g2s_weights_converter)
   # tests/cli runs the programs, one of them with the emulated device.
-  add_dependencies(g2s_test_files gan2shape)
+  add_executable(gan2shape_emulated)
+  target_link_libraries(gan2shape_emulated PRIVATE g2s_apps g2s_cuda_emulated)
+  add_dependencies(g2s_test_files gan2shape gan2shape_emulated)
   target_compile_definitions(g2s_test_files PRIVATE G2S_SOURCE_DIR="${CMAKE_SOURCE_DIR}" G2S_PROGRAM="$<TARGET_FILE:gan2shape>"
                              G2S_PROGRAM_EMULATED="$<TARGET_FILE:gan2shape_emulated>")
   if(TARGET g2s_bench)
