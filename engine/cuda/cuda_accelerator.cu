@@ -3,6 +3,7 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <utility>
 
 #include "engine/accelerator.h"
 #include "engine/cuda/device.h"
@@ -79,20 +80,24 @@ DeviceAllocator& device_memory() {
   return *memory;
 }
 
-// What a thread has on the device from its first use to its end.
-struct ThreadState {
-  Staging staging;
-  ThreadState() {
+struct ThreadStream {
+  ThreadStream() {
     enter_device();
     check(cudaStreamCreateWithFlags(&worker().stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
   }
+  ThreadStream(const ThreadStream&) = delete;
+  ~ThreadStream() { cudaStreamDestroy(std::exchange(worker().stream, nullptr)); }
+};
+
+// What a thread has on the device from its first use to its end.
+struct ThreadState {
+  ThreadStream stream;
+  Staging staging;
+  ThreadState() = default;
   ThreadState(const ThreadState&) = delete;
   ~ThreadState() {
-    Worker& w = worker();
-    cudaStreamSynchronize(w.stream);
-    device_memory().hand_over(&w);
-    cudaStreamDestroy(w.stream);
-    w.stream = nullptr;
+    cudaStreamSynchronize(worker().stream);
+    device_memory().hand_over(&worker());
   }
 };
 

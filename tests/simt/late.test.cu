@@ -42,7 +42,8 @@ TEST_CASE("late: work waits for the host, and finds what pinned memory holds by 
   CHECK(cudaEventDestroy(done) == cudaSuccess);
   CHECK(x.to_vector<float>()[0] == 2);
 
-  cuda.copy(host, (x + 1).raw(), 4 * sizeof(float), CopyKind::device_to_host_later);
+  const Tensor y = x + 1;
+  cuda.copy(host, y.raw(), 4 * sizeof(float), CopyKind::device_to_host_later);
   CHECK(host[0] == 2);
   cuda.synchronize();
   CHECK(host[0] == 3);
