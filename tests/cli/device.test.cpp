@@ -131,7 +131,7 @@ TEST_CASE("device: too little memory is said before the work, or when it runs ou
     for (const std::string& word : words) CHECK(out.err.find(word) != std::string::npos);
   };
   runs_out("memory=300000000", {}, {"gan2shape: 000_64: ", " bytes on cuda:0, of whose 286M ", " are free, with ", " in use; a --memory-limit "});
-  runs_out("memory=300000000", {"--memory-limit", "900M", "--jobs", "2"}, {" in use; a smaller --memory-limit ", "fewer --jobs"});
+  runs_out("memory=300000000", {"--memory-limit", "1G", "--jobs", "2"}, {" in use; a smaller --memory-limit ", "fewer --jobs"});
 }
 
 TEST_CASE("device: a kernel that fails while the host goes on is named") {
