@@ -156,7 +156,10 @@ class DeviceAllocator final : public CountedAllocator {
   void handed_out(void* block, std::size_t bytes) override {
     simt::record_block(block, bytes);
     // When the stream comes to it: what was asked for before may use the block still.
-    if constexpr (simt::memory_is_counted) simt::enqueue(stream(), [=] { simt::mark_written(block, bytes, false); });
+    if constexpr (simt::memory_is_counted) {
+      if (worker().capturing && KeptMemory::wanted()) return simt::mark_written(block, bytes, false);  // once, not at each launch of the graph
+      simt::enqueue(stream(), [=] { simt::mark_written(block, bytes, false); });
+    }
   }
   void given_back(void* block) noexcept override { simt::record_block(block, 0); }
 #endif
