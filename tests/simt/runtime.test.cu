@@ -110,9 +110,9 @@ TEST_CASE("simt: memory and devices") {
   int count = 0;
   CHECK(cudaGetDeviceCount(&count) == cudaSuccess);
   CHECK(count == 1);
-  CHECK(cudaSetDevice(1) == cudaErrorInvalidValue);
+  CHECK(cudaSetDevice(1) == cudaErrorInvalidDevice);
   cudaDeviceProp properties;
-  CHECK(cudaGetDeviceProperties(&properties, 1) == cudaErrorInvalidValue);
+  CHECK(cudaGetDeviceProperties(&properties, 1) == cudaErrorInvalidDevice);
   CHECK(cudaGetDeviceProperties(&properties, 0) == cudaSuccess);
   CHECK(std::string(properties.name) == "SIMT emulator");
   void* block = nullptr;
