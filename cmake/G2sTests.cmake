@@ -60,11 +60,16 @@ function(g2s_emulated_test name)
   set_tests_properties(${name} PROPERTIES FAIL_REGULAR_EXPRESSION "test cases: *0 [|]" ENVIRONMENT "${environment}")
 endfunction()
 
-# tests/device_memory.test.cpp -> emulated/device_memory
+# tests/device_memory.test.cpp -> emulated/device_memory, long if all its cases are
 function(g2s_add_emulated_file name file)
   get_filename_component(entry ${name} NAME)
   add_test(NAME emulated/${entry} COMMAND g2s_tests_emulated --no-intro=true --source-file=*/${file} WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
   g2s_emulated_test(emulated/${entry})
+  file(STRINGS ${CMAKE_SOURCE_DIR}/${file} short_cases REGEX "TEST_CASE")
+  list(FILTER short_cases EXCLUDE REGEX "\\[long\\]")
+  if(NOT short_cases)
+    set_tests_properties(emulated/${entry} PROPERTIES LABELS long)
+  endif()
 endfunction()
 
 # The table of cases of a family once more, and its test cases "X: on the device", on the emulated device.
@@ -115,12 +120,6 @@ function(g2s_add_emulated_method)
   if(NOT G2S_SANITIZE MATCHES address)
     g2s_emulated_test(emulated/losses_are_read G2S_SIMT_LATE=1)
   endif()
-endfunction()
-
-function(g2s_add_emulated_traces)
-  add_test(NAME emulated/traces_long COMMAND g2s_tests_emulated --no-intro=true --source-file=*/tests/device_traces.test.cpp WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
-  g2s_emulated_test(emulated/traces_long)
-  set_tests_properties(emulated/traces_long PROPERTIES LABELS long)
 endfunction()
 
 # Ten seconds of a fuzz target from its corpus, a minute with the label `long`. Inputs that the fuzzer makes stay in the build folder.
