@@ -1,12 +1,10 @@
 #include "kernels/conv/conv_choice.h"
 
 #include <algorithm>
-#include <cstdlib>
-#include <cstring>
 #include <iterator>
 #include <utility>
 
-#include "engine/error.h"
+#include "kernels/choice.h"
 #include "kernels/conv/winograd_args.h"
 
 namespace g2s::kernels {
@@ -19,16 +17,9 @@ constexpr ConvTableRow table[] = {
 #include "kernels/conv/conv_table.inc"
 };
 
-std::optional<ConvPath> from_environment() {
-  const char* wanted = std::getenv("G2S_CONV_PATH");
-  if (!wanted || !*wanted) return std::nullopt;
-  for (ConvPath path : {ConvPath::direct, ConvPath::winograd6, ConvPath::winograd4})
-    if (std::strcmp(wanted, to_string(path)) == 0) return path;
-  fail(Errc::invalid_argument, "G2S_CONV_PATH", "must be direct, winograd6 or winograd4, not ", wanted);
-}
-
 std::optional<ConvPath>& forced() {
-  static std::optional<ConvPath> path = from_environment();
+  static std::optional<ConvPath> path = choice_from_environment<ConvPath>(
+      "G2S_CONV_PATH", {{"direct", ConvPath::direct}, {"winograd6", ConvPath::winograd6}, {"winograd4", ConvPath::winograd4}});
   return path;
 }
 
@@ -81,10 +72,7 @@ ConvPath conv_path_by_rule(const ConvProblem& p) {
 ConvPath choose_conv_path(const ConvProblem& problem) {
   if (observer()) observer()(problem);
   if (forced() && possible(*forced(), problem)) return *forced();
-  const ConvTableRow wanted{isa(), problem, ConvPath::direct};
-  auto before = [](const ConvTableRow& a, const ConvTableRow& b) { return a.isa != b.isa ? a.isa < b.isa : a.problem < b.problem; };
-  const ConvTableRow* row = std::lower_bound(std::begin(table), std::end(table), wanted, before);
-  if (row != std::end(table) && row->isa == wanted.isa && row->problem == problem) return row->path;
+  if (const ConvTableRow* row = find_row(conv_table_begin(), conv_table_end(), &ConvTableRow::isa, isa(), problem)) return row->path;
   return conv_path_by_rule(problem);
 }
 

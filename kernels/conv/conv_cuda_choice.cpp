@@ -1,11 +1,10 @@
 #include "kernels/conv/conv_cuda_choice.h"
 
-#include <algorithm>
 #include <array>
-#include <cstdlib>
+#include <iterator>
 #include <utility>
 
-#include "engine/error.h"
+#include "kernels/choice.h"
 
 namespace g2s::kernels {
 namespace {
@@ -17,18 +16,9 @@ constexpr CudaConvRow table[] = {
 #include "kernels/conv/conv_cuda_table.inc"
     {}};
 
-std::optional<CudaConvWish> from_environment() {
-  const char* wanted = std::getenv("G2S_CUDA_CONV");
-  if (!wanted || !*wanted) return std::nullopt;
-  const std::string text = wanted;
-  if (text == "own") return CudaConvWish::own;
-  if (text == "cudnn") return CudaConvWish::cudnn;
-  if (text == "polyphase") return CudaConvWish::polyphase;
-  fail(Errc::invalid_argument, "G2S_CUDA_CONV", "must be own, cudnn or polyphase, not ", wanted);
-}
-
 std::optional<CudaConvWish>& forced() {
-  static std::optional<CudaConvWish> wish = from_environment();
+  static std::optional<CudaConvWish> wish = choice_from_environment<CudaConvWish>(
+      "G2S_CUDA_CONV", {{"own", CudaConvWish::own}, {"cudnn", CudaConvWish::cudnn}, {"polyphase", CudaConvWish::polyphase}});
   return wish;
 }
 
@@ -89,10 +79,7 @@ CudaConvPath cuda_conv_by_rule(const CudaConvProblem& p, int sm) {
 }
 
 const CudaConvRow* find_cuda_conv(const CudaConvRow* begin, const CudaConvRow* end, int sm, const CudaConvProblem& problem) {
-  const CudaConvRow wanted{sm, problem, CudaConvPath::fma};
-  const auto before = [](const CudaConvRow& a, const CudaConvRow& b) { return a.sm != b.sm ? a.sm < b.sm : a.problem < b.problem; };
-  const CudaConvRow* row = std::lower_bound(begin, end, wanted, before);
-  return row != end && row->sm == sm && row->problem == problem ? row : nullptr;
+  return find_row(begin, end, &CudaConvRow::sm, sm, problem);
 }
 
 CudaConvChoice choose_cuda_conv(const CudaConvProblem& p, int sm) {

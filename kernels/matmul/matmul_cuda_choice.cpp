@@ -1,13 +1,10 @@
 #include "kernels/matmul/matmul_cuda_choice.h"
 
-#include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <iterator>
-#include <string>
 #include <utility>
 
-#include "engine/error.h"
+#include "kernels/choice.h"
 
 namespace g2s::kernels {
 namespace {
@@ -17,17 +14,9 @@ constexpr CudaMatmulRow table[] = {
 #include "kernels/matmul/matmul_cuda_table.inc"
     {}};
 
-std::optional<CudaMatmulWish> from_environment() {
-  const char* wanted = std::getenv("G2S_CUDA_MATMUL");
-  if (!wanted || !*wanted) return std::nullopt;
-  const std::string text = wanted;
-  if (text == "own") return CudaMatmulWish::own;
-  if (text == "cublaslt") return CudaMatmulWish::cublaslt;
-  fail(Errc::invalid_argument, "G2S_CUDA_MATMUL", "must be own or cublaslt, not ", wanted);
-}
-
 std::optional<CudaMatmulWish>& forced() {
-  static std::optional<CudaMatmulWish> wish = from_environment();
+  static std::optional<CudaMatmulWish> wish =
+      choice_from_environment<CudaMatmulWish>("G2S_CUDA_MATMUL", {{"own", CudaMatmulWish::own}, {"cublaslt", CudaMatmulWish::cublaslt}});
   return wish;
 }
 
@@ -47,10 +36,8 @@ CudaMatmulChoice choose_cuda_matmul(const CudaMatmulProblem& p, int sm) {
   if (observer()) observer()(p);
   if (forced() == CudaMatmulWish::own) return {};
   if (forced() == CudaMatmulWish::cublaslt) return {CudaMatmulPath::cublaslt};
-  const CudaMatmulRow wanted{sm, p, CudaMatmulPath::fma};
-  const auto before = [](const CudaMatmulRow& a, const CudaMatmulRow& b) { return a.sm != b.sm ? a.sm < b.sm : a.problem < b.problem; };
-  const CudaMatmulRow* row = std::lower_bound(cuda_matmul_table_begin(), cuda_matmul_table_end(), wanted, before);
-  if (row != cuda_matmul_table_end() && row->sm == sm && row->problem == p) return {row->path, row->algorithm};
+  if (const CudaMatmulRow* row = find_row(cuda_matmul_table_begin(), cuda_matmul_table_end(), &CudaMatmulRow::sm, sm, p))
+    return {row->path, row->algorithm};
   return {};
 }
 
