@@ -17,13 +17,12 @@
 #include "models/gan2shape/fit.h"
 #include "models/gan2shape/prior.h"
 #include "models/gan2shape/steps.h"
-#include "models/gan2shape/trace.h"
 #include "tests/cli/program.h"
 #include "tests/support/cases.h"
 #include "tests/support/check.h"
 #include "tests/support/cuda_paths.h"
 #include "tests/support/small_world.h"
-#include "tests/support/trace_compare.h"
+#include "tests/support/traces.h"
 
 using namespace g2s;
 using namespace g2s::test;
@@ -51,18 +50,9 @@ void check_launches(const std::string& name) {
 }
 
 void check_trace(const std::string& name) {
-  const std::string base = source_path("tests/golden/" + name);
-  TraceOptions options;
-  options.lpips = source_path("assets/lpips_vgg.safetensors");
-  options.device = test_device();
   const OurKernels ours;
   cuda::forget_launches();
-  const auto items = compare_trace(SafetensorsFile(base + ".safetensors"), run_trace(base + ".json", options));
-  REQUIRE(items.size() > 100);
-  for (const TraceItem& item : items) {
-    INFO(item.name, ": ", item.text);
-    CHECK(item.error <= 1);
-  }
+  check_trace_items(trace_items(source_path("tests/golden/" + name), DType::f64, test_device()));
   check_launches(name);
 }
 

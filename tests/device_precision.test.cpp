@@ -13,23 +13,6 @@
 using namespace g2s;
 using namespace g2s::test;
 
-namespace {
-
-double distance(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
-  double error = 0, norm = 0;
-  REQUIRE(a.size() == b.size());
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    const std::vector<float> x = a[i].to_vector<float>(), y = b[i].to_vector<float>();
-    for (std::size_t k = 0; k < x.size(); ++k) {
-      error += (double{x[k]} - y[k]) * (double{x[k]} - y[k]);
-      norm += double{y[k]} * y[k];
-    }
-  }
-  return std::sqrt(error / norm);
-}
-
-}  // namespace
-
 // tf32 rounds to 11 bits, bf16 to 8: the second is 8 times as far from f32, and both are as near as a stack of some 20 convolutions lets them.
 TEST_CASE("precision on the device: an iteration of step 2 is close to that in f32" * doctest::skip(no_test_device())) {
   const DefaultDevice guard(test_device());
@@ -44,7 +27,7 @@ TEST_CASE("precision on the device: an iteration of step 2 is close to that in f
   const Update exact = update(Precision::f32), tf32 = update(Precision::tf32), bf16 = update(Precision::bf16);
   const double loss = exact.losses.total.item();
   const double tf32_loss = std::abs(tf32.losses.total.item() / loss - 1), bf16_loss = std::abs(bf16.losses.total.item() / loss - 1);
-  const double tf32_gradient = distance(tf32.gradients, exact.gradients), bf16_gradient = distance(bf16.gradients, exact.gradients);
+  const double tf32_gradient = rel_error(tf32.gradients, exact.gradients), bf16_gradient = rel_error(bf16.gradients, exact.gradients);
   INFO("losses ", tf32_loss, " and ", bf16_loss, ", gradients ", tf32_gradient, " and ", bf16_gradient);
   CHECK(tf32_loss < 3e-4);
   CHECK(bf16_loss < 4e-3);

@@ -4,30 +4,14 @@
 #include <cmath>
 #include <filesystem>
 
-#include "models/gan2shape/trace.h"
-#include "tests/support/check.h"
-#include "tests/support/trace_compare.h"
+#include "tests/support/traces.h"
 
 using namespace g2s;
 using namespace g2s::test;
 
 namespace {
 
-std::vector<TraceItem> run(const std::string& base, DType dtype) {
-  TraceOptions options;
-  options.lpips = source_path("assets/lpips_vgg.safetensors");
-  options.dtype = dtype;
-  return compare_trace(SafetensorsFile(base + ".safetensors"), run_trace(base + ".json", options));
-}
-
-void check_all(const std::string& base) {
-  const auto items = run(base, DType::f64);
-  REQUIRE(items.size() > 100);
-  for (const TraceItem& item : items) {
-    INFO(item.name, ": ", item.text);
-    CHECK(item.error <= 1);
-  }
-}
+void check_all(const std::string& base) { check_trace_items(trace_items(base, DType::f64)); }
 
 }  // namespace
 
@@ -35,20 +19,7 @@ TEST_CASE("the ellipsoid of every category and one iteration of fitting netD to 
 
 TEST_CASE("one iteration of each step at 64 pixels") { check_all(source_path("tests/golden/synface64")); }
 
-// As a fit computes it. A unit whose input is within rounding of the kink of its ReLU may fall on either side of it, and where a picture is
-// flat, as the heads' background is, Winograd's convolution rounds equal features differently, so that max pooling hands a gradient to
-// another of them (LPIPS's gradient moves by 6 percent of its norm, by 2e-6 once the picture has a little noise). That takes single
-// gradients beyond their tolerance, and the sign of Adam's first step, but no loss, no other picture and not many numbers.
-TEST_CASE("one iteration of each step in f32") {
-  const auto items = run(source_path("tests/golden/synface64"), DType::f32);
-  std::size_t beyond = 0;
-  for (const TraceItem& item : items) {
-    INFO(item.name, ": ", item.text);
-    if (item.error > 1) ++beyond;
-    CHECK(item.error <= (may_flip(item) ? 40 : 1));
-  }
-  CHECK(beyond <= items.size() / 30);
-}
+TEST_CASE("one iteration of each step in f32") { check_f32_trace_items(trace_items(source_path("tests/golden/synface64"), DType::f32)); }
 
 TEST_CASE("the shared golden traces that are not in the repository") {
   const auto folder = shared_path("golden");

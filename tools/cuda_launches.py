@@ -41,17 +41,8 @@ def record(bench, case):
     return counts
 
 
-def symbols(bench):
-    found = {}
-    for line in subprocess.run(['nm', bench], capture_output=True, text=True, check=True).stdout.split('\n'):
-        parts = line.split()
-        if len(parts) == 3 and parts[1] in 'tTwW':
-            found[int(parts[0], 16)] = parts[2]
-    return found
-
-
 def steps_of(bench):
-    names = symbols(bench)
+    names = cuda_report.functions(bench)
     recorded = {step: record(bench, case) for step, case in STEPS.items()}
     used = {names[key[1]] for counts in recorded.values() for key in counts}
     full = cuda_report.demangled(used)

@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 
-from cuda_report import ROOT, brief, demangled
+from cuda_report import ROOT, brief, demangled, functions
 
 LIST = os.path.join(ROOT, 'docs', 'benchmarks', 'cuda_memory.json')
 LAUNCHES = ['--test-case=launches like a fit*']
@@ -43,16 +43,6 @@ def run(program, arguments):
         with open(path) as f:
             rows = [line.split() for line in f]
     return [(int(r[0], 16), int(r[1], 16), r[2], r[3], r[4], int(r[5]), *map(int, r[6:])) for r in rows]
-
-
-def kernel_names(program):
-    """By address."""
-    symbols = {}
-    for line in subprocess.run(['nm', program], capture_output=True, text=True, check=True).stdout.split('\n'):
-        parts = line.split()
-        if len(parts) == 3 and parts[1] in 'tTwW':
-            symbols[int(parts[0], 16)] = parts[2]
-    return symbols
 
 
 def within(path):
@@ -94,7 +84,7 @@ class Texts:
 def count(program, arguments):
     """Line -> (fields, numbers of its lines)"""
     rows = run(program, arguments)
-    symbols, where = kernel_names(program), places(program, [r[1] for r in rows])
+    symbols, where = functions(program), places(program, [r[1] for r in rows])
     full = demangled({symbols[r[0]] for r in rows if r[0] in symbols})
     texts, out = Texts(), {}
     for kernel, place, launch, memory, access, width, *numbers in rows:

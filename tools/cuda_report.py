@@ -80,13 +80,19 @@ def read_messages(objects):
     return sorted(kernels.values(), key=lambda k: (k.file, k.name))
 
 
-def read_launches(path, program):
-    """The largest block that each kernel was launched with, by its whole name: threads and bytes of dynamic shared memory."""
-    symbols = {}
+def functions(program):
+    """The names of its functions, mangled, by address."""
+    found = {}
     for line in subprocess.run(['nm', program], capture_output=True, text=True, check=True).stdout.split('\n'):
         parts = line.split()
         if len(parts) == 3 and parts[1] in 'tTwW':
-            symbols[int(parts[0], 16)] = parts[2]
+            found[int(parts[0], 16)] = parts[2]
+    return found
+
+
+def read_launches(path, program):
+    """The largest block that each kernel was launched with, by its whole name: threads and bytes of dynamic shared memory."""
+    symbols = functions(program)
     largest = {}
     with open(path) as f:
         for line in f:

@@ -9,29 +9,15 @@
 #include "kernels/reduce/reduce.h"
 #include "tests/support/cases.h"
 #include "tests/support/check.h"
+#include "tests/support/conv_cases.h"
 #include "tests/support/conv_paths.h"
 
 using namespace g2s;
 using namespace g2s::test;
 
-namespace {
-
-ConvOptions options_of(const Case& c) {
-  return {static_cast<int>(c.integer("stride", 1)), static_cast<int>(c.integer("pad", 0)), static_cast<int>(c.integer("dilation", 1))};
-}
-
-Tensor run(const Case& c, const std::vector<Tensor>& in) {
-  if (c.op == "conv2d") return conv2d(in[0], in[1], options_of(c));
-  if (c.op == "conv_transpose2d") return conv_transpose2d(in[0], in[1], options_of(c), static_cast<int>(c.integer("output_pad", 0)));
-  std::vector<std::int64_t> kernel = c.integers("kernel");
-  return conv2d_weight_grad(in[0], in[1], kernel.at(0), kernel.at(1), options_of(c));
-}
-
-}  // namespace
-
 TEST_CASE("conv: the table of cases, with each path") {
-  if (test_device().type != DeviceType::cpu) return run_cases("conv", run);  // paths are the CPU's
-  with_each_conv_path([] { run_cases("conv", run); });
+  if (test_device().type != DeviceType::cpu) return run_cases("conv", run_conv);  // paths are the CPU's
+  with_each_conv_path([] { run_cases("conv", run_conv); });
 }
 
 // Larger shapes than the table's, for which no golden values are kept: each takes another path through the f32 code (6x6 tiles of 3x3 and 5x5

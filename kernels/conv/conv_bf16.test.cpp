@@ -11,6 +11,7 @@
 #include "kernels/precision.h"
 #include "tests/support/cases.h"
 #include "tests/support/check.h"
+#include "tests/support/conv_cases.h"
 #include "tests/support/skip.h"
 
 using namespace g2s;
@@ -82,27 +83,13 @@ void check_op(const Op& op, const std::vector<Tensor>& in, std::size_t weight_gr
   }
 }
 
-ConvOptions options_of(const Case& c) {
-  return {static_cast<int>(c.integer("stride", 1)), static_cast<int>(c.integer("pad", 0)), static_cast<int>(c.integer("dilation", 1))};
-}
-
 }  // namespace
 
 TEST_CASE("conv bf16: every case of the table") {
   with_each_unit("conv bf16", [](Bf16Unit) {
     for (const Case& c : read_cases("conv")) {
       CAPTURE(c.name);
-      const ConvOptions o = options_of(c);
-      const std::vector<Tensor> in = case_inputs("conv", c, DType::f32);
-      if (c.op == "conv2d") {
-        check_op([&](const std::vector<Tensor>& t) { return conv2d(t[0], t[1], o); }, in, 2);
-      } else if (c.op == "conv_transpose2d") {
-        const int output_pad = static_cast<int>(c.integer("output_pad", 0));
-        check_op([&](const std::vector<Tensor>& t) { return conv_transpose2d(t[0], t[1], o, output_pad); }, in, 2);
-      } else {
-        const std::vector<std::int64_t> kernel = c.integers("kernel");
-        check_op([&](const std::vector<Tensor>& t) { return conv2d_weight_grad(t[0], t[1], kernel.at(0), kernel.at(1), o); }, in, 0);
-      }
+      check_op([&](const std::vector<Tensor>& t) { return run_conv(c, t); }, case_inputs("conv", c, DType::f32), c.op == "conv2d_weight_grad" ? 0 : 2);
     }
   });
 }

@@ -15,6 +15,7 @@
 #include "kernels/reduce/reduce.h"
 #include "tests/support/cases.h"
 #include "tests/support/check.h"
+#include "tests/support/conv_cases.h"
 #include "tests/support/cuda_paths.h"
 #include "tests/support/product_units.h"
 #include "tests/support/skip.h"
@@ -24,23 +25,6 @@ using namespace g2s::test;
 using namespace g2s::kernels;
 
 namespace {
-
-ConvOptions options_of(const Case& c) {
-  return {static_cast<int>(c.integer("stride", 1)), static_cast<int>(c.integer("pad", 0)), static_cast<int>(c.integer("dilation", 1))};
-}
-
-Tensor run(const Case& c, const std::vector<Tensor>& in) {
-  if (c.op == "conv2d") return conv2d(in[0], in[1], options_of(c));
-  if (c.op == "conv_transpose2d") return conv_transpose2d(in[0], in[1], options_of(c), static_cast<int>(c.integer("output_pad", 0)));
-  const std::vector<std::int64_t> kernel = c.integers("kernel");
-  return conv2d_weight_grad(in[0], in[1], kernel.at(0), kernel.at(1), options_of(c));
-}
-
-std::int64_t launches_of(const char* name) {
-  const auto all = cuda::launches();
-  const auto it = all.find(name);
-  return it == all.end() ? 0 : it->second;
-}
 
 Tensor on_host(const Tensor& t) { return t.detach().to(Device{}); }
 
@@ -53,7 +37,7 @@ CudaConvProblem problem(CudaConvKind kind, Factors factors, std::int64_t channel
 TEST_CASE("conv: the table of cases, by cuDNN" * doctest::skip(no_test_device())) {
   const ForcedCudaConv by_cudnn(CudaConvWish::cudnn);
   cuda::forget_launches();
-  run_cases("conv", run);
+  run_cases("conv", run_conv);
   CHECK(launches_of("cudnn") > 0);
 }
 

@@ -17,16 +17,6 @@ using namespace g2s;
 using namespace g2s::test;
 using namespace g2s::kernels;
 
-namespace {
-
-std::int64_t launches_of(const char* name) {
-  const auto all = cuda::launches();
-  const auto it = all.find(name);
-  return it == all.end() ? 0 : it->second;
-}
-
-}  // namespace
-
 TEST_CASE("matmul: the table of cases, by cuBLASLt" * doctest::skip(no_test_device())) {
   const ForcedCudaMatmul by_cublaslt(CudaMatmulWish::cublaslt);
   cuda::forget_launches();

@@ -87,13 +87,18 @@ double check_elements(const Function& fn, const std::vector<Tensor>& inputs, int
 
 }  // namespace
 
-double rel_error(const Tensor& got, const Tensor& want) {
-  if (!got.defined() || !want.defined() || got.shape() != want.shape()) return std::numeric_limits<double>::infinity();
-  std::vector<double> a = values(got), b = values(want);
+double rel_error(const Tensor& got, const Tensor& want) { return rel_error(std::vector{got}, std::vector{want}); }
+
+double rel_error(const std::vector<Tensor>& got, const std::vector<Tensor>& want) {
+  if (got.size() != want.size()) return std::numeric_limits<double>::infinity();
   double error2 = 0, want2 = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    error2 += (a[i] - b[i]) * (a[i] - b[i]);
-    want2 += b[i] * b[i];
+  for (std::size_t k = 0; k < got.size(); ++k) {
+    if (!got[k].defined() || !want[k].defined() || got[k].shape() != want[k].shape()) return std::numeric_limits<double>::infinity();
+    const std::vector<double> a = values(got[k]), b = values(want[k]);
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      error2 += (a[i] - b[i]) * (a[i] - b[i]);
+      want2 += b[i] * b[i];
+    }
   }
   return relative(error2, want2);
 }

@@ -16,6 +16,8 @@ namespace g2s::test {
 // |got - want| / |want| in double (Euclidean norms over all elements). 0 if both are zero; infinity if only `want` is, if the shapes differ
 // or if an element is not finite. So `CHECK(rel_error(a, b) < tolerance)` fails whenever something is wrong.
 double rel_error(const Tensor& got, const Tensor& want);
+// Of all their elements together.
+double rel_error(const std::vector<Tensor>& got, const std::vector<Tensor>& want);
 double norm(const Tensor& t);
 double dot(const Tensor& a, const Tensor& b);
 bool same_bits(const Tensor& a, const Tensor& b);  // shape, dtype and every byte; two undefined tensors are the same

@@ -7,19 +7,11 @@
 #include <string>
 
 #include "kernels/conv/conv_choice.h"
+#include "tests/support/forced.h"
 
 namespace g2s::test {
 
-// Forces a path and puts the old choice back.
-class ForcedConvPath {
- public:
-  explicit ForcedConvPath(std::optional<kernels::ConvPath> path) : before_(kernels::force_conv_path(path)) {}
-  ~ForcedConvPath() { kernels::force_conv_path(before_); }
-  ForcedConvPath(const ForcedConvPath&) = delete;
-
- private:
-  std::optional<kernels::ConvPath> before_;
-};
+using ForcedConvPath = Forced<kernels::force_conv_path>;
 
 // fn() as users run it, then with each path.
 template <class Fn>

@@ -1,37 +1,29 @@
-// Wishes about who computes on CUDA, for the life of an object.
+// Wishes about who computes on CUDA, for the life of an object, and who did.
 #pragma once
 
-#include <optional>
+#include <cstdint>
 
+#include "engine/cuda/launches.h"
 #include "kernels/conv/conv_cuda_choice.h"
 #include "kernels/matmul/matmul_cuda_choice.h"
+#include "tests/support/forced.h"
 
 namespace g2s::test {
 
-class ForcedCudaConv {
- public:
-  explicit ForcedCudaConv(std::optional<kernels::CudaConvWish> wish) : before_(kernels::force_cuda_conv(wish)) {}
-  ~ForcedCudaConv() { kernels::force_cuda_conv(before_); }
-  ForcedCudaConv(const ForcedCudaConv&) = delete;
-
- private:
-  std::optional<kernels::CudaConvWish> before_;
-};
-
-class ForcedCudaMatmul {
- public:
-  explicit ForcedCudaMatmul(std::optional<kernels::CudaMatmulWish> wish) : before_(kernels::force_cuda_matmul(wish)) {}
-  ~ForcedCudaMatmul() { kernels::force_cuda_matmul(before_); }
-  ForcedCudaMatmul(const ForcedCudaMatmul&) = delete;
-
- private:
-  std::optional<kernels::CudaMatmulWish> before_;
-};
+using ForcedCudaConv = Forced<kernels::force_cuda_conv>;
+using ForcedCudaMatmul = Forced<kernels::force_cuda_matmul>;
 
 // No vendor's library, whatever the tables say.
 struct OurKernels {
   ForcedCudaConv convolutions{kernels::CudaConvWish::own};
   ForcedCudaMatmul products{kernels::CudaMatmulWish::own};
 };
+
+// How often a kernel was launched, by its name, since cuda::forget_launches().
+inline std::int64_t launches_of(const char* name) {
+  const auto all = cuda::launches();
+  const auto it = all.find(name);
+  return it == all.end() ? 0 : it->second;
+}
 
 }  // namespace g2s::test
