@@ -17,17 +17,17 @@ struct World {
   StyleGan2Generator generator;
   StyleGan2Discriminator discriminator;
   Lpips lpips;
-  Context context;
+  Method method;
   Target target;
 
   World(const Config& c, const std::string& assets)
       : config(c), networks(c, 0), generator(random_generator(c.gan_size)), discriminator(random_discriminator(c.gan_size)),
-        lpips(SafetensorsFile(assets + "/lpips_vgg.safetensors")), context(config, networks, generator, discriminator, lpips) {
+        lpips(SafetensorsFile(assets + "/lpips_vgg.safetensors")), method(config, networks, generator, discriminator, lpips) {
     networks.set_trainable();
     target.image = random_pictures(1, c.size, "input");
     target.mask = Tensor::full({1, c.size, c.size, 1}, 1);
     target.latent = Random(2, "latent").normal({1, 512});
-    prepare_target(context, target);
+    prepare_target(method, target);
   }
 
   std::shared_ptr<Adam> optimiser(const std::vector<Tensor>& parameters) const {
@@ -48,14 +48,14 @@ std::function<void()> iteration(std::shared_ptr<World> w, std::shared_ptr<Step> 
 
 std::function<void()> step1_case(int size, const std::string& assets) {
   auto w = world(size, assets);
-  auto step = std::make_shared<Step1>(w->context, w->target, false, Tensor());
+  auto step = std::make_shared<Step1>(w->method, w->target, false, Tensor());
   return iteration(w, step, [](const Step1& s) { return s.forward().losses.total; });
 }
 
 std::function<void()> step2_case(int size, const std::string& assets) {
   auto w = world(size, assets);
-  Snapshot snapshot = Step1(w->context, w->target, false, Tensor()).forward().snapshot;
-  auto step = std::make_shared<Step2>(w->context, w->target, snapshot);
+  Snapshot snapshot = Step1(w->method, w->target, false, Tensor()).forward().snapshot;
+  auto step = std::make_shared<Step2>(w->method, w->target, snapshot);
   auto random = std::make_shared<Random>(3, "views");
   return iteration(w, step, [=](const Step2& s) {
     Tensor views = random->normal({w->config.batch, 6}, 0, 0.2), lights = random->uniform({w->config.batch, 3}, -0.2, 0.6);
@@ -65,7 +65,7 @@ std::function<void()> step2_case(int size, const std::string& assets) {
 
 std::function<void()> step3_case(int size, const std::string& assets) {
   auto w = world(size, assets);
-  auto step = std::make_shared<Step3>(w->context, w->target, true);
+  auto step = std::make_shared<Step3>(w->method, w->target, true);
   Tensor images = random_pictures(w->config.batch, size, "projected"), masks = Tensor::full({w->config.batch, size, size, 1}, 1);
   return iteration(w, step, [=](const Step3& s) { return s.forward(images, masks).batch.total; });
 }
@@ -75,7 +75,7 @@ constexpr std::int64_t part = 4;
 
 std::function<void()> parted_step2_case(int size, const std::string& assets) {
   auto w = world(size, assets);
-  auto step = std::make_shared<Step2>(w->context, w->target, Step1(w->context, w->target, false, Tensor()).forward().snapshot);
+  auto step = std::make_shared<Step2>(w->method, w->target, Step1(w->method, w->target, false, Tensor()).forward().snapshot);
   auto adam = w->optimiser(step->parameters());
   Tensor views = Random(3, "views").normal({w->config.batch, 6}, 0, 0.2), lights = Random(4, "lights").uniform({w->config.batch, 3}, -0.2, 0.6);
   return [w, step, adam, views, lights] { adam->step(step->update(views, lights, part).gradients); };
@@ -83,7 +83,7 @@ std::function<void()> parted_step2_case(int size, const std::string& assets) {
 
 std::function<void()> parted_step3_case(int size, const std::string& assets) {
   auto w = world(size, assets);
-  auto step = std::make_shared<Step3>(w->context, w->target, true);
+  auto step = std::make_shared<Step3>(w->method, w->target, true);
   auto adam = w->optimiser(step->parameters());
   Tensor images = random_pictures(w->config.batch, size, "projected"), masks = Tensor::full({w->config.batch, size, size, 1}, 1);
   return [w, step, adam, images, masks] { adam->step(step->update(images, masks, part).gradients); };

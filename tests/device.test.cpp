@@ -135,20 +135,20 @@ TEST_CASE("an iteration of projection, prior and step 1 waits for nothing, on th
   };
   Tensor latent = w.target.latent.clone().set_requires_grad();
   check_repeated("projection", {latent}, of([&] {
-    const Tensor y = at_input_size(w.context, w.target, generate(w.context, w.target, latent));
+    const Tensor y = at_input_size(w.method, w.target, generate(w.method, w.target, latent));
     return mean(w.lpips.distance(w.lpips.features(y), w.lpips.features(w.target.image)));
   }));
   const Tensor ellipsoid = ellipsoid_depth(w.target.mask, w.config);
   check_repeated("prior", w.networks.netD.parameters().tensors(),
-                 of([&] { return prior_loss(w.context.renderer, w.networks.netD, w.target.image, ellipsoid); }));
-  Step1 step1(w.context, w.target, false, Tensor());
+                 of([&] { return prior_loss(w.method.renderer, w.networks.netD, w.target.image, ellipsoid); }));
+  Step1 step1(w.method, w.target, false, Tensor());
   check_repeated("step 1", step1.parameters(), of([&] { return step1.forward().losses.total; }));
 }
 
 TEST_CASE("an iteration of steps 2 and 3 waits for nothing, on the device" * doctest::skip(no_test_device())) {
   const DefaultDevice guard(test_device());
   World w(light_config(), small_widths);
-  Step2 step2(w.context, w.target, w.snapshot());
+  Step2 step2(w.method, w.target, w.snapshot());
   const Tensor views = w.views(), lights = w.lights();
   Tensor these_views = views.clone(), these_lights = lights.clone();
   auto prepare = [&](int i) {
@@ -161,7 +161,7 @@ TEST_CASE("an iteration of steps 2 and 3 waits for nothing, on the device" * doc
       return std::pair(u.losses.total, u.gradients);
     }, prepare);
   }
-  Step3 step3(w.context, w.target, false);
+  Step3 step3(w.method, w.target, false);
   const Tensor image = slice(w.images(), 0, 0, 1), mask = slice(w.masks(), 0, 0, 1);
   Tensor this_image = image.clone();
   check_repeated("step 3 in parts", step3.parameters(), [&](const std::vector<Tensor>&) {

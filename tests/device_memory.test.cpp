@@ -40,11 +40,11 @@ TEST_CASE("steps on the device stay below what the memory plan expects of them" 
   };
   constexpr std::int64_t part = 4;
   {
-    Step2 step(w.context, w.target, w.snapshot());
+    Step2 step(w.method, w.target, w.snapshot());
     const Tensor views = w.views(), lights = w.lights();
     CHECK(peak_of_update(step, [&] { return step.update(views, lights, part); }) < step2_bytes(w.config, g, d, part, DeviceType::cuda));
   }
-  Step3 step(w.context, w.target, true);
+  Step3 step(w.method, w.target, true);
   const Tensor images = w.images(), masks = w.masks();
   const std::size_t peak = peak_of_update(step, [&] { return step.update(images, masks, part); });
   CHECK(peak < step3_bytes(w.config, g, d, part, DeviceType::cuda));

@@ -21,7 +21,7 @@ TEST_CASE("precision on the device: an iteration of step 2 is close to that in f
   const Tensor views = w.views(), lights = w.lights();
   const auto update = [&](Precision precision) {
     const WithPrecision with(precision);
-    Step2 step(w.context, w.target, snapshot);
+    Step2 step(w.method, w.target, snapshot);
     return step.update(views, lights, w.config.batch);
   };
   const Update exact = update(Precision::f32), tf32 = update(Precision::tf32), bf16 = update(Precision::bf16);

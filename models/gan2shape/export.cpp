@@ -32,8 +32,8 @@ Tensor grey_shape(const Tensor& normal) { return clamp(slice(normal, 3, 2, 3), 0
 // The object's mask in the input view, where the mesh reaches.
 Tensor object_mask(const FitResult& fit, const Target& target) { return target.mask * fit.valid; }
 
-Subject make_subject(const FitResult& fit, const FitResult& fit_of_method, const Context& context, const Target& target, const Tensor& photo) {
-  const Renderer& renderer = context.renderer;
+Subject make_subject(const FitResult& fit, const FitResult& fit_of_method, const Method& method, const Target& target, const Tensor& photo) {
+  const Renderer& renderer = method.renderer;
   Pose pose = renderer.pose(fit.view);
   TextureBake bake;
   bake.photo = photo;
@@ -128,16 +128,16 @@ void write_mesh(const std::string& folder, const Subject& s, const Config& confi
 
 }  // namespace
 
-ExportReport export_fit(const FitResult& result, const Context& context, const Target& method_target, const Tensor& photo, const std::string& folder) {
+ExportReport export_fit(const FitResult& result, const Method& method, const Target& method_target, const Tensor& photo, const std::string& folder) {
   NoGrad no_grad;
-  const Config& config = context.config;
+  const Config& config = method.config;
   // Meshes and files are made on the CPU; what the generator draws, where it is.
   const FitResult fit = moved(result, Device{});
   Target target = method_target;
   for (Tensor* t : {&target.image, &target.mask, &target.gan_image}) *t = t->to(Device{});
-  Subject subject = make_subject(fit, result, context, target, photo);
-  AllViews views{mesh_turned(subject, context, view_size), gan_turned(subject, context, method_target), mesh_relit(subject, context, view_size),
-                 gan_relit(subject, context, method_target)};
+  Subject subject = make_subject(fit, result, method, target, photo);
+  AllViews views{mesh_turned(subject, method, view_size), gan_turned(subject, method, method_target), mesh_relit(subject, method, view_size),
+                 gan_relit(subject, method, method_target)};
 
   write_png(folder + "/mask.png", pixels(target.mask));
   write_png(folder + "/depth.png", depth_pixels(fit.depth, object_mask(fit, target), config));

@@ -89,7 +89,7 @@ Fit::Fit(const Config& config, const StyleGan2Generator& generator, const StyleG
     : device_(default_device()),
       config_(config),
       networks_(config_, options.seed),
-      context_(config_, networks_, generator, discriminator, lpips),
+      method_(config_, networks_, generator, discriminator, lpips),
       input_(std::move(input)),
       options_(std::move(options)),
       views_(options_.seed, "views"),
@@ -192,7 +192,7 @@ void Fit::make_optimizer() {
 
 void Fit::prepare() {
   target_.latent = latent_.detach();
-  if (!target_.gan_image) prepare_target(context_, target_);
+  if (!target_.gan_image) prepare_target(method_, target_);
 }
 
 void Fit::begin() {
@@ -204,15 +204,15 @@ void Fit::begin() {
   projection_features_.clear();
   if (phase_ == Phase::project) {
     NoGrad no_grad;
-    projection_features_ = context_.lpips.features(target_.image * input_.mask);
+    projection_features_ = method_.lpips.features(target_.image * input_.mask);
     if (!latent_) latent_ = mean_latent_.clone();
     latent_.set_requires_grad();
   } else {
     prepare();
   }
-  if (phase_ == Phase::step1) step1_ = std::make_unique<Step1>(context_, target_, config_.flip_in_step1(stage_), snapshot_.canon_mask);
+  if (phase_ == Phase::step1) step1_ = std::make_unique<Step1>(method_, target_, config_.flip_in_step1(stage_), snapshot_.canon_mask);
   if (phase_ == Phase::step2 || phase_ == Phase::collect) {
-    step2_ = std::make_unique<Step2>(context_, target_, snapshot_);
+    step2_ = std::make_unique<Step2>(method_, target_, snapshot_);
     view_input_ = Tensor::empty({config_.batch, 6});
     light_input_ = Tensor::empty({config_.batch, 3});
   }
@@ -222,7 +222,7 @@ void Fit::begin() {
     order_.clear();
   }
   if (phase_ == Phase::step3) {
-    step3_ = std::make_unique<Step3>(context_, target_, config_.flip_in_step3(stage_));
+    step3_ = std::make_unique<Step3>(method_, target_, config_.flip_in_step3(stage_));
     const std::int64_t b = config_.batch_of_step3(), s = config_.size;
     image_input_ = Tensor::empty({b, s, s, 3});
     mask_input_ = Tensor::empty({b, s, s, 1});
@@ -250,7 +250,7 @@ void Fit::prepare_projection() {
   const ProjectionConfig& p = config_.projection;
   const bool w_plus = iteration_ >= p.w_iterations;
   if (w_plus && latent_.rank() == 2) {
-    latent_ = per_layer(latent_.detach(), context_.generator.config().latents());
+    latent_ = per_layer(latent_.detach(), method_.generator.config().latents());
     latent_.set_requires_grad();
     make_optimizer();
   }
@@ -258,8 +258,8 @@ void Fit::prepare_projection() {
 }
 
 void Fit::project() {
-  Tensor y = at_input_size(context_, target_, generate(context_, target_, latent_));
-  Tensor lpips = mean(context_.lpips.distance(context_.lpips.features(y * input_.mask), projection_features_));
+  Tensor y = at_input_size(method_, target_, generate(method_, target_, latent_));
+  Tensor lpips = mean(method_.lpips.distance(method_.lpips.features(y * input_.mask), projection_features_));
   Tensor mse = masked_mse(y, target_.image, input_.mask);
   Tensor total = lpips * config_.projection.lam_perc + mse;
   update(total);
@@ -267,7 +267,7 @@ void Fit::project() {
 }
 
 void Fit::fit_prior() {
-  Tensor total = prior_loss(context_.renderer, networks_.netD, target_.image, ellipsoid_);
+  Tensor total = prior_loss(method_.renderer, networks_.netD, target_.image, ellipsoid_);
   update(total);
   losses_.set({{"total", total}});
 }
@@ -463,7 +463,7 @@ double Fit::seconds_left() const {
 ProjectionQuality Fit::projection_quality() const {
   NoGrad no_grad;
   const Tensor& y = target_.gan_image;
-  const Lpips& lpips = context_.lpips;
+  const Lpips& lpips = method_.lpips;
   return {mean(lpips.distance(y * input_.mask, target_.image * input_.mask)).item(), masked_mse(y, target_.image, input_.mask).item(),
           mean(lpips.distance(y, target_.image)).item(), mean(square(y - target_.image)).item()};
 }
@@ -471,8 +471,8 @@ ProjectionQuality Fit::projection_quality() const {
 std::optional<Measures> Fit::measures() const {
   if (!input_.truth) return std::nullopt;
   NoGrad no_grad;
-  const Tensor view = view_of(context_, networks_.netV(target_.image));
-  const Warp seen = warp(context_.renderer, predict_depth(context_, target_.image), view);
+  const Tensor view = view_of(method_, networks_.netV(target_.image));
+  const Warp seen = warp(method_.renderer, predict_depth(method_, target_.image), view);
   return measure_all(seen.depth, seen.valid, input_.truth, input_.mask, config_);
 }
 
@@ -486,7 +486,7 @@ FitResult moved(const FitResult& result, Device device) {
 
 FitResult Fit::result() const {
   NoGrad no_grad;
-  Step1 step(context_, target_, false, {});
+  Step1 step(method_, target_, false, {});
   Step1::Result r = step.forward();
   const Rendering& seen = r.copies[0];
   FitResult out;
@@ -495,10 +495,10 @@ FitResult Fit::result() const {
   out.view = step.view();
   out.light = step.light();
   out.depth = seen.warp.depth;
-  out.normal = context_.renderer.normals(seen.warp.depth);
+  out.normal = method_.renderer.normals(seen.warp.depth);
   out.valid = seen.valid;
   out.recon = seen.recon;
-  out.canonical_mask = canonical_mask(context_, target_, r.canonical.depth, step.view());
+  out.canonical_mask = canonical_mask(method_, target_, r.canonical.depth, step.view());
   out.latent = target_.latent;
   out.projected = projected_;
   out.projection = projection_quality();

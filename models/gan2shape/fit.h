@@ -96,7 +96,7 @@ class Fit {
   // Runs what is left.
   FitResult run();
 
-  const Context& context() const { return context_; }
+  const Method& method() const { return method_; }
   const Target& target() const { return target_; }
   const Networks& networks() const { return networks_; }
   Phase phase() const { return phase_; }
@@ -135,7 +135,7 @@ class Fit {
   Device device_;
   Config config_;
   Networks networks_;
-  Context context_;
+  Method method_;
   FitInput input_;
   FitOptions options_;
   Target target_;

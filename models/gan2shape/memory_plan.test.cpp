@@ -27,7 +27,7 @@ void check_losses(const Losses& a, const Losses& b, double tolerance = 1e-5) {
 
 TEST_CASE("step 2 in parts gives the losses and gradients of the whole batch") {
   World w(small_config(), small_widths);
-  Step2 step(w.context, w.target, w.snapshot());
+  Step2 step(w.method, w.target, w.snapshot());
   Update whole = step.update(w.views(), w.lights(), 5);
   CHECK(whole.losses.total.item() == step.forward(w.views(), w.lights()).losses.total.item());
   for (std::int64_t part : {1, 2, 4}) {
@@ -43,7 +43,7 @@ TEST_CASE("step 3 in parts gives the losses and gradients of the whole batch") {
   for (DType dtype : {DType::f64, DType::f32}) {
     for (bool flip : {false, true}) {
       World w(small_config(), small_widths, dtype);
-      Step3 step(w.context, w.target, flip);
+      Step3 step(w.method, w.target, flip);
       Step3::PartedUpdate whole = step.update(w.images(), w.masks(), 6);
       for (std::int64_t part : {1, 4}) {
         Step3::PartedUpdate parted = step.update(w.images(), w.masks(), part);
@@ -84,9 +84,9 @@ TEST_CASE("steps of the face preset stay below the memory limit [long]") {
   REQUIRE(plan.step2 == 4);
   Allocator& memory = allocator(Device{});
   memory.reset_peak();
-  Step2(w.context, w.target, w.snapshot()).update(w.views(), w.lights(), plan.step2);
+  Step2(w.method, w.target, w.snapshot()).update(w.views(), w.lights(), plan.step2);
   CHECK(memory.stats().peak < limit);
   memory.reset_peak();
-  Step3(w.context, w.target, true).update(w.images(), w.masks(), plan.step3);
+  Step3(w.method, w.target, true).update(w.images(), w.masks(), plan.step3);
   CHECK(memory.stats().peak < limit);
 }

@@ -73,23 +73,23 @@ Tensor with_mean(const Tensor& x, const std::vector<double>& mean) {
 
 AdamOptions adam_options(const Config& c) { return {c.lr, c.beta1, c.beta2, c.eps, c.weight_decay}; }
 
-Tensor generate(const Context& c, const Target& target, const Tensor& latent) {
+Tensor generate(const Method& c, const Target& target, const Tensor& latent) {
   if (c.config.truncation >= 1) return c.generator.synthesis(latent);
   check(target.mean_latent.defined(), "generate", "truncation needs the mean latent");
   return c.generator.synthesis(StyleGan2Generator::truncate(latent, target.mean_latent, c.config.truncation));
 }
 
-Tensor at_input_size(const Context& c, const Target& target, const Tensor& generated) {
+Tensor at_input_size(const Method& c, const Target& target, const Tensor& generated) {
   Tensor y = generated;
   if (c.config.crop > 0) y = center_crop(resize(y, target.original_size, target.original_size), c.config.crop);
   return y.dim(1) == c.config.size ? y : resize(y, c.config.size, c.config.size);
 }
 
-Tensor as_input(const Context& c, const Target& target, const Tensor& generated) {
+Tensor as_input(const Method& c, const Target& target, const Tensor& generated) {
   return at_input_size(c, target, clamp(generated, -1, 1));
 }
 
-void prepare_target(const Context& c, Target& target) {
+void prepare_target(const Method& c, Target& target) {
   NoGrad no_grad;
   check(c.config.crop == 0 || target.original_size >= c.config.crop, "prepare_target", "the original picture is ", target.original_size,
         " pixels wide, the crop ", c.config.crop);
@@ -100,15 +100,15 @@ void prepare_target(const Context& c, Target& target) {
   target.gan_image = as_input(c, target, generate(c, target, target.latent));
 }
 
-Tensor predict_depth(const Context& c, const Tensor& image) { return c.renderer.canonical_depth(c.networks.netD(image)); }
+Tensor predict_depth(const Method& c, const Tensor& image) { return c.renderer.canonical_depth(c.networks.netD(image)); }
 
-Tensor view_of(const Context& c, const Tensor& raw_view) {
+Tensor view_of(const Method& c, const Tensor& raw_view) {
   return c.renderer.view_from_units(with_mean(raw_view, c.config.prior.view.mean));
 }
 
-Tensor light_of(const Context& c, const Tensor& raw_light) { return with_mean(raw_light, c.config.prior.light.mean); }
+Tensor light_of(const Method& c, const Tensor& raw_light) { return with_mean(raw_light, c.config.prior.light.mean); }
 
-Tensor canonical_mask(const Context& c, const Target& target, const Tensor& depth, const Tensor& view) {
+Tensor canonical_mask(const Method& c, const Target& target, const Tensor& depth, const Tensor& view) {
   NoGrad no_grad;
   check(target.mask.defined(), "canonical_mask", "the configuration uses the object mask, but there is none");
   return grid_sample(target.mask, c.renderer.forward_grid(depth, c.renderer.pose(view)));
@@ -116,13 +116,13 @@ Tensor canonical_mask(const Context& c, const Target& target, const Tensor& dept
 
 // ---- step 1
 
-Step1::Step1(const Context& context, const Target& target, bool flip, Tensor canon_mask)
-    : context_(context), target_(target), canon_mask_(std::move(canon_mask)) {
+Step1::Step1(const Method& method, const Target& target, bool flip, Tensor canon_mask)
+    : method_(method), target_(target), canon_mask_(std::move(canon_mask)) {
   NoGrad no_grad;
-  const Renderer& renderer = context_.renderer;
-  view_ = view_of(context_, context_.networks.netV(target.image));
-  light_ = light_of(context_, context_.networks.netL(target.image));
-  shape_.depth = predict_depth(context_, target.image);
+  const Renderer& renderer = method_.renderer;
+  view_ = view_of(method_, method_.networks.netV(target.image));
+  light_ = light_of(method_, method_.networks.netL(target.image));
+  shape_.depth = predict_depth(method_, target.image);
   shape_.normal = renderer.normals(shape_.depth);
   std::vector<Canonical> shapes = {shape_};
   if (flip) shapes.push_back(mirrored(renderer, shape_));
@@ -138,17 +138,17 @@ Step1::Step1(const Context& context, const Target& target, bool flip, Tensor can
   share_valid(fixed_);
   smooth_depth_ = smooth_loss(stacked(depths));
   smooth_diffuse_ = smooth_loss(stacked(diffuse));
-  if (context_.config.use_mask && !canon_mask_) canon_mask_ = canonical_mask(context_, target, shape_.depth, view_);
+  if (method_.config.use_mask && !canon_mask_) canon_mask_ = canonical_mask(method_, target, shape_.depth, view_);
   weight_ = l1_weight(fixed_[0].valid);
-  target_features_ = context_.lpips.features(target.image * fixed_[0].valid);
+  target_features_ = method_.lpips.features(target.image * fixed_[0].valid);
 }
 
 Step1::Result Step1::forward() const {
-  const Renderer& renderer = context_.renderer;
-  const Lpips& lpips = context_.lpips;
+  const Renderer& renderer = method_.renderer;
+  const Lpips& lpips = method_.lpips;
   Result out;
   out.canonical = shape_;
-  out.canonical.albedo = context_.networks.netA(target_.image);
+  out.canonical.albedo = method_.networks.netA(target_.image);
   out.copies = fixed_;
   Losses& l = out.losses;
   for (std::size_t i = 0; i < fixed_.size(); ++i) {
@@ -160,22 +160,22 @@ Step1::Result Step1::forward() const {
   }
   l.smooth_depth = smooth_depth_;
   l.smooth_diffuse = smooth_diffuse_;
-  add_up_input(l, context_.config);
+  add_up_input(l, method_.config);
   out.snapshot = {{shape_.depth, shape_.normal, out.canonical.albedo.detach()}, light_, canon_mask_};
   return out;
 }
 
-std::vector<Tensor> Step1::parameters() const { return context_.networks.netA.parameters().tensors(); }
+std::vector<Tensor> Step1::parameters() const { return method_.networks.netA.parameters().tensors(); }
 
 // ---- step 2
 
-Step2::Step2(const Context& context, const Target& target, Snapshot snapshot)
-    : context_(context), target_(target), snapshot_(std::move(snapshot)) {}
+Step2::Step2(const Method& method, const Target& target, Snapshot snapshot)
+    : method_(method), target_(target), snapshot_(std::move(snapshot)) {}
 
 Step2::Pseudo Step2::render(const Tensor& views, const Tensor& lights) const {
   NoGrad no_grad;
-  const Config& c = context_.config;
-  const Renderer& renderer = context_.renderer;
+  const Config& c = method_.config;
+  const Renderer& renderer = method_.renderer;
   const Canonical& shape = snapshot_.canonical;
   Tensor scale = constant({1, c.view_scale, 1, 1, 1, 1}, {1, 6}, views.dtype());
   Warp w = warp(renderer, shape.depth, renderer.view_from_units(views * scale));
@@ -185,39 +185,39 @@ Step2::Pseudo Step2::render(const Tensor& views, const Tensor& lights) const {
 }
 
 Step2::Projection Step2::project(const Tensor& images) const {
-  const Config& c = context_.config;
-  const StyleGan2Generator& g = context_.generator;
+  const Config& c = method_.config;
+  const StyleGan2Generator& g = method_.generator;
   const int cut = 8 - c.f1_depth;
   Projection out;
   Tensor offset;
   if (c.relative_encoder) {
-    Tensor all = context_.networks.netEnc(concat({images, target_.gan_image}, 0));
+    Tensor all = method_.networks.netEnc(concat({images, target_.gan_image}, 0));
     out.enc = slice(all, 0, 0, images.dim(0));
     out.enc_gan = slice(all, 0, images.dim(0), images.dim(0) + 1);
     offset = out.enc - out.enc_gan;
   } else {
-    offset = out.enc = context_.networks.netEnc(images);
+    offset = out.enc = method_.networks.netEnc(images);
   }
   out.offset = g.mapping_range(offset + target_.center_h, cut, g.mapping_modules()) - target_.center_w;
   Tensor latent = target_.latent + (target_.latent.rank() == 3 ? out.offset.reshape({images.dim(0), 1, out.offset.dim(1)}) : out.offset);
-  out.image = as_input(context_, target_, generate(context_, target_, latent));
+  out.image = as_input(method_, target_, generate(method_, target_, latent));
   return out;
 }
 
 Step2::Result Step2::forward_part(const Pseudo& all, std::int64_t begin, std::int64_t end) const {
-  const Config& c = context_.config;
+  const Config& c = method_.config;
   Result out;
   const std::int64_t count = all.image.dim(0);
   out.pseudo = end - begin == count ? all : Pseudo{slice(all.image, 0, begin, end), slice(all.mask, 0, begin, end)};
   std::vector<Tensor> wanted;
   {
     NoGrad no_grad;
-    wanted = context_.discriminator.features(out.pseudo.image, 4);
+    wanted = method_.discriminator.features(out.pseudo.image, 4);
   }
   out.projection = project(out.pseudo.image);
   Losses& l = out.losses;
   l.l1 = masked_l1(out.projection.image, out.pseudo.image, out.pseudo.mask, all.mask);
-  l.disc = feature_l1(context_.discriminator.features(out.projection.image, 4), wanted, out.pseudo.mask, all.mask);
+  l.disc = feature_l1(method_.discriminator.features(out.projection.image, 4), wanted, out.pseudo.mask, all.mask);
   l.latent_norm = mean(square(out.projection.offset)) * (static_cast<double>(end - begin) / static_cast<double>(count));
   l.total = l.l1 + l.disc + l.latent_norm * c.lam_regular;
   return out;
@@ -240,27 +240,27 @@ Update Step2::update(const Tensor& views, const Tensor& lights, std::int64_t par
   return out;
 }
 
-std::vector<Tensor> Step2::parameters() const { return context_.networks.netEnc.parameters().tensors(); }
+std::vector<Tensor> Step2::parameters() const { return method_.networks.netEnc.parameters().tensors(); }
 
 // ---- step 3
 
-Step3::Step3(const Context& context, const Target& target, bool flip) : context_(context), target_(target), flip_(flip) {}
+Step3::Step3(const Method& method, const Target& target, bool flip) : method_(method), target_(target), flip_(flip) {}
 
 Canonical Step3::predict() const {
   Canonical shape;
-  shape.depth = predict_depth(context_, target_.image);
-  shape.normal = context_.renderer.normals(shape.depth);
-  shape.albedo = context_.networks.netA(target_.image);
+  shape.depth = predict_depth(method_, target_.image);
+  shape.normal = method_.renderer.normals(shape.depth);
+  shape.albedo = method_.networks.netA(target_.image);
   return shape;
 }
 
 Step3::Result Step3::render(const Canonical& shape, const Tensor& pictures) const {
-  const Renderer& renderer = context_.renderer;
+  const Renderer& renderer = method_.renderer;
   Result out;
-  out.raw_view = context_.networks.netV(pictures);
-  out.raw_light = context_.networks.netL(pictures);
-  out.view = view_of(context_, out.raw_view);
-  out.light = light_of(context_, out.raw_light);
+  out.raw_view = method_.networks.netV(pictures);
+  out.raw_light = method_.networks.netL(pictures);
+  out.view = view_of(method_, out.raw_view);
+  out.light = light_of(method_, out.raw_light);
   out.shapes = {shape};
   if (flip_) out.shapes.push_back(mirrored(renderer, shape));
   for (const Canonical& s : out.shapes) {
@@ -283,8 +283,8 @@ Step3::Pictures Step3::weigh(const Tensor& all, const Tensor& valid, const Tenso
 }
 
 void Step3::add_losses(Result& out, const Pictures& p) const {
-  const Config& c = context_.config;
-  const Lpips& lpips = context_.lpips;
+  const Config& c = method_.config;
+  const Lpips& lpips = method_.lpips;
   std::vector<Tensor> target_features, depths, diffuse;
   {
     NoGrad no_grad;
@@ -318,7 +318,7 @@ Step3::Result Step3::forward(const Tensor& images, const Tensor& masks) const {
   const Tensor all = concat({target_.image, images}, 0);
   const Canonical shape = predict();
   Result out = render(shape, all);
-  if (context_.config.use_mask) out.canon_mask = canonical_mask(context_, target_, shape.depth, slice(out.view, 0, 0, 1));
+  if (method_.config.use_mask) out.canon_mask = canonical_mask(method_, target_, shape.depth, slice(out.view, 0, 0, 1));
   add_losses(out, weigh(all, out.copies[0].valid, masks));
   return out;
 }
@@ -329,9 +329,9 @@ Tensor Step3::valid_in_parts(const Canonical& shape, const Tensor& all, std::int
   std::vector<Tensor> valid;
   const Parts parts(all.dim(0), part);
   for (std::int64_t i = 0; i < parts.count; ++i) {
-    const Tensor view = view_of(context_, context_.networks.netV(slice(all, 0, parts.begin(i), parts.begin(i + 1))));
-    Tensor seen = warp(context_.renderer, shape.depth, view).valid;
-    if (flip_) seen = seen * warp(context_.renderer, flip(shape.depth, 2), view).valid;
+    const Tensor view = view_of(method_, method_.networks.netV(slice(all, 0, parts.begin(i), parts.begin(i + 1))));
+    Tensor seen = warp(method_.renderer, shape.depth, view).valid;
+    if (flip_) seen = seen * warp(method_.renderer, flip(shape.depth, 2), view).valid;
     valid.push_back(seen);
   }
   return stacked(valid);
@@ -356,13 +356,13 @@ Step3::PartedUpdate Step3::update(const Tensor& images, const Tensor& masks, std
   part_shape.albedo = shape.albedo.detach().set_requires_grad();
   const Pictures whole = weigh(all, valid_in_parts(part_shape, all, part), masks);
   std::vector<Tensor> wanted = {part_shape.depth, part_shape.albedo}, to_shape, to_view_and_light;
-  for (const ParameterMap* p : {&context_.networks.netV.parameters(), &context_.networks.netL.parameters()})
+  for (const ParameterMap* p : {&method_.networks.netV.parameters(), &method_.networks.netL.parameters()})
     for (const Tensor& t : p->tensors()) wanted.push_back(t);
   for (std::int64_t i = 0; i < parts.count; ++i) {
     auto cut = [&](const Tensor& x) { return slice(x, 0, parts.begin(i), parts.begin(i + 1)); };
-    part_shape.normal = context_.renderer.normals(part_shape.depth);
+    part_shape.normal = method_.renderer.normals(part_shape.depth);
     Result r = render(part_shape, cut(all));
-    if (i == 0 && context_.config.use_mask) out.canon_mask = canonical_mask(context_, target_, part_shape.depth, slice(r.view, 0, 0, 1));
+    if (i == 0 && method_.config.use_mask) out.canon_mask = canonical_mask(method_, target_, part_shape.depth, slice(r.view, 0, 0, 1));
     add_losses(r, {cut(all), cut(whole.mask), cut(whole.weight), whole.samples, i == 0});
     std::vector<Tensor> gradients = grad({r.batch.total}, wanted);
     add_up(to_shape, {gradients[0], gradients[1]});
@@ -370,8 +370,8 @@ Step3::PartedUpdate Step3::update(const Tensor& images, const Tensor& masks, std
     add_values(out.input, r.input);
     add_values(out.batch, r.batch);
   }
-  std::vector<Tensor> shape_parameters = context_.networks.netA.parameters().tensors();
-  for (const Tensor& t : context_.networks.netD.parameters().tensors()) shape_parameters.push_back(t);
+  std::vector<Tensor> shape_parameters = method_.networks.netA.parameters().tensors();
+  for (const Tensor& t : method_.networks.netD.parameters().tensors()) shape_parameters.push_back(t);
   out.gradients = grad({shape.depth, shape.albedo}, shape_parameters, to_shape);
   out.gradients.insert(out.gradients.end(), to_view_and_light.begin(), to_view_and_light.end());
   return out;
@@ -379,8 +379,8 @@ Step3::PartedUpdate Step3::update(const Tensor& images, const Tensor& masks, std
 
 std::vector<Tensor> Step3::parameters() const {
   std::vector<Tensor> out;
-  for (const ParameterMap* p : {&context_.networks.netA.parameters(), &context_.networks.netD.parameters(),
-                                &context_.networks.netV.parameters(), &context_.networks.netL.parameters()}) {
+  for (const ParameterMap* p : {&method_.networks.netA.parameters(), &method_.networks.netD.parameters(),
+                                &method_.networks.netV.parameters(), &method_.networks.netL.parameters()}) {
     for (const Tensor& t : p->tensors()) out.push_back(t);
   }
   return out;

@@ -40,7 +40,7 @@ struct Update {
 };
 
 // Everything that a step needs. What it refers to outlives it.
-struct Context {
+struct Method {
   const Config& config;
   const Networks& networks;
   const StyleGan2Generator& generator;
@@ -48,26 +48,26 @@ struct Context {
   const Lpips& lpips;
   Renderer renderer;
 
-  Context(const Config& c, const Networks& n, const StyleGan2Generator& g, const StyleGan2Discriminator& d, const Lpips& l)
+  Method(const Config& c, const Networks& n, const StyleGan2Generator& g, const StyleGan2Discriminator& d, const Lpips& l)
       : config(c), networks(n), generator(g), discriminator(d), lpips(l), renderer(c.renderer()) {}
 };
 
 AdamOptions adam_options(const Config& config);
 
 // The generator's picture [B,gan_size,gan_size,3] for latents [B,512] or [B,L,512], truncated if the configuration says so; not clamped.
-Tensor generate(const Context& context, const Target& target, const Tensor& latent);
+Tensor generate(const Method& method, const Target& target, const Tensor& latent);
 // Cropped and resized as the input picture was: [B,S,S,3].
-Tensor at_input_size(const Context& context, const Target& target, const Tensor& generated);
+Tensor at_input_size(const Method& method, const Target& target, const Tensor& generated);
 // The same, clamped to [-1,1] before.
-Tensor as_input(const Context& context, const Target& target, const Tensor& generated);
+Tensor as_input(const Method& method, const Target& target, const Tensor& generated);
 // Fills in gan_image, center_w and center_h from the latent.
-void prepare_target(const Context& context, Target& target);
+void prepare_target(const Method& method, Target& target);
 
 // netD's depth with the border blended, [1,S,S,1].
-Tensor predict_depth(const Context& context, const Tensor& image);
+Tensor predict_depth(const Method& method, const Tensor& image);
 // Network outputs plus the prior's means: views in radians [N,6], lights [N,4].
-Tensor view_of(const Context& context, const Tensor& raw_view);
-Tensor light_of(const Context& context, const Tensor& raw_light);
+Tensor view_of(const Method& method, const Tensor& raw_view);
+Tensor light_of(const Method& method, const Tensor& raw_light);
 
 // What step 2 draws its pictures from: the last forward of step 1. Outside the graph.
 struct Snapshot {
@@ -77,13 +77,13 @@ struct Snapshot {
 };
 
 // The input's mask seen from the canonical view, outside the graph. view [1,6] in radians.
-Tensor canonical_mask(const Context& context, const Target& target, const Tensor& depth, const Tensor& view);
+Tensor canonical_mask(const Method& method, const Target& target, const Tensor& depth, const Tensor& view);
 
 // Step 1 trains netA to reconstruct the input. All the rest is the same in every iteration and computed once.
 class Step1 {
  public:
   // canon_mask: the one in force (with use_mask), made from this step's shape if undefined.
-  Step1(const Context& context, const Target& target, bool flip, Tensor canon_mask);
+  Step1(const Method& method, const Target& target, bool flip, Tensor canon_mask);
   struct Result {
     Losses losses;
     Canonical canonical;
@@ -96,7 +96,7 @@ class Step1 {
   const Tensor& light() const { return light_; }  // [1,4]
 
  private:
-  const Context& context_;
+  const Method& method_;
   const Target& target_;
   Canonical shape_;               // albedo undefined
   std::vector<Rendering> fixed_;  // texture and recon undefined; one, or two with flip
@@ -107,7 +107,7 @@ class Step1 {
 // Step 2 trains netEnc to give latent offsets whose pictures resemble renderings of the current shape.
 class Step2 {
  public:
-  Step2(const Context& context, const Target& target, Snapshot snapshot);
+  Step2(const Method& method, const Target& target, Snapshot snapshot);
   struct Pseudo {
     Tensor image, mask;  // [B,S,S,3] clamped, [B,S,S,1]
   };
@@ -134,7 +134,7 @@ class Step2 {
   // The losses of the pictures [begin, end).
   Result forward_part(const Pseudo& all, std::int64_t begin, std::int64_t end) const;
 
-  const Context& context_;
+  const Method& method_;
   const Target& target_;
   Snapshot snapshot_;
 };
@@ -142,7 +142,7 @@ class Step2 {
 // Step 3 trains netA, netD, netV and netL on the input and a batch of projected pictures, which share one shape and albedo.
 class Step3 {
  public:
-  Step3(const Context& context, const Target& target, bool flip);
+  Step3(const Method& method, const Target& target, bool flip);
   struct Result {
     Losses input, batch;            // batch.total is the whole loss, input.total the input's part
     std::vector<Canonical> shapes;  // one, or two with flip: the mirror image
@@ -175,7 +175,7 @@ class Step3 {
   void add_losses(Result& result, const Pictures& pictures) const;
   Tensor valid_in_parts(const Canonical& shape, const Tensor& all, std::int64_t part) const;
 
-  const Context& context_;
+  const Method& method_;
   const Target& target_;
   bool flip_;
 };

@@ -164,7 +164,7 @@ Target make_target(const Trace& t, const Models& m, TraceOutput& out) {
   return target;
 }
 
-void trace_generator(const Context& c, Target& target, TraceOutput& out) {
+void trace_generator(const Method& c, Target& target, TraceOutput& out) {
   prepare_target(c, target);
   out.vector("G/vector/center_w", target.center_w);
   out.vector("G/vector/center_h", target.center_h);
@@ -174,7 +174,7 @@ void trace_generator(const Context& c, Target& target, TraceOutput& out) {
   out.vector("G/vector/grad_w", grad({sum(y * dot_picture("G/raw", y))}, {w})[0]);
 }
 
-void trace_discriminator(const Context& c, const Target& target, TraceOutput& out) {
+void trace_discriminator(const Method& c, const Target& target, TraceOutput& out) {
   Tensor x = leaf(target.image), total;
   auto features = c.discriminator.features(x, 4);
   for (std::size_t i = 0; i < features.size(); ++i) {
@@ -186,7 +186,7 @@ void trace_discriminator(const Context& c, const Target& target, TraceOutput& ou
   out.picture("D/image/grad_image", grad({total}, {x})[0]);
 }
 
-void trace_lpips(const Context& c, const Target& target, const Tensor& other, TraceOutput& out) {
+void trace_lpips(const Method& c, const Target& target, const Tensor& other, TraceOutput& out) {
   Tensor x = leaf(target.image), d = sum(c.lpips.distance(x, other));
   out.loss("lpips/loss/distance", d);
   out.picture("lpips/image/grad_image", grad({d}, {x})[0]);
@@ -258,7 +258,7 @@ void trace_input_pictures(TraceOutput& out, const std::string& step, const std::
 }
 
 // Gives the snapshot that step 2 starts from. Trains netA last, so the caller makes fresh networks afterwards.
-Snapshot trace_step1(const Context& c, Networks& nets, const Target& target, TraceOutput& out) {
+Snapshot trace_step1(const Method& c, Networks& nets, const Target& target, TraceOutput& out) {
   Step1 step(c, target, c.config.flip_in_step1(0), {});
   Step1::Result r = step.forward();
   out.losses("step1", r.losses);
@@ -271,7 +271,7 @@ Snapshot trace_step1(const Context& c, Networks& nets, const Target& target, Tra
   return r.snapshot;
 }
 
-void trace_step2(const Trace& t, const Context& c, Networks& nets, const Target& target, const Snapshot& snapshot, TraceOutput& out) {
+void trace_step2(const Trace& t, const Method& c, Networks& nets, const Target& target, const Snapshot& snapshot, TraceOutput& out) {
   Step2 step(c, target, snapshot);
   Step2::Result r = step.forward(t.matrix(t.at("step2", "views"), "step2.views", 6), t.matrix(t.at("step2", "lights"), "step2.lights", 3));
   out.losses("step2", r.losses);
@@ -291,7 +291,7 @@ Tensor pictures(const Trace& t, const json& names, bool masks) {
   return concat(parts, 0);
 }
 
-void trace_step3(const Context& c, Networks& nets, const Target& target, const Tensor& images, const Tensor& masks, TraceOutput& out) {
+void trace_step3(const Method& c, Networks& nets, const Target& target, const Tensor& images, const Tensor& masks, TraceOutput& out) {
   Step3 step(c, target, c.config.flip_in_step3(0));
   Step3::Result r = step.forward(images, masks);
   out.losses("step3_input", r.input);
@@ -321,19 +321,19 @@ NamedTensors trace_steps(Trace& t, const TraceOptions& options) {
   t.config = config_from_trace(t.j, t.origin);
   TraceOutput out;
   Models m = make_models(t, options);
-  Context context(t.config, m.networks, m.generator, m.discriminator, m.lpips);
+  Method method(t.config, m.networks, m.generator, m.discriminator, m.lpips);
   Target target = make_target(t, m, out);
   const Tensor images = pictures(t, t.at("step3", "images"), false), masks = pictures(t, t.at("step3", "masks"), true);
   if (images.dim(0) != masks.dim(0)) fail(Errc::format, t.origin, "step3 has ", images.dim(0), " pictures, but ", masks.dim(0), " masks");
-  trace_generator(context, target, out);
-  trace_discriminator(context, target, out);
-  trace_lpips(context, target, slice(images, 0, 0, 1), out);
-  trace_renderer(t, context.renderer, target, out);
+  trace_generator(method, target, out);
+  trace_discriminator(method, target, out);
+  trace_lpips(method, target, slice(images, 0, 0, 1), out);
+  trace_renderer(t, method.renderer, target, out);
   // Each step updates other networks than the ones that the next starts from, but for netA: step 3 needs a fresh one.
-  Snapshot snapshot = trace_step1(context, m.networks, target, out);
+  Snapshot snapshot = trace_step1(method, m.networks, target, out);
   m.networks = hashed_networks(t, t.config);
-  trace_step2(t, context, m.networks, target, snapshot, out);
-  trace_step3(context, m.networks, target, images, masks, out);
+  trace_step2(t, method, m.networks, target, snapshot, out);
+  trace_step3(method, m.networks, target, images, masks, out);
   return out.all();
 }
 

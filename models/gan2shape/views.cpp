@@ -60,8 +60,8 @@ Tensor method_rendering(const Subject& subject, const Renderer& renderer, const 
 }
 
 // Encodes pictures in batches and draws them with the generator.
-std::vector<Tensor> reproject(const std::vector<Tensor>& pictures, const Context& context, const Target& target, const Subject& subject) {
-  Step2 step(context, target, Snapshot{subject.fit_of_method.canonical, subject.fit_of_method.light, {}});
+std::vector<Tensor> reproject(const std::vector<Tensor>& pictures, const Method& method, const Target& target, const Subject& subject) {
+  Step2 step(method, target, Snapshot{subject.fit_of_method.canonical, subject.fit_of_method.light, {}});
   std::vector<Tensor> out;
   for (std::size_t begin = 0; begin < pictures.size(); begin += projection_batch) {
     std::size_t end = std::min(pictures.size(), begin + projection_batch);
@@ -95,12 +95,12 @@ std::vector<Relight> relights() {
   return out;
 }
 
-std::vector<NamedPicture> mesh_turned(const Subject& subject, const Context& context, std::int64_t size) {
+std::vector<NamedPicture> mesh_turned(const Subject& subject, const Method& method, std::int64_t size) {
   NoGrad no_grad;
   Tensor texture = to_unit(subject.mesh_texture);
   std::vector<NamedPicture> out;
-  for (const Turn& turn : turns(context.config.category)) {
-    MeshView view = front_view(context.renderer, size);
+  for (const Turn& turn : turns(method.config.category)) {
+    MeshView view = front_view(method.renderer, size);
     view.yaw = turn.yaw;
     view.pitch = turn.pitch;
     out.push_back({turn.name, render_mesh(subject.mesh, texture, view)});
@@ -108,49 +108,49 @@ std::vector<NamedPicture> mesh_turned(const Subject& subject, const Context& con
   return out;
 }
 
-std::vector<NamedPicture> mesh_relit(const Subject& subject, const Context& context, std::int64_t size) {
+std::vector<NamedPicture> mesh_relit(const Subject& subject, const Method& method, std::int64_t size) {
   NoGrad no_grad;
-  MeshView view = front_view(context.renderer, size);
+  MeshView view = front_view(method.renderer, size);
   const float* v = subject.fit.view.data<float>();
   view.pitch = v[0];
   view.yaw = v[1];
   view.roll = v[2];
   view.translation = {v[3], v[4], v[5]};
   Tensor texture = to_unit(subject.mesh_texture);
-  Tensor before = clamp(shade(context.renderer, subject.fit.canonical.normal, subject.fit.light).shading, darkest_shading, 10);
+  Tensor before = clamp(shade(method.renderer, subject.fit.canonical.normal, subject.fit.light).shading, darkest_shading, 10);
   std::vector<NamedPicture> out;
   for (const Relight& light : relights()) {
-    Tensor ratio = clamp(relit_shading(subject.fit, context.renderer, light), 0, 10) / before;
+    Tensor ratio = clamp(relit_shading(subject.fit, method.renderer, light), 0, 10) / before;
     out.push_back({light.name, render_mesh(subject.mesh, clamp(texture * enlarge(ratio, texture.dim(1)), 0, 1), view)});
   }
   return out;
 }
 
-std::vector<NamedPicture> gan_turned(const Subject& subject, const Context& context, const Target& target) {
+std::vector<NamedPicture> gan_turned(const Subject& subject, const Method& method, const Target& target) {
   NoGrad no_grad;
   const DefaultDevice guard(subject.fit_of_method.texture.device());
   std::vector<Tensor> pictures;
-  std::vector<Turn> all = turns(context.config.category);
+  std::vector<Turn> all = turns(method.config.category);
   for (const Turn& turn : all) {
     std::vector<float> view{static_cast<float>(turn.pitch), static_cast<float>(turn.yaw), 0, 0, 0, 0};
-    pictures.push_back(method_rendering(subject, context.renderer, subject.fit_of_method.texture, Tensor::from(view, {1, 6})));
+    pictures.push_back(method_rendering(subject, method.renderer, subject.fit_of_method.texture, Tensor::from(view, {1, 6})));
   }
-  pictures = reproject(pictures, context, target, subject);
+  pictures = reproject(pictures, method, target, subject);
   std::vector<NamedPicture> out;
   for (std::size_t i = 0; i < all.size(); ++i) out.push_back({all[i].name, pictures[i]});
   return out;
 }
 
-std::vector<NamedPicture> gan_relit(const Subject& subject, const Context& context, const Target& target) {
+std::vector<NamedPicture> gan_relit(const Subject& subject, const Method& method, const Target& target) {
   NoGrad no_grad;
   const DefaultDevice guard(subject.fit_of_method.texture.device());
   std::vector<Tensor> pictures;
   std::vector<Relight> all = relights();
   for (const Relight& light : all) {
-    Tensor texture = context.renderer.texture(subject.fit_of_method.canonical.albedo, relit_shading(subject.fit_of_method, context.renderer, light));
-    pictures.push_back(method_rendering(subject, context.renderer, texture, subject.fit_of_method.view));
+    Tensor texture = method.renderer.texture(subject.fit_of_method.canonical.albedo, relit_shading(subject.fit_of_method, method.renderer, light));
+    pictures.push_back(method_rendering(subject, method.renderer, texture, subject.fit_of_method.view));
   }
-  pictures = reproject(pictures, context, target, subject);
+  pictures = reproject(pictures, method, target, subject);
   std::vector<NamedPicture> out;
   for (std::size_t i = 0; i < all.size(); ++i) out.push_back({all[i].name, pictures[i]});
   return out;

@@ -36,10 +36,10 @@ std::vector<Turn> turns(const std::string& category);
 // dx in {-1.5, -.7, 0, .7, 1.5}, dy in {0, .6}, a in {.3, .6}.
 std::vector<Relight> relights();
 
-std::vector<NamedPicture> mesh_turned(const Subject& subject, const Context& context, std::int64_t size);
-std::vector<NamedPicture> mesh_relit(const Subject& subject, const Context& context, std::int64_t size);
+std::vector<NamedPicture> mesh_turned(const Subject& subject, const Method& method, std::int64_t size);
+std::vector<NamedPicture> mesh_relit(const Subject& subject, const Method& method, std::int64_t size);
 // Rendered with the method's own warp, then encoded and drawn by the generator.
-std::vector<NamedPicture> gan_turned(const Subject& subject, const Context& context, const Target& target);
-std::vector<NamedPicture> gan_relit(const Subject& subject, const Context& context, const Target& target);
+std::vector<NamedPicture> gan_turned(const Subject& subject, const Method& method, const Target& target);
+std::vector<NamedPicture> gan_relit(const Subject& subject, const Method& method, const Target& target);
 
 }  // namespace g2s

@@ -17,7 +17,7 @@ struct World {
   StyleGan2Generator generator;
   StyleGan2Discriminator discriminator;
   Lpips lpips;
-  Context context;
+  Method method;
   Target target;
 
   static ParameterMap randomised(ParameterMap parameters, DType dtype) {
@@ -52,13 +52,13 @@ struct World {
       : config(c), dtype(d), networks(networks_of(c, d)),
         generator(generator_of(widths), randomised(generator_parameters(generator_of(widths)), d)),
         discriminator(discriminator_of(widths), randomised(discriminator_parameters(discriminator_of(widths)), d)),
-        lpips(SafetensorsFile(source_path("assets/lpips_vgg.safetensors")), d), context(config, networks, generator, discriminator, lpips) {
+        lpips(SafetensorsFile(source_path("assets/lpips_vgg.safetensors")), d), method(config, networks, generator, discriminator, lpips) {
     target.image = Random(1, "input").uniform({1, c.size, c.size, 3}, -1, 1, d);
     target.mask = Tensor::full({1, c.size, c.size, 1}, 1, d);
     target.latent = Random(2, "latent").normal({1, 512}, 0, 1, d);
-    prepare_target(context, target);
+    prepare_target(method, target);
   }
-  Snapshot snapshot() const { return Step1(context, target, false, Tensor()).forward().snapshot; }
+  Snapshot snapshot() const { return Step1(method, target, false, Tensor()).forward().snapshot; }
   Tensor views() const { return Random(3, "views").normal({config.batch, 6}, 0, 0.2, dtype); }
   Tensor lights() const { return Random(4, "lights").uniform({config.batch, 3}, -0.2, 0.6, dtype); }
   Tensor images() const { return Random(5, "images").uniform({config.batch, config.size, config.size, 3}, -1, 1, dtype); }
