@@ -9,6 +9,7 @@
 #include "engine/files.h"
 #include "engine/image.h"
 #include "engine/npy.h"
+#include "engine/context.h"
 #include "engine/progress.h"
 #include "kernels/precision.h"
 #include "kernels/random/random.h"

@@ -5,6 +5,7 @@
 #include "apps/weights.h"
 #include "engine/autograd.h"
 #include "engine/files.h"
+#include "engine/context.h"
 #include "engine/progress.h"
 #include "models/gan2shape/input.h"
 #include "models/gan2shape/networks.h"

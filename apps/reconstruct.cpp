@@ -12,6 +12,7 @@
 #include "engine/allocator.h"
 #include "engine/files.h"
 #include "engine/image.h"
+#include "engine/context.h"
 #include "engine/progress.h"
 
 namespace g2s::app {

@@ -9,7 +9,7 @@
 #include "engine/files.h"
 #include "engine/hash.h"
 #include "engine/precision.h"
-#include "engine/progress.h"
+#include "engine/context.h"
 #include "models/gan2shape/latents.h"
 #include "models/u2netp.h"
 
