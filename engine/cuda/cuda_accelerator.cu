@@ -178,8 +178,10 @@ Worker::Worker() {
   if (!of_caller) check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
   ThreadResources& resources = thread_resources();
   resources.enter = [this] { cudaSetDevice(device); };
-  resources.leave = [this, of_caller] {
-    if (!of_caller) cudaStreamSynchronize(stream);
+  if (of_caller) return;
+  resources.leave = [this] {
+    cudaStreamSynchronize(stream);
+    device_memory(device).hand_over(this);
   };
 }
 

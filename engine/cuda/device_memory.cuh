@@ -101,7 +101,7 @@ class DeviceAllocator final : public CountedAllocator {
     }
   }
 
-  // The thread's part of its context is gone, and all that its stream had to do: others may have its segments.
+  // The thread has left its context, and its stream has nothing more to do: others may have its segments.
   void hand_over(const Worker* thread) {
     const auto guard = lock();
     for (auto& [base, segment] : segments_)

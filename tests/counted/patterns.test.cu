@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/context.h"
 #include "engine/cuda/pack.cuh"
 #include "engine/cuda/ptx.cuh"
 #include "engine/error.h"

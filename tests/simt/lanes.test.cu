@@ -4,6 +4,7 @@
 #include <numeric>
 #include <vector>
 
+#include "engine/context.h"
 #include "engine/cuda/launch.cuh"
 #include "engine/error.h"
 #include "engine/parallel.h"
