@@ -14,7 +14,7 @@ struct DepthMeshOptions {
   double clamp_lo = 0.8, clamp_hi = 1.2;
 };
 
-// points [B,S,S,3] (warped canonical grid) -> depth [B,S,S,1], METHOD section 2 `warp_canon_depth`: both windings, z-buffer,
+// points [B,S,S,3] (warped canonical grid) -> depth [B,S,S,1], docs/method.md, section 2, warped depth: both windings, z-buffer,
 // perspective-correct 1/z, flipped to image order, supersamples averaged, clamped. Gradient to the points through the covering triangle's
 // barycentric weights (no silhouette gradient), first order, gathered per vertex, the same bits at any thread count.
 Tensor rasterize_depth_mesh(const Tensor& points, const DepthMeshOptions& options);

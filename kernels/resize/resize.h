@@ -12,7 +12,7 @@ Tensor resize_bilinear(const Tensor& x, std::int64_t height, std::int64_t width)
 Tensor resize_area(const Tensor& x, std::int64_t height, std::int64_t width);
 // Nearest: output i takes input floor(i n/m).
 Tensor resize_nearest(const Tensor& x, std::int64_t height, std::int64_t width);
-// The method's rule (METHOD: tensors): larger than before bilinear, smaller area, same size untouched.
+// The method's rule (docs/method.md, section 4): larger than before bilinear, smaller area, same size untouched.
 Tensor resize(const Tensor& x, std::int64_t height, std::int64_t width);
 
 }  // namespace g2s
