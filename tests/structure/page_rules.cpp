@@ -39,7 +39,8 @@ std::vector<Line> lines_outside_code(const std::string& text) {
 
 // Characters, not bytes of UTF-8.
 std::size_t columns(const std::string& text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
 std::string without_inline_code(const std::string& line) {
@@ -107,7 +108,8 @@ std::string broken(const SourceFile& from, const std::string& address, const std
   }
   if (hash == address.size()) return "";
   static const std::regex line_number("L[0-9]+");
-  if (std::regex_match(anchor, line_number) && !is_page(*file)) return has_line(file->text, anchor.substr(1)) ? "" : "names a line that is not there";
+  if (std::regex_match(anchor, line_number) && !is_page(*file))
+    return has_line(file->text, anchor.substr(1)) ? "" : "names a line that is not there";
   return is_page(*file) && has_anchor(file->text, anchor) ? "" : "names no heading";
 }
 

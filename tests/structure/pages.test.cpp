@@ -22,7 +22,8 @@ template <class Rule> void apply(Rule&& rule) {
 // Of a page docs/a.md with this text, beside docs/b.md and a file of code.
 std::size_t broken_links(const std::string& text) {
   const SourceFile page{"docs/a.md", text};
-  return check_links(page, {page, {"docs/b.md", "# B\n\n## Two words, `code`\n\n## Again\n\n## Again\n"}, {"engine/c.h", "one\ntwo\n"}}).size();
+  return check_links(page, {page, {"docs/b.md", "# B\n\n## Two words, `code`\n\n## Again\n\n## Again\n"}, {"engine/c.h", "one\ntwo\n"}})
+      .size();
 }
 
 }  // namespace
