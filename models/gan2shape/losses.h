@@ -1,4 +1,4 @@
-// The losses of the method, METHOD section 4.
+// The losses of the method, docs/method.md section 4.
 #pragma once
 
 #include <vector>
