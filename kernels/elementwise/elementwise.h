@@ -1,6 +1,8 @@
 // Elementwise arithmetic with NumPy broadcasting. f32 and f64; differentiable to any order.
 #pragma once
 
+#include <limits>
+
 #include "engine/tensor.h"
 
 namespace g2s {
@@ -27,7 +29,8 @@ Tensor sigmoid(const Tensor& x);
 Tensor softplus(const Tensor& x);  // log(1 + exp(x)), stable
 Tensor relu(const Tensor& x);      // derivative 0 at 0
 Tensor leaky_relu(const Tensor& x, double slope);
-Tensor clamp(const Tensor& x, double lo, double hi);  // derivative 1 where lo <= x <= hi, else 0 (as PyTorch)
+// Derivative 1 where lo <= x <= hi, else 0 (as PyTorch).
+Tensor clamp(const Tensor& x, double lo, double hi = std::numeric_limits<double>::infinity());
 
 // 1 where x < bound, else 0, in x's dtype. No gradient.
 Tensor less(const Tensor& x, double bound);
