@@ -202,7 +202,8 @@ endfunction()
 
 # The method in one file, for study. It takes no options: where its inputs are and its results go is compiled in.
 function(g2s_add_example)
-  add_executable(example_method ${CMAKE_SOURCE_DIR}/examples/method.cpp)
+  g2s_sources(sources examples)
+  add_executable(example_method ${sources})
   target_link_libraries(example_method PRIVATE g2s_models)
   target_compile_definitions(example_method PRIVATE G2S_SOURCE_DIR="${CMAKE_SOURCE_DIR}" G2S_BUILD_DIR="${CMAKE_BINARY_DIR}")
   g2s_link_cuda(example_method)

@@ -11,22 +11,15 @@ using namespace g2s::test;
 
 namespace {
 
-// The trace has more than the steps: each frozen network alone, and the renderer on a depth given by a formula.
-bool of_the_steps(const TraceItem& item) {
-  for (const char* other : {"ops/", "D/", "lpips/", "G/vector/grad_w", "G/vector/mean_latent"}) {
-    if (item.name.starts_with(other)) return false;
-  }
-  return true;
-}
-
 // What the program left in `file`, beside the golden trace.
 std::vector<TraceItem> items_of(const std::string& file) {
   const SafetensorsFile results(file);
   NamedTensors got;
   for (const auto& entry : results.entries()) got.emplace_back(entry.name, results.get(entry.name));
   std::vector<TraceItem> items = compare_trace(SafetensorsFile(source_path("tests/golden/synface64.safetensors")), got);
-  std::erase_if(items, [](const TraceItem& item) { return !of_the_steps(item); });
-  REQUIRE(items.size() == 480);  // a name that is missing is an item, too
+  // The trace has more than the steps: each frozen network alone, and the renderer on a depth given by a formula.
+  std::erase_if(items, [](const TraceItem& item) { return !item.name.starts_with("step"); });
+  REQUIRE(items.size() == 475);  // a name that is missing is an item, too
   return items;
 }
 
@@ -39,10 +32,16 @@ TEST_CASE("the method in one file computes the golden trace in f64 and f32") {
   INFO(outcome.out, outcome.err);
   REQUIRE(outcome.code == 0);
   CHECK(outcome.out.find("All agree.") != std::string::npos);
-  check_f32_trace_items(items_of(f32));
-  // In f64 it is as near as 16 bits of a picture and 32 of a number can tell, which is far below the tolerance.
-  for (const TraceItem& item : items_of(f64)) {
+  // In f64 it is as near as the file can tell, whose images have 16 bits: far below the tolerance.
+  const std::vector<TraceItem> in_f64 = items_of(f64), in_f32 = items_of(f32);
+  for (const TraceItem& item : in_f64) {
     INFO(item.name, ": ", item.text);
-    CHECK(item.error <= 0.02);
+    CHECK(item.error <= 0.01);
+  }
+  // So are, in f32, the losses and all that is no gradient.
+  check_f32_trace_items(in_f32);
+  for (const TraceItem& item : in_f32) {
+    INFO(item.name, ": ", item.text);
+    if (!may_flip(item)) CHECK(item.error <= 0.05);
   }
 }
