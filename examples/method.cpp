@@ -17,7 +17,8 @@
 //
 // From the engine come tensors and gradients (engine/) and operators (kernels/*/X.h). From models/ come the three
 // networks that are never trained: StyleGAN2's generator and discriminator, and LPIPS, which says how different two
-// images look. All else is here. Images are [B,H,W,C] with values in [-1,1], a 1 in the first place is shared by all B.
+// images look. All else is here. Images are [B,H,W,C] with values in [-1,1]; where B is 1, all others share that one.
+// A `record` notes what was computed, for the comparison. The method does without.
 
 #include <cmath>
 #include <cstdio>
@@ -147,7 +148,7 @@ class Net {
   std::vector<std::function<Tensor(const Tensor&)>> layers_;
 };
 
-// netD and netA: an image shrinks to 32, 16, 8, 4 pixels and to one, and grows again.
+// netD and netA: an image of S = 64 pixels shrinks to 32, 16, 8, 4 and to one, and grows again.
 Net encoder_decoder(const std::string& name, int out, DType dtype) {
   Net net(name, dtype);
   net.conv(nf, 4, 2, 1);
@@ -168,7 +169,7 @@ Net encoder(const std::string& name, int out, DType dtype) {
   return net.conv(8 * nf, 4, 1, 0).relu().conv(out, 1, 1, 0).tanh().flatten();
 }
 
-// netEnc: an image to a vector.
+// netEnc: an image to a vector, where the generator's mapping network begins (see step 2).
 Net residual_encoder(const std::string& name, DType dtype) {
   Net net(name, dtype);
   net.conv(encoder_nf, 4, 2, 1);
@@ -184,7 +185,6 @@ struct Networks {
         view(encoder("netV", 6, dtype)), light(encoder("netL", 4, dtype)), offset(residual_encoder("netEnc", dtype)) {}
 };
 
-// The networks that are never trained.
 struct Frozen {
   StyleGan2Generator generator;
   StyleGan2Discriminator discriminator;
@@ -193,12 +193,13 @@ struct Frozen {
 
 // ---- Depth, camera and normals (section 2) ----
 
-Tensor row(const std::vector<double>& values, DType dtype) {
+Tensor row(const std::vector<double>& values, DType dtype) {  // [1,n]
   return Tensor::from(values, {1, static_cast<std::int64_t>(values.size())}).to(dtype);
 }
 
 // The canonical depth, which is the object's seen from the front, from netD's output r:
-//   d' = (max + min)/2 + (max - min)/2 tanh(r - mean r),   d = d' (1 - b) + b border_depth,   b not 0 at the border only.
+//   d' = (max + min)/2 + (max - min)/2 tanh(r - mean r),   d = d' (1 - b) + b border_depth,
+// where b is border_weight in the two columns at either side and 0 elsewhere.  [B,S,S,1] -> [B,S,S,1]
 Tensor canonical_depth(const Tensor& r) {
   const Tensor d = (max_depth + min_depth) / 2 + (max_depth - min_depth) / 2 * tanh(r - mean(r, {1, 2, 3}, true));
   const Tensor b = pad(Tensor::zeros({1, 1, S - 4, 1}, r.dtype()), 2, 2, 2, border_weight);
@@ -252,8 +253,8 @@ struct Pose {
   static Tensor shaped(const Tensor& rows) { return rows.reshape({rows.dim(0), S, S, 3}); }
 };
 
-// n = a x b / |a x b|, where a and b lead from the point on one side of a pixel to the point on the other, along x and
-// along y. The outermost pixels have (0, 0, 1).  [B,S,S,1] -> [B,S,S,3]
+// Normals of the surface: n = a x b / |a x b|, where a and b lead from the point that one neighbour of a pixel shows to
+// that of the opposite one, a along x and b along y. The outermost pixels have (0, 0, 1).  [B,S,S,1] -> [B,S,S,3]
 Tensor normals(const Tensor& depth) {
   const Tensor p = points(depth), middle_rows = slice(p, 1, 1, S - 1), middle_columns = slice(p, 2, 1, S - 1);
   const Tensor a = slice(middle_rows, 2, 2, S) - slice(middle_rows, 2, 0, S - 2);
@@ -277,7 +278,7 @@ Tensor direction_of(const Tensor& dx_dy) {
   return (d / sqrt(sum(square(d), {1}, true))).reshape({d.dim(0), 1, 1, 3});
 }
 
-// ambient = l0/2 + 1/2, diffuse = l1/2 + 1/2, direction = (l2, l3, 1) / length.  [N,4]
+// Of a light l [N,4]: ambient = l0/2 + 1/2, diffuse = l1/2 + 1/2, direction = (l2, l3, 1) / |(l2, l3, 1)|.
 Light light_of(const Tensor& l) {
   const Tensor strength = (slice(l, 1, 0, 2) / 2 + 0.5).reshape({l.dim(0), 1, 1, 2});
   return {slice(strength, 3, 0), slice(strength, 3, 1), direction_of(slice(l, 1, 2, 4))};
@@ -292,8 +293,8 @@ struct Object {
 };
 
 struct Rendering {
-  Tensor diffuse, shading, texture;  // seen from the front
-  Tensor depth, grid, valid, image;  // seen by the camera
+  Tensor diffuse, shading, texture;  // seen from the front: [N,S,S,1], [N,S,S,1], [N,S,S,3]
+  Tensor depth, valid, grid, image;  // seen by the camera: [N,S,S,1], [N,S,S,1], [N,S,S,2], [N,S,S,3]
 };
 
 // The object in N views [N,6], in radians and distances, under as many lights.
@@ -303,14 +304,14 @@ Rendering render(const Object& object, const Tensor& view, const Light& light) {
   r.diffuse = clamp(sum(object.normal * light.direction, {3}, true), 0);
   r.shading = light.ambient + light.diffuse * r.diffuse;
   r.texture = (object.albedo / 2 + 0.5) * r.shading * 2 - 1;
-  // The grid of points is a mesh of 2 (S-1)^2 triangles. It is turned and drawn, and gives the depth that the camera
-  // sees. Where that sees nothing, the depth is max_depth + margin.
+  // The points of all pixels are the corners of a mesh of 2 (S-1)^2 triangles. It is turned and drawn, and gives the
+  // depth that the camera sees, or max_depth + margin where it sees nothing. Valid are all other pixels.
   const Pose pose(view);
   const Pinhole camera = {(S - 1) / 2.0 / h, (S - 1) / 2.0, (S - 1) / 2.0};  // in pixels
   r.depth = rasterize_depth_mesh(pose.apply(points(object.depth)),
                                  {.camera = camera, .clamp_lo = min_depth - margin, .clamp_hi = max_depth + margin});
   r.valid = less(r.depth, max_depth + margin);
-  // Each pixel shows a point. Turned back, the point says where in the texture to look.
+  // Turned back, the point that a pixel shows says where in the texture to look.
   r.grid = project(pose.undo(points(r.depth)));
   r.image = clamp(grid_sample(r.texture, r.grid), -1, 1);
   return r;
@@ -323,8 +324,8 @@ Tensor masked_l1(const Tensor& a, const Tensor& b, const Tensor& m) {
   return sum(abs(a - b) * m) / (sum(m) * static_cast<double>(a.dim(3)));
 }
 
-// The sum of that over layers of features of the discriminator. Each has half the size of the one before, so the mask
-// is averaged.
+// The sum of that over the discriminator's first four blocks, whose outputs are called features. Each halves the size,
+// so the mask is averaged.
 Tensor feature_l1(const std::vector<Tensor>& a, const std::vector<Tensor>& b, const Tensor& mask) {
   Tensor total = Tensor::scalar(0, mask.dtype()), m = mask;
   for (std::size_t i = 0; i < a.size(); ++i) {
@@ -334,7 +335,7 @@ Tensor feature_l1(const std::vector<Tensor>& a, const std::vector<Tensor>& b, co
   return total;
 }
 
-// mean |dxx| + mean |dxy| + mean |dyx| + mean |dyy|: second differences.
+// mean |dxx| + mean |dxy| + mean |dyx| + mean |dyy|: second differences of neighbours along x and y.
 Tensor smoothness(const Tensor& x) {
   auto d = [](const Tensor& y, int axis) { return slice(y, axis, 1, y.dim(axis)) - slice(y, axis, 0, y.dim(axis) - 1); };
   Tensor total = Tensor::scalar(0, x.dtype());
@@ -343,9 +344,9 @@ Tensor smoothness(const Tensor& x) {
   return total;
 }
 
-// How well the object explains images [N,S,S,3] with these views and lights: the sum over its copies of
-//   masked L1 + 0.5 LPIPS,   the mask being where all copies are seen, times `masks`.
-// There is one copy, or two: the object and its mirror image, since both must explain what has two equal sides.
+// How badly the object explains images [N,S,S,3], each with its view and light: the sum over its copies of
+//   masked L1 + 0.5 LPIPS,   where the mask is what is seen of all copies, times `masks`.
+// There is one copy, or two: a face has two equal sides, so its mirror image must explain the images as well.
 struct Explanation {
   std::vector<Rendering> seen;    // by copy
   std::vector<Tensor> l1, lpips;  // by copy
@@ -414,7 +415,7 @@ void train(Record& record, const std::string& step, const std::vector<Net*>& net
 
 // ---- The three steps (section 4) ----
 
-// From netV's output [N,6] to radians and distances, and from netL's [N,4].
+// Views [N,6] in radians and distances from netV's output, and lights [N,4] from netL's.
 Tensor view_from(const Tensor& raw) { return (raw + row(view_mean, raw.dtype())) * row(view_units, raw.dtype()); }
 Tensor light_from(const Tensor& raw) { return raw + row(light_mean, raw.dtype()); }
 
@@ -426,7 +427,9 @@ struct Current {
   Tensor light;  // [1,4]
 };
 
-// Step 1 trains netA to make the object explain the input. detach() cuts off what is not trained.
+// Step 1 trains netA, so that the object explains the input:
+//   explanation of the input + 0.01 (smoothness of depth + smoothness of diffuse shading).
+// What is not trained is cut off by detach().
 Current step1(Record& record, Networks& nets, const Frozen& frozen, const Tensor& input) {
   const Tensor view = view_from(nets.view(input)).detach(), light = light_from(nets.light(input)).detach();
   const Object object(canonical_depth(nets.depth(input)).detach(), nets.albedo(input));
@@ -445,12 +448,13 @@ Current step1(Record& record, Networks& nets, const Frozen& frozen, const Tensor
   return {Object(object.depth, object.albedo.detach()), light};
 }
 
-// Step 2 trains netEnc to find, for an image of the object as it is now, the nearest one that the generator can draw.
+// Step 2 trains netEnc to find, for an image of the object as it is now, the nearest one that the generator can draw:
+//   masked L1 + L1 of the discriminator's features + 0.01 mean(offset^2).
 // Views and lights are random: views [B,6] in units of netV, lights [B,3] as (dx, dy, a).
 void step2(Record& record, Networks& nets, const Frozen& frozen, const Current& now, const Tensor& latent,
            const Tensor& views, const Tensor& lights) {
-  // Pseudo images: the object as it is now, under the random views and lights. A light keeps the object's ambient and
-  // diffuse light, but for alpha a and a, and comes from (dx, dy, 1).
+  // Pseudo images: the object under the random views and lights. A light comes from (dx, dy, 1); it is the object's own
+  // but for `alpha a` more ambient and `a` more diffuse light. The mask is where the object is.
   const DType dtype = views.dtype();
   const Tensor view = views * row(view_scale, dtype) * row(view_units, dtype);
   const Tensor a = slice(lights, 1, 2).reshape({lights.dim(0), 1, 1, 1});
@@ -462,13 +466,13 @@ void step2(Record& record, Networks& nets, const Frozen& frozen, const Current& 
   // Projected images: what the generator G draws from the input's latent w, moved by an offset. The offset comes from
   // netEnc through the generator's mapping network M, whose outputs are latents of realistic images:
   //   offset = M(netEnc(pseudo) - netEnc(G(w))) - M(0),   projected = G(w + offset).
+  // This is the preset's F1_d = 8; others take the last layers of M alone (section 4).
   auto G = [&](const Tensor& w) { return clamp(frozen.generator.synthesis(w), -1, 1); };
   auto M = [&](const Tensor& x) { return frozen.generator.mapping(x); };
   const Tensor enc = nets.offset(pseudo), enc_gan = nets.offset(G(latent));
   const Tensor offset = M(enc - enc_gan) - M(Tensor::zeros({1, latent_size}, dtype));
   const Tensor projected = G(latent + offset);
 
-  // They shall agree in colours and in what the discriminator looks at, and the offset shall be small.
   const StyleGan2Discriminator& D = frozen.discriminator;
   const Tensor l1 = masked_l1(projected, pseudo, mask), disc = feature_l1(D.features(projected), D.features(pseudo), mask);
   const Tensor latent_norm = mean(square(offset));
@@ -480,7 +484,7 @@ void step2(Record& record, Networks& nets, const Frozen& frozen, const Current& 
   record.add("step2/vector/", {{"enc", enc}, {"enc_gan", enc_gan}, {"offset", offset}});
 }
 
-// Losses and images of both copies.
+// Notes losses and images of both copies.
 void add_explanation(Record& record, const std::string& step, const Explanation& e) {
   auto both = [&](Tensor Rendering::*member) { return concat({e.seen[0].*member, e.seen[1].*member}, 0); };
   record.add(step + "/loss/", {{"l1", e.l1[0]}, {"l1_flip", e.l1[1]}, {"lpips", e.lpips[0]}, {"lpips_flip", e.lpips[1]}});
@@ -489,8 +493,9 @@ void add_explanation(Record& record, const std::string& step, const Explanation&
                                 {"valid", concat({e.valid, e.valid}, 0)}});
 }
 
-// Step 3 trains netA, netD, netV and netL to make one object explain the input and all samples, projected images of
-// step 2 with their masks. Each has a view and a light of its own. The mirror image must explain them too.
+// Step 3 trains netA, netD, netV and netL, so that one object explains the input and samples, which are projected images
+// of step 2 with their masks. Each image has a view and a light of its own, and the mirror image must explain it too:
+//   step 1's loss of the input + explanation of the samples.
 void step3(Record& record, Networks& nets, const Frozen& frozen, const Tensor& input, const Tensor& samples,
            const Tensor& masks) {
   const Object object(canonical_depth(nets.depth(input)), nets.albedo(input)), mirror = object.mirrored();
