@@ -122,9 +122,10 @@ function(g2s_add_tests)
   # tests/cli runs the programs, one of them with the emulated device.
   add_executable(gan2shape_emulated)
   target_link_libraries(gan2shape_emulated PRIVATE g2s_apps g2s_cuda_emulated)
-  add_dependencies(g2s_test_files gan2shape gan2shape_emulated)
+  add_dependencies(g2s_test_files gan2shape gan2shape_emulated example_method)
   target_compile_definitions(g2s_test_files PRIVATE G2S_SOURCE_DIR="${CMAKE_SOURCE_DIR}" G2S_PROGRAM="$<TARGET_FILE:gan2shape>"
-                             G2S_PROGRAM_EMULATED="$<TARGET_FILE:gan2shape_emulated>")
+                             G2S_PROGRAM_EMULATED="$<TARGET_FILE:gan2shape_emulated>" G2S_EXAMPLE="$<TARGET_FILE:example_method>"
+                             G2S_BUILD_DIR="${CMAKE_BINARY_DIR}")
   if(TARGET g2s_bench)
     add_dependencies(g2s_test_files g2s_bench)
     target_compile_definitions(g2s_test_files PRIVATE G2S_BENCH="$<TARGET_FILE:g2s_bench>")
@@ -198,6 +199,15 @@ function(g2s_add_fuzzers)
     endif()
     g2s_add_fuzz_test(${name})
   endforeach()
+endfunction()
+
+# The method in one file, for study. It takes no options: where its inputs are and its results go is compiled in.
+function(g2s_add_example)
+  g2s_sources(sources examples)
+  add_executable(example_method ${sources})
+  target_link_libraries(example_method PRIVATE g2s_models)
+  target_compile_definitions(example_method PRIVATE G2S_SOURCE_DIR="${CMAKE_SOURCE_DIR}" G2S_BUILD_DIR="${CMAKE_BINARY_DIR}")
+  g2s_link_cuda(example_method)
 endfunction()
 
 function(g2s_add_bench)

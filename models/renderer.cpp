@@ -1,7 +1,6 @@
 #include "models/renderer.h"
 
 #include <cmath>
-#include <limits>
 #include <numbers>
 #include <vector>
 
@@ -113,7 +112,7 @@ Tensor Renderer::direction(const Tensor& dxy) const {
 
 // Not relu: at a grazing angle of exactly 90 degrees the gradient passes, as through the reference's clamp.
 Tensor Renderer::diffuse_shading(const Tensor& normals, const Tensor& direction) const {
-  return clamp(sum(normals * direction, {3}, true), 0, std::numeric_limits<double>::infinity());
+  return clamp(sum(normals * direction, {3}, true), 0);
 }
 
 Tensor Renderer::shading(const Light& light, const Tensor& diffuse_shading) const { return light.ambient + light.diffuse * diffuse_shading; }

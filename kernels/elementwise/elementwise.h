@@ -1,6 +1,8 @@
 // Elementwise arithmetic with NumPy broadcasting. f32 and f64; differentiable to any order.
 #pragma once
 
+#include <limits>
+
 #include "engine/tensor.h"
 
 namespace g2s {
@@ -28,7 +30,7 @@ Tensor sigmoid(const Tensor& x);   // y = 1 / (1 + exp(-x)): dy y (1 - y)
 Tensor softplus(const Tensor& x);  // y = log(1 + exp(x)), stable: dy sigmoid(x)
 Tensor relu(const Tensor& x);      // dy where x > 0, else 0
 Tensor leaky_relu(const Tensor& x, double slope);     // dy where x > 0, else slope dy
-Tensor clamp(const Tensor& x, double lo, double hi);  // dy where lo <= x <= hi, else 0 (as PyTorch)
+Tensor clamp(const Tensor& x, double lo, double hi = std::numeric_limits<double>::infinity());  // dy where lo <= x <= hi, else 0 (as PyTorch)
 
 // 1 where x < bound, else 0, in x's dtype. No gradient.
 Tensor less(const Tensor& x, double bound);

@@ -103,6 +103,7 @@ TEST_CASE("elementwise: special values") {
   is(relu(x), {0, 0, inf, 0, nan, big, 0, tiny});
   is(leaky_relu(x, 0.5), {0, 0, inf, -inf, nan, big, -big / 2, tiny});
   is(clamp(x, -1, 2), {0, 0, 2, -1, nan, 2, -1, tiny});
+  is(clamp(x, 0), {0, 0, inf, 0, nan, big, 0, tiny});
   is(abs(x), {0, 0, inf, inf, nan, big, big, tiny});
   is(sign(x), {0, 0, 1, -1, nan, 1, -1, 1});
   is(less(x, 0), {0, 0, 0, 1, 0, 0, 1, 0});

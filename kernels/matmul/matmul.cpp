@@ -204,9 +204,16 @@ Sizes measure(const char* op, const Tensor& a, const Tensor& b, bool transpose_a
   return s;
 }
 
+// Is `one` a batch of 1 beside a larger one?
+bool is_shared(const Tensor& one, const Tensor& other) {
+  return one.defined() && other.defined() && one.rank() == 3 && other.rank() == 3 && one.dim(0) == 1 && other.dim(0) > 1;
+}
+
 }  // namespace
 
 Tensor matmul(const Tensor& a, const Tensor& b, bool transpose_a, bool transpose_b) {
+  if (is_shared(a, b)) return matmul(a.reshape({a.dim(1), a.dim(2)}), b, transpose_a, transpose_b);
+  if (is_shared(b, a)) return matmul(a, b.reshape({b.dim(1), b.dim(2)}), transpose_a, transpose_b);
   const Sizes s = measure("matmul", a, b, transpose_a, transpose_b);
   const bool batched = s.batched_a || s.batched_b;
   Tensor c = Tensor::empty(batched ? Shape{s.batch, s.m, s.n} : Shape{s.m, s.n}, a.dtype(), a.device());

@@ -2,6 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include "engine/autograd.h"
+#include "kernels/elementwise/elementwise.h"
+#include "kernels/reduce/reduce.h"
 #include "tests/support/cases.h"
 #include "tests/support/check.h"
 
@@ -20,6 +23,21 @@ TEST_CASE("matmul: a constant right side gives the same bits as any other") {
   for (int i = 0; i < 2; ++i) {
     CHECK(same_bits(matmul(a, kept), want));
     CHECK(same_bits(matmul(a, kept.reshape({90, 70}), false, true), transposed));
+  }
+}
+
+TEST_CASE("matmul: a batch of 1 is shared as a matrix is") {
+  for (bool turned : {false, true}) {
+    const Shape of_a = turned ? Shape{5, 4} : Shape{4, 5}, of_b = turned ? Shape{6, 5} : Shape{5, 6};
+    Tensor a = hashed_input("a", of_a, DType::f64).set_requires_grad(), b = hashed_input("b", of_b, DType::f64).set_requires_grad();
+    const Tensor one_a = a.reshape({1, of_a[0], of_a[1]}), one_b = b.reshape({1, of_b[0], of_b[1]});
+    const Tensor many_a = hashed_input("as", {3, of_a[0], of_a[1]}, DType::f64), many_b = hashed_input("bs", {3, of_b[0], of_b[1]}, DType::f64);
+    auto same = [&](const Tensor& got, const Tensor& want, const Tensor& leaf) {
+      CHECK(same_bits(got.detach(), want.detach()));
+      CHECK(same_bits(grad({sum(square(got))}, {leaf})[0], grad({sum(square(want))}, {leaf})[0]));
+    };
+    same(matmul(one_a, many_b, turned, turned), matmul(a, many_b, turned, turned), a);
+    same(matmul(many_a, one_b, turned, turned), matmul(many_a, b, turned, turned), b);
   }
 }
 

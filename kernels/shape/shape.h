@@ -9,6 +9,7 @@ namespace g2s {
 
 Tensor permute(const Tensor& x, const std::vector<int>& order);                          // y.shape[i] = x.shape[order[i]]; dx: the inverse order
 Tensor slice(const Tensor& x, int axis, std::int64_t begin, std::int64_t end);           // elements begin .. end-1 of one axis; dx: pad
+inline Tensor slice(const Tensor& x, int axis, std::int64_t at) { return slice(x, axis, at, at + 1); }  // one element; the axis stays
 Tensor concat(const std::vector<Tensor>& parts, int axis);                               // gradients: slices
 Tensor pad(const Tensor& x, int axis, std::int64_t before, std::int64_t after, double value = 0);  // value outside; dx: slice
 Tensor flip(const Tensor& x, int axis);                                                  // dx: flip

@@ -53,7 +53,7 @@ bool is_function(const std::string& head) {
 // May `from` include the project's header `to`? Gives the reason if not.
 std::string refusal(const std::string& from, const std::string& to) {
   static const std::map<std::string, int> layers = {{"engine", 0}, {"kernels", 1}, {"models", 2}, {"weights_converter", 2},
-                                                    {"apps", 3},   {"bench", 3},   {"tests", 4}};
+                                                    {"apps", 3},   {"bench", 3},   {"examples", 3},          {"tests", 4}};
   const bool test = ends_with(from, ".test.cpp") || starts_with(from, "tests/");
   auto target = layers.find(first_folder(to)), source = layers.find(first_folder(from));
   if (target == layers.end() || source == layers.end()) return "";
@@ -73,6 +73,7 @@ std::string refusal(const std::string& from, const std::string& to) {
   if (source->first == "weights_converter" && target->first != "weights_converter" && target->first != "engine")
     return "reading a checkpoint needs the engine alone";
   if (target->first == "weights_converter" && source->first == "models") return "networks are made of weights, not of checkpoints";
+  if (source->first == "examples" && starts_with(to, "models/gan2shape/")) return "the method's example is written without the method's code";
   if (target->second > source->second) return "includes point from apps to models to kernels to engine";
   return "";
 }

@@ -13,7 +13,7 @@ struct SourceFile {
 
 using Findings = std::vector<std::string>;  // one line each, naming file and line
 
-// apps -> models -> kernels/<family>/X.h -> engine, apps -> weights_converter -> engine; who may see POD arguments, tests and CUDA headers.
+// apps or examples -> models -> kernels/<family>/X.h -> engine, apps -> weights_converter -> engine; who may see POD arguments, tests and CUDA headers.
 Findings check_includes(const SourceFile& file);
 // No C++ file over about 600 lines, no function over about 80.
 Findings check_sizes(const SourceFile& file);

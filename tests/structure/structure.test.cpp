@@ -68,6 +68,9 @@ TEST_CASE("the include rule finds what it should") {
   CHECK(bad_include("weights_converter/a.cpp", "\"models/lpips.h\""));
   CHECK(bad_include("weights_converter/a.cpp", "\"kernels/conv/conv.h\""));
   CHECK(bad_include("models/a/a.cpp", "\"weights_converter/checkpoint.h\""));
+  CHECK(bad_include("examples/method.cpp", "\"models/gan2shape/steps.h\""));
+  CHECK(bad_include("examples/method.cpp", "\"tests/support/check.h\""));
+  CHECK(!bad_include("examples/method.cpp", "\"models/lpips.h\""));
   CHECK(!bad_include("apps/convert.cpp", "\"weights_converter/checkpoint.h\""));
   CHECK(!bad_include("kernels/conv/conv.isa.cpp", "\"engine/parallel.h\""));
   CHECK(!bad_include("kernels/conv/conv.cu", "\"engine/cuda/launch.cuh\""));
