@@ -102,9 +102,11 @@ inline unsigned lane_bits(I comparison) {
   const __m512i v = reinterpret_cast<__m512i>(comparison);
   return wide ? static_cast<unsigned>(_mm512_movepi64_mask(v)) : static_cast<unsigned>(_mm512_movepi32_mask(v));
 #elif defined(__AVX2__)
-  return static_cast<unsigned>(wide ? _mm256_movemask_pd(reinterpret_cast<__m256d>(comparison)) : _mm256_movemask_ps(reinterpret_cast<__m256>(comparison)));
+  const __m256i v = reinterpret_cast<__m256i>(comparison);
+  return static_cast<unsigned>(wide ? _mm256_movemask_pd(_mm256_castsi256_pd(v)) : _mm256_movemask_ps(_mm256_castsi256_ps(v)));
 #elif defined(__SSE2__)
-  return static_cast<unsigned>(wide ? _mm_movemask_pd(reinterpret_cast<__m128d>(comparison)) : _mm_movemask_ps(reinterpret_cast<__m128>(comparison)));
+  const __m128i v = reinterpret_cast<__m128i>(comparison);
+  return static_cast<unsigned>(wide ? _mm_movemask_pd(_mm_castsi128_pd(v)) : _mm_movemask_ps(_mm_castsi128_ps(v)));
 #else
   unsigned bits = 0;
   for (unsigned l = 0; l < sizeof comparison / sizeof comparison[0]; ++l) bits |= comparison[l] ? 1u << l : 0u;
