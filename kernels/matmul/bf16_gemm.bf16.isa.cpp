@@ -300,8 +300,7 @@ void turn_tile(const Bf16PackArgs& a, const float* source, int count, Half* to) 
 
 // 16 columns of two elements of k, side by side.
 inline __m512i round_pair(__m512 even, __m512 odd) {
-  typedef short Words __attribute__((vector_size(64)));
-  const Words order = {0,  16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23, 8, 24, 9,  25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  const Vec<short> order = {0,  16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23, 8, 24, 9,  25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
   return _mm512_permutexvar_epi16(reinterpret_cast<__m512i>(order), reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(odd, even)));
 }
 
