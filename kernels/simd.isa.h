@@ -114,7 +114,16 @@ inline unsigned lane_bits(I comparison) {
 #endif
 }
 
-inline bool same_bits(VecF a, VecF b) { return lane_bits(reinterpret_cast<VecI>(a) == reinterpret_cast<VecI>(b)) == (1u << lanes) - 1; }
+inline bool same_bits(VecF a, VecF b) {
+#if defined(__AVX512F__)
+  return _mm512_cmpneq_epi32_mask(reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)) == 0;
+#elif defined(__AVX2__)
+  const __m256i different = _mm256_xor_si256(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b));
+  return _mm256_testz_si256(different, different) != 0;
+#else
+  return std::memcmp(&a, &b, sizeof a) == 0;
+#endif
+}
 
 // The sum of the lanes, always in the same order.
 inline float sum_lanes(VecF v) {
