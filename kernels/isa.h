@@ -1,7 +1,7 @@
 // One binary, several instruction sets. A file kernels/<family>/X.isa.cpp is compiled once per instruction set, inside the namespace
 // G2S_ISA, and the dispatcher that G2S_ISA_KERNEL defines picks at run time.
 //
-// Rules for X.isa.cpp: include only POD argument headers, engine/parallel.h, <cmath>, <cstdint>, <cstring> and the like; put every helper into
+// Rules for X.isa.cpp: include only POD argument headers, X.isa.h, engine/parallel.h, <cmath>, <cstdint>, <cstring> and the like; put every helper into
 // an anonymous namespace inside namespace G2S_ISA. A non-static inline function or a std:: template that is not inlined would be emitted with
 // this file's instruction set and could be picked by the linker for the whole program (tests/structure checks the objects for it).
 #pragma once

@@ -225,6 +225,16 @@ Findings check_device_code(const SourceFile& file) {
   return findings;
 }
 
+Findings check_vectors(const SourceFile& file) {
+  Findings findings;
+  if (!is_cpp(file.path) || file.path == "kernels/simd.isa.h") return findings;
+  const std::vector<std::string> code = lines_of(code_only(file.text));
+  for (std::size_t i = 0; i < code.size(); ++i)
+    if (code[i].find("vector_size") != std::string::npos)
+      findings.push_back(str(file.path, ":", i + 1, ": types of vectors belong in kernels/simd.isa.h"));
+  return findings;
+}
+
 Findings check_families(const std::vector<std::string>& paths) {
   // Not functions from tensors to a tensor: their tests bring their own golden values.
   static const std::set<std::string> without_table = {"adam", "random"};
