@@ -16,11 +16,6 @@ using Clock = std::chrono::steady_clock;
 
 double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-Config validated(const Config& config) {
-  config.validate();
-  return config;
-}
-
 FitIdentity full_identity(const Config& config, const MemoryPlan& plan, const FitOptions& options) {
   FitIdentity out = options.identity;
   out["settings"] = to_json(config).dump();
@@ -70,13 +65,14 @@ Target target_of(const FitInput& input, const Config& config, const StyleGan2Gen
 Fit::Fit(const Config& config, const StyleGan2Generator& generator, const StyleGan2Discriminator& discriminator, const Lpips& lpips,
          const FitInput& input, FitOptions options)
     : device_(default_device()),
-      config_(validated(config)),
+      config_(config),
       options_(std::move(options)),
-      plan_(plan_memory(config_, generator.config(), discriminator.config(), options_.memory_limit, device_.type)),
       state_(config_, options_.seed),
       method_(config_, state_.networks, generator, discriminator, lpips),
       losses_(device_) {
+  config_.validate();
   require_input(input, config_);
+  plan_ = plan_memory(config_, generator.config(), discriminator.config(), options_.memory_limit, device_.type);
   identity_ = full_identity(config_, plan_, options_);
   if (input.truth) truth_ = input.truth.to(device_);
   if (options_.depth_prior) state_.networks.netD.load(*options_.depth_prior, "netD.");

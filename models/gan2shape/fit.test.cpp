@@ -164,12 +164,17 @@ TEST_CASE("whether a state can be resumed is known without networks") {
   const std::string changed = folder / "changed";
   rewrite(path, changed, [](Metadata& metadata) { metadata.erase("gan2shape_state"); });
   refused(changed, w.config, mine, "is not a saved state of a fit");
-  rewrite(path, changed, [](Metadata& metadata) {
-    json position = json::parse(metadata.at("gan2shape_state"));
-    position["version"] = 2;
-    metadata["gan2shape_state"] = position.dump();
-  });
+  auto with = [&](const char* name, int value) {
+    rewrite(path, changed, [&](Metadata& metadata) {
+      json position = json::parse(metadata.at("gan2shape_state"));
+      position[name] = value;
+      metadata["gan2shape_state"] = position.dump();
+    });
+  };
+  with("version", 2);
   refused(changed, w.config, mine, "was saved by another version of this program");
+  with("phase", 7);
+  refused(changed, w.config, mine, "is damaged: there is no phase 7");
   for (const char* key : {"gan2shape_state", "gan2shape_identity"}) {
     rewrite(path, changed, [&](Metadata& metadata) { metadata[key] = "{\"half"; });
     CHECK_THROWS_WITH_AS(require(changed, w.config, mine), doctest::Contains((changed + ": is damaged: ").c_str()), Error);

@@ -26,15 +26,10 @@ struct LossTerm {
   const char* name;
   Tensor Losses::* value;
 };
-constexpr LossTerm loss_terms[] = {{"l1", &Losses::l1},
-                                   {"lpips", &Losses::lpips},
-                                   {"l1_flip", &Losses::l1_flip},
-                                   {"lpips_flip", &Losses::lpips_flip},
-                                   {"smooth_depth", &Losses::smooth_depth},
-                                   {"smooth_diffuse", &Losses::smooth_diffuse},
-                                   {"disc", &Losses::disc},
-                                   {"latent_norm", &Losses::latent_norm},
-                                   {"total", &Losses::total}};
+constexpr LossTerm loss_terms[] = {
+    {"l1", &Losses::l1}, {"lpips", &Losses::lpips}, {"l1_flip", &Losses::l1_flip}, {"lpips_flip", &Losses::lpips_flip},
+    {"smooth_depth", &Losses::smooth_depth}, {"smooth_diffuse", &Losses::smooth_diffuse},
+    {"disc", &Losses::disc}, {"latent_norm", &Losses::latent_norm}, {"total", &Losses::total}};
 // Those that apply, by name.
 NamedTensors named(const Losses& losses, const std::string& prefix = "");
 

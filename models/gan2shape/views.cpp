@@ -122,30 +122,24 @@ GanViews::GanViews(const FitResult& fit, const Method& method)
 std::vector<NamedPicture> GanViews::turned() const {
   NoGrad no_grad;
   const DefaultDevice guard(device_);
-  std::vector<Tensor> pictures;
-  std::vector<Turn> all = turns(method_.config.category);
-  for (const Turn& turn : all) {
-    std::vector<float> view{static_cast<float>(turn.pitch), static_cast<float>(turn.yaw), 0, 0, 0, 0};
-    pictures.push_back(rendering(texture_, Tensor::from(view, {1, 6})));
-  }
-  pictures = reproject(pictures);
   std::vector<NamedPicture> out;
-  for (std::size_t i = 0; i < all.size(); ++i) out.push_back({all[i].name, pictures[i]});
+  for (const Turn& turn : turns(method_.config.category)) {
+    std::vector<float> view{static_cast<float>(turn.pitch), static_cast<float>(turn.yaw), 0, 0, 0, 0};
+    out.push_back({turn.name, rendering(texture_, Tensor::from(view, {1, 6}))});
+  }
+  reproject(out);
   return out;
 }
 
 std::vector<NamedPicture> GanViews::relit() const {
   NoGrad no_grad;
   const DefaultDevice guard(device_);
-  std::vector<Tensor> pictures;
-  std::vector<Relight> all = relights();
-  for (const Relight& light : all) {
-    Tensor texture = method_.renderer.texture(canonical_.albedo, relit_shading(method_.renderer, canonical_.normal, light_, light));
-    pictures.push_back(rendering(texture, view_));
-  }
-  pictures = reproject(pictures);
   std::vector<NamedPicture> out;
-  for (std::size_t i = 0; i < all.size(); ++i) out.push_back({all[i].name, pictures[i]});
+  for (const Relight& light : relights()) {
+    Tensor texture = method_.renderer.texture(canonical_.albedo, relit_shading(method_.renderer, canonical_.normal, light_, light));
+    out.push_back({light.name, rendering(texture, view_)});
+  }
+  reproject(out);
   return out;
 }
 
@@ -155,15 +149,15 @@ Tensor GanViews::rendering(const Tensor& texture, const Tensor& view) const {
 }
 
 // Encodes pictures in batches and draws them with the generator.
-std::vector<Tensor> GanViews::reproject(const std::vector<Tensor>& pictures) const {
+void GanViews::reproject(std::vector<NamedPicture>& pictures) const {
   const Step2 step(method_, target_, Snapshot{canonical_, light_, {}});
-  std::vector<Tensor> out;
   for (std::size_t begin = 0; begin < pictures.size(); begin += projection_batch) {
-    std::size_t end = std::min(pictures.size(), begin + projection_batch);
-    Tensor images = step.project(concat({pictures.begin() + static_cast<std::ptrdiff_t>(begin), pictures.begin() + static_cast<std::ptrdiff_t>(end)}, 0)).image;
-    for (std::int64_t i = 0; i < images.dim(0); ++i) out.push_back(to_unit(slice(images, 0, i, i + 1)).to(Device{}));
+    std::vector<Tensor> batch;
+    for (std::size_t i = begin; i < std::min(pictures.size(), begin + projection_batch); ++i) batch.push_back(pictures[i].picture);
+    const Tensor images = step.project(concat(batch, 0)).image;
+    for (std::int64_t i = 0; i < images.dim(0); ++i)
+      pictures[begin + static_cast<std::size_t>(i)].picture = to_unit(slice(images, 0, i, i + 1)).to(Device{});
   }
-  return out;
 }
 
 }  // namespace g2s

@@ -47,7 +47,7 @@ class GanViews {
 
  private:
   Tensor rendering(const Tensor& texture, const Tensor& view) const;
-  std::vector<Tensor> reproject(const std::vector<Tensor>& pictures) const;
+  void reproject(std::vector<NamedPicture>& pictures) const;
 
   const Method& method_;
   Device device_;

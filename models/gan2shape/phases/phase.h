@@ -76,9 +76,8 @@ std::unique_ptr<FitPhase> make_step3(const FitParts& fit);
 
 struct PhaseKind {
   const char* name;
-  bool every_stage;  // else once, before the first one
-  bool measured;     // against the truth, when it is over
-  double cost;       // of an iteration, roughly, in iterations of step 1: until this machine has shown its own
+  bool measured;  // against the truth, when it is over
+  double cost;    // of an iteration, roughly, in iterations of step 1: until this machine has shown its own
   int (*iterations)(const Config& config, int stage);
   std::unique_ptr<FitPhase> (*make)(const FitParts& fit);
 };
