@@ -10,6 +10,7 @@
 #include "engine/allocator.h"
 #include "engine/autograd.h"
 #include "engine/cuda/launches.h"
+#include "engine/replay.h"
 #include "kernels/adam/adam.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/reduce/reduce.h"
