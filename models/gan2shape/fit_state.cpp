@@ -128,8 +128,8 @@ SavedState::SavedState(const std::string& path) : file_(path) {
     if (position_.at("version").get<int>() != state_version) fail(Errc::format, path, "was saved by another version of this program");
     const int phase = position_.at("phase").get<int>();
     if (phase < 0 || phase > static_cast<int>(Phase::done)) fail(Errc::format, path, "is damaged: there is no phase ", phase);
+    forget_whole_batches(identity_);
   });
-  forget_whole_batches(identity_);
 }
 
 void SavedState::require(const FitIdentity& identity) const {
