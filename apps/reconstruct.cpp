@@ -62,8 +62,8 @@ json run_job(const ReconstructOptions& o, const Plan& plan, const Job& job, Prog
   guard.reset();
   check_cancelled(job.stem);
   ResultFolder folder(job.folder);
-  const ExportReport exported = export_fit(result, fit.method(), fit.target(), pixels_to_picture(job.input.photo), folder.temporary());
-  json out = result_json(o, plan, job, moved(result, Device{}), exported);
+  const ExportReport exported = export_fit(result, fit.method(), pixels_to_picture(job.input.photo), folder.temporary());
+  json out = result_json(o, plan, job, result, exported);
   write_file(folder.temporary() + "/result.json", out.dump(2) + "\n");
   check_cancelled(job.stem);
   folder.commit();

@@ -146,8 +146,7 @@ void prepare_jobs(const ReconstructOptions& o, Plan& plan) {
     if (!o.resume || !fs::exists(job.state_path)) continue;
     job.resumed = true;
     const DefaultDevice guard(plan.device);
-    Fit probe(plan.config, *plan.generator, *plan.discriminator, *plan.lpips, fit_input(job), fit_options(o, plan, job));
-    probe.resume(job.state_path);
+    require_resumable(job.state_path, plan.config, *plan.generator, *plan.discriminator, fit_options(o, plan, job));
   }
 }
 
