@@ -1,5 +1,7 @@
 #include "apps/commands.h"
 
+#include <filesystem>
+
 #include "engine/accelerator.h"
 #include "engine/error.h"
 #include "engine/parallel.h"
@@ -26,6 +28,12 @@ Device apply_machine_options(const MachineOptions& options, DeviceSupport suppor
   if (host && device.type != DeviceType::cpu) fail(Errc::unsupported, "--device", "this command runs no networks, so it works on the CPU alone");
   set_num_threads(options.threads);
   return device;
+}
+
+WeightSource weight_source(const std::string& folder) {
+  std::error_code ignored;
+  const std::filesystem::path here = std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path();
+  return {folder, {here / "../share/gan2shape/assets", here / "../../assets", G2S_SOURCE_ASSETS}};
 }
 
 }  // namespace g2s::app

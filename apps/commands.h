@@ -6,6 +6,7 @@
 #include <string>
 
 #include "engine/types.h"
+#include "models/gan2shape/weights.h"
 
 namespace g2s::app {
 
@@ -33,6 +34,10 @@ enum class DeviceSupport { cpu, any };
 Device apply_machine_options(const MachineOptions& options, DeviceSupport support = DeviceSupport::any);
 // --precision, of the commands whose results it changes; use_precision() applies it.
 void add_precision_option(CLI::App& app, std::string& precision);
+
+// Where weights are looked for: in the user's folder, if there is one, then in share/gan2shape/assets beside an installed bin/, or in the source tree
+// that the program was built from. Independent of the working directory.
+WeightSource weight_source(const std::string& folder = {});
 
 constexpr const char* program_version = G2S_VERSION;
 

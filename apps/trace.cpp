@@ -2,7 +2,6 @@
 
 #include <iostream>
 
-#include "apps/assets.h"
 #include "apps/commands.h"
 #include "engine/files.h"
 
@@ -17,7 +16,7 @@ struct Options {
 int run(const Options& o) {
   TraceOptions options;
   options.device = apply_machine_options(o.machine);
-  options.lpips = asset("lpips_vgg.safetensors");
+  options.lpips = find_weights(weight_source(), "default", {.lpips = true}).lpips;
   options.dtype = o.dtype == "f32" ? DType::f32 : DType::f64;
   AtomicFile probe(o.out);  // that it can be written is known before the work, not after
   const NamedTensors tensors = run_trace(o.description, options);

@@ -68,8 +68,8 @@ void count_host_wait();
 std::int64_t graph_launches();
 void count_graph_launch();
 
-// auto, cpu, cuda or cuda:N, as --device has it; throws naming the option. auto is cuda:0 where there is one that runs the program's kernels, else
+// auto, cpu, cuda or cuda:N; throws naming `setting`, whose value `text` is. auto is cuda:0 where there is one that runs the program's kernels, else
 // the CPU. A CUDA device is that of the whole process from then on.
-Device device_from(const std::string& text, const char* option);
+Device device_from(const std::string& text, const char* setting);
 
 }  // namespace g2s

@@ -22,6 +22,8 @@ Findings check_words(const SourceFile& file);
 // Assembler of a GPU is in engine/cuda/ptx.cuh alone; a kernel is launched by g2s::cuda::launch, which the emulator and the list of launches
 // know.
 Findings check_device_code(const SourceFile& file);
+// What lies below apps/ names settings, not the program's options: other programs have others.
+Findings check_options(const SourceFile& file);
 // What every kernels/<family> holds, from the paths of all files.
 Findings check_families(const std::vector<std::string>& paths);
 

@@ -1,0 +1,32 @@
+// The depth network of a generator's pictures, fitted to ellipsoids once, so that every fit starts from there.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "engine/progress.h"
+#include "models/gan2shape/config.h"
+#include "models/gan2shape/weights.h"
+
+namespace g2s {
+
+struct DepthPriorOptions {
+  std::int64_t pictures = 64;  // to draw
+  int iterations = 2000;       // of the fit
+  std::uint64_t seed = 0;      // of pictures and network
+  Device device;
+  std::function<void(const ProgressState&)> progress;  // after every picture and iteration; what it throws ends the work
+  std::function<void(const std::string&)> note;        // of a picture that is left out: why
+};
+
+struct DepthPriorReport {
+  std::int64_t pictures = 0;  // with an object in them
+  double loss = 0;            // of the last iteration
+};
+
+// Draws pictures of the generator, finds their objects and fits netD to their ellipsoids. Writes it to `path` as find_weights() finds it: f16, with
+// where it came from as metadata. Of the weights generator and u2netp are needed.
+DepthPriorReport make_depth_prior(const std::string& path, const WeightPaths& weights, const Config& config, const DepthPriorOptions& options);
+
+}  // namespace g2s
