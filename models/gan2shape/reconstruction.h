@@ -62,7 +62,8 @@ struct ReconstructionJob {
 // Finds and reads the weights. Throws too where a memory limit is less than a fit needs, so before any work starts.
 Reconstructor load_reconstructor(const ReconstructionSettings& settings, const WeightSource& source);
 
-// Reads the files and finds the object where neither a mask nor transparency says what it is.
+// Reads the files and finds the object where neither a mask nor transparency says what it is: in f32, which the process's precision is meanwhile, so not
+// beside a fit in another precision.
 ReconstructionJob prepare_job(const Reconstructor& reconstructor, const InputFiles& files, const Tensor& latent);
 
 Identity identity_of(const Reconstructor& reconstructor, const InputFiles& files, const Tensor& latent);
