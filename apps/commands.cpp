@@ -1,7 +1,9 @@
 #include "apps/commands.h"
 
 #include <atomic>
+#include <filesystem>
 
+#include "apps/settings.h"
 #include "engine/accelerator.h"
 #include "engine/error.h"
 #include "kernels/precision.h"
@@ -44,11 +46,27 @@ CommandContext::CommandContext(ContextOptions options) : context_(std::move(opti
   if (interrupted) context_.cancel();
 }
 
+namespace {
+ContextOptions printing(ContextOptions options, ProgressPrinter& printer) {
+  options.progress = [&](const ProgressState& state) { printer.update(state); };
+  options.log = [&](const std::string& sentence) { printer.note(with_options(sentence)); };
+  return options;
+}
+}  // namespace
+
+CommandContext::CommandContext(ContextOptions options, ProgressPrinter& printer) : CommandContext(printing(std::move(options), printer)) {}
+
 CommandContext::~CommandContext() { running = nullptr; }
 
 void interrupt_command() noexcept {
   interrupted = true;
   if (Context* context = running) context->cancel();
+}
+
+WeightSource weight_source(const std::string& folder) {
+  std::error_code ignored;
+  const std::filesystem::path here = std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path();
+  return {folder, {here / "../share/gan2shape/assets", here / "../../assets", G2S_SOURCE_ASSETS}};
 }
 
 }  // namespace g2s::app

@@ -6,6 +6,8 @@
 #include <string>
 
 #include "engine/context.h"
+#include "engine/progress.h"
+#include "models/gan2shape/weights.h"
 
 namespace g2s::app {
 
@@ -34,6 +36,7 @@ ContextOptions context_options(const MachineOptions& options, DeviceSupport supp
 class CommandContext {
  public:
   explicit CommandContext(ContextOptions options);
+  CommandContext(ContextOptions options, ProgressPrinter& printer);  // prints what the context reports and logs
   ~CommandContext();
   CommandContext(const CommandContext&) = delete;
 
@@ -45,6 +48,10 @@ class CommandContext {
 void interrupt_command() noexcept;  // async-signal-safe
 // --precision, of the commands whose results it changes.
 void add_precision_option(CLI::App& app, std::string& precision);
+
+// Where weights are looked for: in the user's folder, if there is one, then in share/gan2shape/assets beside an installed bin/, or in the source tree
+// that the program was built from. Independent of the working directory.
+WeightSource weight_source(const std::string& folder = {});
 
 constexpr const char* program_version = G2S_VERSION;
 

@@ -1,26 +1,21 @@
+#include <algorithm>
 #include <iomanip>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "apps/commands.h"
-#include "apps/output.h"
-#include "apps/weights.h"
-#include "engine/autograd.h"
 #include "engine/files.h"
 #include "engine/image.h"
 #include "engine/npy.h"
-#include "engine/context.h"
 #include "engine/progress.h"
 #include "kernels/precision.h"
-#include "kernels/random/random.h"
+#include "kernels/shape/shape.h"
+#include "models/drawing.h"
 #include "models/gan2shape/config.h"
 #include "models/gan2shape/latents.h"
-#include "models/stylegan2_generator.h"
 
 namespace g2s::app {
 namespace {
-
-constexpr std::int64_t batch = 8;  // pictures at a time: results do not depend on it
 
 struct Options {
   std::string weights, preset = "default", latent, out, precision = "f32";
@@ -37,33 +32,16 @@ std::string numbered(const std::string& folder, std::int64_t i) {
   return name.str();
 }
 
-// [N,D] or [N,L,D] on the CPU, truncated where that is asked for.
-Tensor make_latents(const Options& o, const StyleGan2Generator& generator, Device device) {
-  Tensor w;
-  if (!o.latent.empty()) {
-    w = read_latents(o.latent, generator.config());
-    if (w.rank() == 1) w = w.reshape({1, w.dim(0)});
-    w = w.to(device);
-  }
-  const DefaultDevice guard(device);
-  if (!w) {
-    Random random(o.seed, "generate");
-    w = generator.mapping(random.normal({o.count, generator.config().style_dim}));
-  }
-  if (o.truncation >= 1) return w.to(Device{});
-  Random random(o.seed, "mean_latent");
-  Tensor mean = generator.latent_avg() ? generator.latent_avg() : generator.mean_latent(random);
-  return StyleGan2Generator::truncate(w, mean, o.truncation).to(Device{});
+// [N,D] or [N,L,D]
+Tensor make_latents(const Options& o, const StyleGan2Generator& generator) {
+  Tensor w = o.latent.empty() ? random_latents(generator, o.count, o.seed) : read_latents(o.latent, generator.config());
+  if (w.rank() == 1) w = w.reshape({1, w.dim(0)});
+  return truncated_latents(generator, w, o.truncation, o.seed);
 }
 
-StyleGan2Generator load_generator(const std::string& path, Device device) {
-  const DefaultDevice guard(device);
+StyleGan2Generator load_generator(const std::string& path) {
+  const DefaultDevice guard(Context::current().options().device);
   return StyleGan2Generator::load(SafetensorsFile(path));
-}
-
-Tensor draw(const StyleGan2Generator& generator, const Tensor& latents, Device device) {
-  const DefaultDevice guard(device);
-  return generator.synthesis(latents.to(device)).to(Device{});
 }
 
 void check_options(const Options& o) {
@@ -75,37 +53,25 @@ void check_options(const Options& o) {
 }
 
 int run(const Options& o) {
-  const CommandContext context(context_options(o.machine, DeviceSupport::any, o.precision));
-  const Device device = Context::current().options().device;
-  const NoGrad no_grad;
+  ProgressPrinter progress(std::cerr);
+  const CommandContext context(context_options(o.machine, DeviceSupport::any, o.precision), progress);
   check_options(o);
-  const WeightPaths paths = find_weights(o.weights, o.preset, {.generator = true});
-  require_output_folder(o.out);
-  const StyleGan2Generator generator = load_generator(paths.generator, device);
-  const Tensor w = make_latents(o, generator, device);
+  const WeightPaths paths = find_weights(weight_source(o.weights), o.preset, {.generator = true});
+  require_writable_folder(o.out);
+  const StyleGan2Generator generator = load_generator(paths.generator);
+  const Tensor w = make_latents(o, generator);
   const std::int64_t n = w.dim(0), size = generator.config().size;
   make_folders(o.out);
   Tensor all = o.raw ? Tensor::empty({n, size, size, 3}) : Tensor();
-  ProgressPrinter progress(std::cerr);
   nlohmann::json files = nlohmann::json::array();
-  for (std::int64_t begin = 0; begin < n; begin += batch) {
-    check_cancelled("generate");
-    const std::int64_t count = std::min(batch, n - begin);
-    Shape part = w.shape();
-    part[0] = count;
-    Tensor latents = Tensor::empty(part);
-    std::copy_n(w.data<float>() + begin * (w.numel() / n), latents.numel(), latents.mutable_data<float>());
-    const Tensor pictures = draw(generator, latents, device);
-    const std::int64_t one = size * size * 3;
-    if (o.raw) std::copy_n(pictures.data<float>(), pictures.numel(), all.mutable_data<float>() + begin * one);
+  draw_pictures(generator, w, [&](std::int64_t first, const Tensor& pictures) {
+    const std::int64_t count = pictures.dim(0);
+    if (o.raw) std::copy_n(pictures.data<float>(), pictures.numel(), all.mutable_data<float>() + first * (all.numel() / n));
     for (std::int64_t i = 0; !o.raw && i < count; ++i) {
-      Tensor picture = Tensor::empty({1, size, size, 3});
-      std::copy_n(pictures.data<float>() + i * one, one, picture.mutable_data<float>());
-      files.push_back(numbered(o.out, begin + i));
-      write_png(files.back(), picture_to_pixels(picture));
+      files.push_back(numbered(o.out, first + i));
+      write_png(files.back(), picture_to_pixels(slice(pictures, 0, i, i + 1)));
     }
-    progress.update({.stage = "generate", .step = begin + count, .steps = n});
-  }
+  });
   progress.clear();
   if (o.raw) {
     files.push_back(o.out + "/images.npy");

@@ -2,8 +2,8 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "apps/assets.h"
 #include "apps/commands.h"
+#include "apps/settings.h"
 #include "engine/accelerator.h"
 #include "engine/cuda/device.h"
 #include "engine/image.h"
@@ -42,7 +42,7 @@ json weights_info(const std::string& path) {
     info["kind"] = plan.kind, info["description"] = plan.description;
     for (const auto& [key, value] : plan.metadata) info["metadata"][key] = value;
     if (plan.kind.rfind("stylegan2", 0) == 0) info["size"] = std::stoll(plan.metadata.at("size"));
-    if (!plan.notes.empty()) info["notes"] = plan.notes;
+    for (const std::string& note : plan.notes) info["notes"].push_back(with_options(note));
   } catch (const Error& e) {
     info["notes"] = {e.message()};  // it looks like a network and is not quite one
   }
@@ -114,9 +114,9 @@ int run(const Options& o) {
     for (const std::string& path : o.files) out["files"].push_back(file_info(path));
   } else {
     out = {{"version", program_version}, {"device", "cpu"},           {"instructions", kernels::to_string(kernels::isa())},
-           {"threads", num_threads()},   {"presets", preset_names()}, {"assets", assets_folder()}};
+           {"threads", num_threads()},   {"presets", preset_names()}, {"assets", assets_folder(weight_source().assets)}};
     out["cuda"] = cuda_state();
-    out["weights"] = describe_weights(o.weights.empty() ? assets_folder() : o.weights);
+    out["weights"] = describe_weights(o.weights.empty() ? assets_folder(weight_source().assets) : o.weights);
   }
   if (o.as_json) {
     std::cout << out.dump(2, ' ', false, json::error_handler_t::replace) << '\n';

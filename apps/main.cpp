@@ -6,6 +6,7 @@
 #include <new>
 
 #include "apps/commands.h"
+#include "apps/settings.h"
 #include "engine/error.h"
 
 namespace {
@@ -76,7 +77,7 @@ int main(int argc, char** argv) {
     if (!std::cout) return complain("standard output: cannot be written", exit_error);
     return code;
   } catch (const Error& e) {
-    return complain(e.what(), e.code() == Errc::cancelled ? exit_interrupted : exit_error);
+    return complain(message_of(e), e.code() == Errc::cancelled ? exit_interrupted : exit_error);
   } catch (const std::bad_alloc&) {
     return complain("out of memory", exit_error);
   } catch (const std::exception& e) {

@@ -5,15 +5,14 @@
 #include <iostream>
 
 #include "apps/at_once.h"
-#include "apps/output.h"
-#include "apps/reconstruct_result.h"
+#include "apps/settings.h"
 #include "apps/table.h"
 #include "engine/accelerator.h"
 #include "engine/allocator.h"
 #include "engine/files.h"
-#include "engine/image.h"
 #include "engine/context.h"
 #include "engine/progress.h"
+#include "models/gan2shape/result.h"
 
 namespace g2s::app {
 namespace {
@@ -41,39 +40,32 @@ ProgressState state_of(const FitProgress& p) {
   return state;
 }
 
-FitResult run_fit(Fit& fit, const Job& job) {
-  try {
-    return fit.run();
-  } catch (const Error& e) {
-    if (e.code() != Errc::cancelled) throw;
-    fail(Errc::cancelled, job.stem, e.message(), "; --resume goes on from there");
-  }
+// What the program says in result.json beside the fit: its version, and what a first look costs.
+json known_beside(Quality quality) {
+  json more = {{"program", {{"version", program_version}}}};
+  if (quality == Quality::draft)
+    more["note"] = "draft quality: a shortened schedule for a first look; the shape is clearly less accurate than with --quality standard";
+  return more;
 }
 
 // Fits one picture and puts its folder into place. The checkpoint goes when the result is there.
-json run_job(const ReconstructOptions& o, const Plan& plan, const Job& job, ProgressPrinter& progress) {
-  if (o.jobs == 1) allocator(plan.device).reset_peak();
-  FitOptions options = fit_options(o, plan, job);
+json run_job(const ReconstructOptions& o, const Reconstructor& reconstructor, const Job& job, ProgressPrinter& progress) {
+  if (o.jobs == 1) allocator(reconstructor.device).reset_peak();
+  FitOptions options;
   options.progress = [&](const FitProgress& p) { progress.update(state_of(p), job.stem + ": "); };
-  auto guard = std::make_unique<DefaultDevice>(plan.device);  // of the fit alone
-  Fit fit(plan.config, *plan.generator, *plan.discriminator, *plan.lpips, fit_input(job), options);
-  if (job.resumed) fit.resume(job.state_path);
-  const FitResult result = run_fit(fit, job);
-  guard.reset();
+  options.state_path = job.state_path;
+  options.save_interval = o.save_every;
+  const auto fit = start_fit(reconstructor, job.prepared, options, job.resumed ? job.state_path : "");
+  const FitResult fitted = fit->run();
   check_cancelled(job.stem);
-  ResultFolder folder(job.folder);
-  const ExportReport exported = export_fit(result, fit.method(), pixels_to_picture(job.input.photo), folder.temporary());
-  json out = result_json(o, plan, job, result, exported);
-  write_file(folder.temporary() + "/result.json", out.dump(2) + "\n");
-  check_cancelled(job.stem);
-  folder.commit();
+  const json result = write_result(reconstructor, job.prepared, *fit, fitted, job.folder, known_beside(reconstructor.settings.quality));
   std::error_code ignored;
   fs::remove(job.state_path, ignored);
-  return out;
+  return result;
 }
 
 void announce(const Job& job, ProgressPrinter& progress) {
-  for (const std::string& note : job.input.notes) progress.note(job.stem + ": " + note);
+  for (const std::string& note : job.prepared.input.notes) progress.note(job.stem + ": " + note);
   if (job.resumed) progress.note(job.stem + ": going on from the checkpoint");
   else if (fs::exists(job.state_path)) progress.note(job.stem + ": starting anew, the checkpoint of an interrupted run is not used without --resume");
 }
@@ -106,7 +98,7 @@ void print_results(const ReconstructOptions& o, const std::vector<std::pair<std:
 }
 
 // One picture of the plan, finished or found finished.
-json do_job(const ReconstructOptions& o, const Plan& plan, const Job& job, ProgressPrinter& progress) {
+json do_job(const ReconstructOptions& o, const Reconstructor& reconstructor, const Job& job, ProgressPrinter& progress) {
   check_cancelled(job.stem);
   if (job.kept) {
     progress.note(job.stem + ": finished before and kept in " + job.folder + "; --force replaces it");
@@ -114,10 +106,11 @@ json do_job(const ReconstructOptions& o, const Plan& plan, const Job& job, Progr
   }
   announce(job, progress);
   try {
-    const json result = run_job(o, plan, job, progress);
+    const json result = run_job(o, reconstructor, job, progress);
     summarize(job, result, progress);
     return result;
   } catch (const Error& e) {
+    if (e.code() == Errc::cancelled) fail(Errc::cancelled, job.stem, e.message(), "; --resume goes on from there");
     if (e.code() != Errc::out_of_memory) throw;
     fail(Errc::out_of_memory, job.stem, e.message(), "; a ", o.memory_limit.empty() ? "" : "smaller ", "--memory-limit takes batches in smaller parts",
          o.jobs > 1 ? ", fewer --jobs take less at a time" : "");
@@ -136,7 +129,7 @@ void report_failures(const Plan& plan, const std::vector<std::exception_ptr>& th
       std::rethrow_exception(thrown[i]);
     } catch (const Error& e) {
       if (e.code() == Errc::cancelled && !interrupted) interrupted = thrown[i];
-      all += str(count++ > 0 ? "; " : "", e.op() == plan.jobs[i].stem ? "" : plan.jobs[i].stem + ": ", e.what());
+      all += str(count++ > 0 ? "; " : "", e.op() == plan.jobs[i].stem ? "" : plan.jobs[i].stem + ": ", message_of(e));
     } catch (const std::exception& e) {
       all += str(count++ > 0 ? "; " : "", plan.jobs[i].stem, ": ", e.what());
     }
@@ -152,11 +145,12 @@ int run(const ReconstructOptions& o) {
   const Plan plan = make_plan(o);
   make_folders(o.out);
   ProgressPrinter progress(std::cerr, progress_style(o.progress));
-  if (plan.quality == Quality::draft) progress.note(quality_note(plan.quality));
-  if (plan.device.type != DeviceType::cpu) accelerator(plan.device, "reconstruct").synchronize();  // other threads shall see the weights
+  if (const json more = known_beside(plan.reconstructor.settings.quality); more.contains("note")) progress.note(more["note"]);
+  const Device device = plan.reconstructor.device;
+  if (device.type != DeviceType::cpu) accelerator(device, "reconstruct").synchronize();  // other threads shall see the weights
   std::vector<json> done(plan.jobs.size());
   const auto thrown = run_at_once(plan.jobs.size(), static_cast<std::size_t>(o.jobs),
-                                  [&](std::size_t i) { done[i] = do_job(o, plan, plan.jobs[i], progress); });
+                                  [&](std::size_t i) { done[i] = do_job(o, plan.reconstructor, plan.jobs[i], progress); });
   progress.clear();
   std::vector<std::pair<std::string, json>> results;
   for (std::size_t i = 0; i < done.size(); ++i)

@@ -1,18 +1,11 @@
 // What `reconstruct` is asked to do, checked in full before any work starts.
 #pragma once
 
-#include <map>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "apps/commands.h"
-#include "apps/weights.h"
-#include "models/gan2shape/fit.h"
-#include "models/gan2shape/input.h"
-#include "models/lpips.h"
-#include "models/stylegan2_discriminator.h"
-#include "models/stylegan2_generator.h"
+#include "models/gan2shape/reconstruction.h"
 
 namespace g2s::app {
 
@@ -35,22 +28,13 @@ struct Job {
   std::string state_path;  // OUT/STEM.state.safetensors: what an interrupted fit leaves
   InputFiles files;
   Tensor latent;           // undefined: to be projected
-  std::map<std::string, std::string> identity;  // what its result depends on, beside the settings
   bool kept = false;       // finished before and not to be replaced: nothing below is filled in
   bool resumed = false;
-  PreparedInput input;
+  ReconstructionJob prepared;
 };
 
 struct Plan {
-  Device device;
-  Config config;
-  Quality quality = Quality::standard;
-  CropMode crop = CropMode::automatic;
-  WeightPaths weights;
-  std::unique_ptr<StyleGan2Generator> generator;
-  std::unique_ptr<StyleGan2Discriminator> discriminator;
-  std::unique_ptr<Lpips> lpips;
-  std::unique_ptr<SafetensorsFile> depth_prior;  // null: networks start from random weights
+  Reconstructor reconstructor;
   std::vector<Job> jobs;
 };
 
@@ -58,10 +42,4 @@ struct Plan {
 Plan make_plan(const ReconstructOptions& options);
 
 ContextOptions reconstruct_context(const ReconstructOptions& options);
-FitInput fit_input(const Job& job);
-FitOptions fit_options(const ReconstructOptions& options, const Plan& plan, const Job& job);
-
-// Whether a finished result belongs to the job; throws naming what differs.
-void require_same_result(const Plan& plan, const ReconstructOptions& options, const Job& job);
-
 }  // namespace g2s::app

@@ -2,7 +2,6 @@
 
 #include <iostream>
 
-#include "apps/assets.h"
 #include "apps/commands.h"
 #include "engine/files.h"
 
@@ -18,7 +17,7 @@ int run(const Options& o) {
   const CommandContext context(context_options(o.machine));
   TraceOptions options;
   options.device = Context::current().options().device;
-  options.lpips = asset("lpips_vgg.safetensors");
+  options.lpips = find_weights(weight_source(), "default", {.lpips = true}).lpips;
   options.dtype = o.dtype == "f32" ? DType::f32 : DType::f64;
   AtomicFile probe(o.out);  // that it can be written is known before the work, not after
   const NamedTensors tensors = run_trace(o.description, options);

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 
 #include "bench/network_cases.h"
+#include "engine/context.h"
 #include "engine/allocator.h"
-#include "models/gan2shape/fit.h"
+#include "models/gan2shape/reconstruction.h"
 
 namespace g2s::bench {
 namespace {
@@ -46,19 +46,12 @@ class Stopwatch {
   double last_ = 0, spent_ = 0, left_ = 0;
 };
 
-void shorten(Config& c, double factor) {
-  for (int* count : {&c.first_stage.step1, &c.first_stage.step2, &c.first_stage.step3, &c.later_stages.step1, &c.later_stages.step2, &c.later_stages.step3,
-                     &c.prior_iterations, &c.projection.w_iterations, &c.projection.w_plus_iterations, &c.collect})
-    *count = std::max(1, static_cast<int>(std::lround(*count * factor)));
-  c.collect = std::max(c.collect, 2);
-}
-
 }  // namespace
 
 json time_schedule(const ScheduleOptions& o) {
   const DefaultDevice guard(o.device);
   Config config = preset(o.preset);
-  shorten(config, o.scale);
+  scale_schedule(config, o.scale);
   const StyleGan2Generator generator = random_generator(config.gan_size);
   const StyleGan2Discriminator discriminator = random_discriminator(config.gan_size);
   const Lpips lpips(SafetensorsFile(o.assets + "/lpips_vgg.safetensors"));
@@ -68,8 +61,10 @@ json time_schedule(const ScheduleOptions& o) {
   input.original_size = std::max(config.crop, config.size);
   Stopwatch watch;
   FitOptions options;
-  options.progress = [&](const FitProgress& p) { watch.see(p); };
-  options.cancelled = [&] { return o.seconds > 0 && !watch.rows().empty() && watch.seconds() > o.seconds; };
+  options.progress = [&](const FitProgress& p) {
+    watch.see(p);
+    if (o.seconds > 0 && watch.seconds() > o.seconds) Context::current().cancel();
+  };
   bool finished = true;
   try {
     Fit(config, generator, discriminator, lpips, input, options).run();

@@ -26,14 +26,14 @@ void count_graph_launch() { ++Context::current().counts().graph_launches; }
 namespace {
 
 // cuda or cuda:N
-Device cuda_named(const std::string& text, const char* option) {
+Device cuda_named(const std::string& text, const char* setting) {
   Device device{DeviceType::cuda, 0};
   bool right = text.rfind("cuda", 0) == 0;
   if (right && text.size() > 4) {
     const auto [end, error] = std::from_chars(text.data() + 5, text.data() + text.size(), device.index);
     right = text[4] == ':' && text.size() > 5 && error == std::errc() && end == text.data() + text.size();
   }
-  if (!right) fail(Errc::invalid_argument, option, "'", text, "' is none of auto, cpu, cuda, cuda:N");
+  if (!right) fail(Errc::invalid_argument, setting, "'", text, "' is none of auto, cpu, cuda, cuda:N");
   return device;
 }
 
@@ -41,11 +41,11 @@ bool first_device_works() { return cuda_accelerator && cuda_accelerator()->count
 
 }  // namespace
 
-Device device_from(const std::string& text, const char* option) {
+Device device_from(const std::string& text, const char* setting) {
   if (text == "cpu" || (text == "auto" && !first_device_works())) return {};
-  const Device device = text == "auto" ? Device{DeviceType::cuda, 0} : cuda_named(text, option);
-  accelerator(device, option);
-  if (const std::string reason = cuda::reason_against(device.index); !reason.empty()) fail(Errc::unsupported, option, device, ": ", reason);
+  const Device device = text == "auto" ? Device{DeviceType::cuda, 0} : cuda_named(text, setting);
+  accelerator(device, setting);
+  if (const std::string reason = cuda::reason_against(device.index); !reason.empty()) fail(Errc::unsupported, setting, device, ": ", reason);
   return device;
 }
 

@@ -65,8 +65,8 @@ void count_host_wait();
 std::int64_t graph_launches();
 void count_graph_launch();
 
-// auto, cpu, cuda or cuda:N; throws naming `option` if there is no such device, or if it does not run the program's kernels. auto is cuda:0 where
-// there is one that does, else the CPU.
-Device device_from(const std::string& text, const char* option);
+// auto, cpu, cuda or cuda:N; throws naming `setting`, whose value `text` is, if there is no such device, or if it does not run the program's
+// kernels. auto is cuda:0 where there is one that does, else the CPU.
+Device device_from(const std::string& text, const char* setting);
 
 }  // namespace g2s

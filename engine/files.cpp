@@ -130,9 +130,13 @@ void make_folders(const std::string& path) {
 }
 
 void require_writable_folder(const std::string& path) {
-  std::string probe = temporary_name((fs::path(path) / "probe").string());
+  std::error_code error;
+  fs::path existing = fs::absolute(path, error).lexically_normal();
+  while (!fs::exists(existing, error) && existing != existing.root_path()) existing = existing.parent_path();
+  if (!fs::is_directory(existing, error)) fail(Errc::io, existing.string(), "is not a folder, so ", path, " cannot be made");
+  const std::string probe = temporary_name((existing / "probe").string());
   int fd = ::open(probe.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (fd < 0) fail(Errc::io, path, "cannot be written to: ", reason(errno));
+  if (fd < 0) fail(Errc::io, existing.string(), "cannot be written to: ", reason(errno));
   ::close(fd);
   ::unlink(probe.c_str());
 }
@@ -140,6 +144,28 @@ void require_writable_folder(const std::string& path) {
 void rename_path(const std::string& from, const std::string& to) {
   if (::rename(from.c_str(), to.c_str()) != 0) fail(Errc::io, to, "cannot be written: ", reason(errno));
   flush_folder(parent_of(to));
+}
+
+AtomicFolder::AtomicFolder(const std::string& path) : path_(path), temporary_(temporary_name(path)) { make_folders(temporary_); }
+
+AtomicFolder::~AtomicFolder() {
+  std::error_code ignored;
+  fs::remove_all(temporary_, ignored);  // it is no more, once it is in place
+}
+
+void AtomicFolder::commit() {
+  // A folder with content cannot be renamed over another: the old one steps aside first and comes back if that fails.
+  const std::string old = temporary_name(path_);
+  const bool replaces = fs::exists(path_);
+  if (replaces) rename_path(path_, old);
+  try {
+    rename_path(temporary_, path_);
+  } catch (...) {
+    if (replaces) rename_path(old, path_);
+    throw;
+  }
+  std::error_code ignored;
+  if (replaces) fs::remove_all(old, ignored);
 }
 
 }  // namespace g2s

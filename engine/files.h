@@ -39,10 +39,25 @@ std::string read_file(const std::string& path, std::size_t limit = std::size_t{1
 // Makes a folder and its parents; throws Error(io) naming it.
 void make_folders(const std::string& path);
 
-// Throws Error(io) unless new entries can be made in the folder, which is tried.
+// Throws Error(io) unless the folder exists and takes new entries, which is tried, or can be made. Makes nothing.
 void require_writable_folder(const std::string& path);
 
-// A name beside `path` that no other process uses: path.PID-N.tmp. A folder under such a name is renamed into place when complete.
+// A folder under a temporary name; commit() puts it in place of an earlier one, anything else removes it. So a folder of this name is always
+// complete, and what was there before stays until then. Every failure is Error(io) naming the path at fault.
+class AtomicFolder {
+ public:
+  explicit AtomicFolder(const std::string& path);
+  ~AtomicFolder();
+  AtomicFolder(const AtomicFolder&) = delete;
+  AtomicFolder& operator=(const AtomicFolder&) = delete;
+  const std::string& temporary() const { return temporary_; }  // write here
+  void commit();
+
+ private:
+  std::string path_, temporary_;
+};
+
+// A name beside `path` that no other process uses: path.PID-N.tmp.
 std::string temporary_name(const std::string& path);
 
 // Renames a file or folder and flushes the parent folder; throws Error(io) naming the target.

@@ -81,10 +81,31 @@ TEST_CASE("files: folders") {
   CHECK(fs::is_empty(folder / "a/b"));
   write_file(folder / "file", "");
   CHECK_THROWS_WITH_AS(make_folders(folder / "file/c"), doctest::Contains("file/c"), Error);
-  CHECK_THROWS_AS(require_writable_folder(folder / "none"), Error);
+  CHECK_NOTHROW(require_writable_folder(folder / "none/below"));
+  CHECK_FALSE(fs::exists(folder / "none"));
+  CHECK_THROWS_WITH_AS(require_writable_folder(folder / "file/c"), doctest::Contains("is not a folder, so "), Error);
   rename_path(folder / "a", folder / "c");
   CHECK(fs::exists(folder / "c/b"));
   CHECK_THROWS_AS(rename_path(folder / "a", folder / "d"), Error);
+}
+
+TEST_CASE("files: a folder appears when it is complete, and takes the place of an earlier one") {
+  Folder folder;
+  const std::string path = folder / "results";
+  for (const char* content : {"first", "second"}) {
+    AtomicFolder made(path);
+    write_file(made.temporary() + "/x", content);
+    CHECK(fs::exists(path) == (std::string(content) == "second"));
+    made.commit();
+    CHECK(read_file(path + "/x") == content);
+  }
+  {
+    AtomicFolder abandoned(path);
+    write_file(abandoned.temporary() + "/x", "third");
+    CHECK(folder.entries() == 2);
+  }
+  CHECK(read_file(path + "/x") == "second");
+  CHECK(folder.entries() == 1);
 }
 
 TEST_CASE("npy: arrays come back; NumPy's own files are understood") {

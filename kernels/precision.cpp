@@ -8,9 +8,9 @@ namespace g2s {
 namespace {
 
 void require_on_cpu(Precision wanted) {
-  if (wanted == Precision::tf32) fail(Errc::unsupported, "--precision", "tf32 is for CUDA devices; the CPU has f32 and bf16");
+  if (wanted == Precision::tf32) fail(Errc::unsupported, "precision", "tf32 is for CUDA devices; the CPU has f32 and bf16");
   if (wanted == Precision::bf16 && kernels::bf16_unit() == kernels::Bf16Unit::none)
-    fail(Errc::unsupported, "--precision", "this processor has neither AVX512-BF16 nor AMX, which bf16 needs");
+    fail(Errc::unsupported, "precision", "this processor has neither AVX512-BF16 nor AMX, which bf16 needs");
 }
 
 void require_on_cuda(Precision wanted, Device device) {
@@ -18,7 +18,7 @@ void require_on_cuda(Precision wanted, Device device) {
   const cuda::DeviceFacts facts = cuda::device_facts(device.index);
   if (facts.capability >= cuda::tensor_core_capability) return;
   const auto dotted = [](int capability) { return str(capability / 10, ".", capability % 10); };
-  fail(Errc::unsupported, "--precision", to_string(wanted), " needs tensor cores of compute capability ", dotted(cuda::tensor_core_capability),
+  fail(Errc::unsupported, "precision", to_string(wanted), " needs tensor cores of compute capability ", dotted(cuda::tensor_core_capability),
        ", but ", device, " (", facts.name, ") has ", dotted(facts.capability));
 }
 

@@ -8,7 +8,7 @@
 
 namespace g2s {
 
-// f32, tf32 or bf16. Throws Error naming --precision if there is no such one, or if `device`, on which the work will be, cannot do it.
+// f32, tf32 or bf16. Throws Error naming `precision` if there is no such one, or if `device`, on which the work will be, cannot do it.
 Precision precision_for(const std::string& name, Device device = {});
 
 }  // namespace g2s

@@ -11,10 +11,6 @@
 namespace g2s {
 namespace {
 
-bool ends_with(const std::string& text, const std::string& end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
-
 // value = offset + scale * u
 struct Rule {
   double scale = 1, offset = 0;
@@ -74,18 +70,18 @@ void fill_hashed(LayerNet& net, const std::string& name) {
 void fill_hashed_generator(ParameterMap& parameters, double to_rgb_scale, const std::string& name) {
   constexpr double mapping_lr = 0.01;
   for (const Parameter& p : parameters.all()) {
-    bool bias = ends_with(p.name, "bias"), mapping = p.name.rfind("style.", 0) == 0, rgb = p.name.rfind("to_rgb", 0) == 0;
+    bool bias = p.name.ends_with("bias"), mapping = p.name.rfind("style.", 0) == 0, rgb = p.name.rfind("to_rgb", 0) == 0;
     Rule rule{.scale = std::sqrt(3.0)};
-    if (bias || ends_with(p.name, "noise.weight")) rule.scale = 0.1;
+    if (bias || p.name.ends_with("noise.weight")) rule.scale = 0.1;
     if (mapping) rule.scale /= mapping_lr;
-    if (ends_with(p.name, "modulation.bias")) rule.offset = 1;
-    if (rgb && ends_with(p.name, ".conv.weight")) rule.scale *= to_rgb_scale;
+    if (p.name.ends_with("modulation.bias")) rule.offset = 1;
+    if (rgb && p.name.ends_with(".conv.weight")) rule.scale *= to_rgb_scale;
     fill(p, name, rule);
   }
 }
 
 void fill_hashed_discriminator(ParameterMap& parameters, const std::string& name) {
-  for (const Parameter& p : parameters.all()) fill(p, name, {.scale = ends_with(p.name, "bias") ? 0.1 : std::sqrt(3.0)});
+  for (const Parameter& p : parameters.all()) fill(p, name, {.scale = p.name.ends_with("bias") ? 0.1 : std::sqrt(3.0)});
 }
 
 }  // namespace g2s

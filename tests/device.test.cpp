@@ -9,6 +9,7 @@
 #include "engine/accelerator.h"
 #include "engine/allocator.h"
 #include "engine/autograd.h"
+#include "engine/context.h"
 #include "engine/cuda/launches.h"
 #include "engine/replay.h"
 #include "kernels/adam/adam.h"
@@ -231,9 +232,13 @@ TEST_CASE("a fit is interrupted and goes on, on the device: the same bytes" * do
   CHECK(graph_launches() - graphs == 1 + 1 + 2 + 2 + 2 + 2);
 
   int left = 0;
-  options.cancelled = [&] { return left-- == 0; };
+  options.progress = [&](const FitProgress&) {
+    if (--left == 0) Context::current().cancel();
+  };
   for (int iterations : {8, 3, 5}) {  // then it is in step 1, step 2, step 3, after one iteration
     left = iterations;
+    Context context({.device = test_device()});
+    const UseContext in(context);
     auto part = fit("parts");
     if (iterations < 8) part->resume(options.state_path);
     CHECK_THROWS_WITH_AS(part->run(), doctest::Contains("fit: stopped in step"), Error);

@@ -48,7 +48,7 @@ const Kind& find_kind(const Inputs& inputs, const std::string& wanted) {
     if (wanted == "auto" ? kind.matches(inputs) : wanted == kind.name) return kind;
     names += str(", ", kind.name);
   }
-  fail(Errc::invalid_argument, "--kind", "'", wanted, "' is none of auto", names);
+  fail(Errc::invalid_argument, "kind", "'", wanted, "' is none of auto", names);
 }
 
 // Metadata of inputs that were safetensors goes on: sources and licences are there.
@@ -64,7 +64,7 @@ Plan make_plan(const std::vector<std::shared_ptr<const Checkpoint>>& inputs, con
   if (inputs.empty()) fail(Errc::invalid_argument, "convert", "there is no input");
   Plan plan = find_kind(inputs, request.kind).plan(inputs, request);
   if (plan.kind == "stylegan2-generator" && request.kind == "auto" && !find_discriminators(*inputs[0]).empty())
-    plan.notes.push_back("the file has a discriminator too: --kind stylegan2-discriminator converts it");
+    plan.notes.push_back("the file has a discriminator too: `kind` stylegan2-discriminator converts it");
   plan.metadata["kind"] = plan.kind;
   plan.metadata["what"] = plan.description;
   keep_metadata(inputs, plan);

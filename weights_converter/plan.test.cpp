@@ -162,7 +162,7 @@ TEST_CASE("plan: one kind can be forced, unknown ones are named") {
   const Tensors g = small_generator();
   CHECK_THROWS_WITH_AS(plan_of(g, of_kind("stylegan2-discriminator")), "made.pt: has no StyleGAN2 discriminator in a layout that is known", Error);
   CHECK_THROWS_WITH_AS(plan_of(g, of_kind("sylegan")),
-                       "--kind: 'sylegan' is none of auto, stylegan2-generator, stylegan2-discriminator, lpips, u2netp, bisenet, pspnet, "
+                       "kind: 'sylegan' is none of auto, stylegan2-generator, stylegan2-discriminator, lpips, u2netp, bisenet, pspnet, "
                        "gan2shape-nets, tensors",
                        Error);
   const Plan plan = plan_of(g, of_kind("tensors", NumberType::bf16));

@@ -28,7 +28,7 @@ Plan plan_tensors(const std::vector<std::shared_ptr<const Checkpoint>>& inputs, 
   if (plan.tensors.empty()) {
     const std::string where = inputs.size() == 1 ? inputs[0]->path : "the inputs";
     if (prefix.empty()) fail(Errc::format, where, "no tensor in it");
-    fail(Errc::invalid_argument, "--network", "no tensor of '", printable(request.network), "' in ", where);
+    fail(Errc::invalid_argument, "network", "no tensor of '", printable(request.network), "' in ", where);
   }
   plan.description = str(plan.tensors.size(), plan.tensors.size() == 1 ? " tensor, " : " tensors, ", numbers, " numbers");
   return plan;

@@ -44,7 +44,7 @@ class PlanBuilder {
   PlanBuilder(Plan& plan, const Request& request) : plan_(plan), request_(request) {}
 
   // `view` written as scale * x + add under `name`, with the shape that the network wants. Throws naming file and tensor when the view's
-  // dimensions, not counting ones, are others. `keep_f32`: --dtype leaves the tensor f32 (or as it is stored).
+  // dimensions, not counting ones, are others. `keep_f32`: a wanted dtype leaves the tensor f32 (or as it is stored).
   void add(const std::string& path, const std::string& name, const SourceTensor& view, const Dims& shape, double scale = 1, double offset = 0,
            bool keep_f32 = false);
 

@@ -172,11 +172,11 @@ TEST_CASE("conv bf16: bias, noise and activation on the way out are those of bia
 TEST_CASE("conv bf16: a machine without a unit is told so") {
   {
     const WithOverride none("G2S_BF16", "none");
-    CHECK_THROWS_WITH_AS(precision_for("bf16"), "--precision: this processor has neither AVX512-BF16 nor AMX, which bf16 needs", Error);
+    CHECK_THROWS_WITH_AS(precision_for("bf16"), "precision: this processor has neither AVX512-BF16 nor AMX, which bf16 needs", Error);
     CHECK(precision() == Precision::f32);
     const WithPrecision bf16(Precision::bf16);
     CHECK_THROWS_AS(conv2d(Tensor::zeros({1, 4, 4, 3}), Tensor::zeros({2, 3, 3, 3})), Error);
   }
-  CHECK_THROWS_WITH_AS(precision_for("tf32"), "--precision: tf32 is for CUDA devices; the CPU has f32 and bf16", Error);
-  CHECK_THROWS_WITH_AS(precision_for("f16"), "--precision: 'f16' is none of f32, tf32, bf16", Error);
+  CHECK_THROWS_WITH_AS(precision_for("tf32"), "precision: tf32 is for CUDA devices; the CPU has f32 and bf16", Error);
+  CHECK_THROWS_WITH_AS(precision_for("f16"), "precision: 'f16' is none of f32, tf32, bf16", Error);
 }

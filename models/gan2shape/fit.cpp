@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "engine/context.h"
 #include "engine/autograd.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/reduce/reduce.h"
@@ -138,7 +139,7 @@ FitResult Fit::run() {
     last_save = Clock::now();
   };
   while (state_.phase != Phase::done) {
-    if (options_.cancelled && options_.cancelled()) {
+    if (Context::current().cancelled()) {
       maybe_save(true);
       fail(Errc::cancelled, "fit", "stopped in ", to_string(state_.phase), " of stage ", state_.stage + 1, " after ", state_.iteration, " iterations");
     }

@@ -35,7 +35,6 @@ struct FitProgress {
 struct FitOptions {
   std::uint64_t seed = 0;
   std::function<void(const FitProgress&)> progress;  // after every iteration
-  std::function<bool()> cancelled;                   // asked before every iteration: save, then throw Error(cancelled)
   std::string state_path;                            // where to save the state; empty: nowhere
   double save_interval = 300;                        // seconds between saves within a phase; it is also saved when cancelled and at the end of a phase
   std::size_t memory_limit = 0;                      // bytes, 0: none; steps 2 and 3 then take their batches in parts, see MemoryPlan
@@ -78,7 +77,7 @@ class Fit {
   void resume(const std::string& path);
   void save(const std::string& path) const;
 
-  // Runs what is left.
+  // Runs what is left. Where the thread's context was cancelled (Context::cancel) it saves before the next iteration and throws Error(cancelled).
   FitResult run();
 
   const Method& method() const { return method_; }  // its networks are those of the fit

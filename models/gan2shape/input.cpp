@@ -77,7 +77,7 @@ Tensor found_mask(const LoadedInput& input, const MaskFinder& find_mask) {
     return find_mask(small).reshape({1, h, w, 1});
   } catch (const Error& e) {
     if (e.code() != Errc::invalid_argument) throw;
-    fail(Errc::invalid_argument, input.files.image, "no object was found in the picture; give its mask with --mask");
+    fail(Errc::invalid_argument, input.files.image, "no object was found in the picture; give its `mask`");
   }
 }
 
@@ -122,11 +122,12 @@ PictureBox choose_box(const LoadedInput& input, const Config& config, CropMode m
 }  // namespace
 
 CropMode crop_mode_from_name(const std::string& name) {
-  if (name == "auto") return CropMode::automatic;
-  if (name == "object") return CropMode::object;
-  if (name == "none") return CropMode::none;
-  fail(Errc::invalid_argument, "--crop", "'", name, "' is none of auto, object, none");
+  for (CropMode mode : {CropMode::automatic, CropMode::object, CropMode::none})
+    if (name == to_string(mode)) return mode;
+  fail(Errc::invalid_argument, "crop", "'", name, "' is none of auto, object, none");
 }
+
+const char* to_string(CropMode mode) { return mode == CropMode::automatic ? "auto" : mode == CropMode::object ? "object" : "none"; }
 
 PictureBox object_box(const Tensor& mask) {
   const std::int64_t h = mask.dim(1), w = mask.dim(2);
@@ -196,13 +197,13 @@ LoadedInput load_input(const InputFiles& files) {
     in.mask = read_grey(files.mask);
     require_size(files.mask, "mask", in.mask, in.picture, files.image);
     if (largest(in.mask) < solid_threshold) {
-      fail(Errc::invalid_argument, files.mask, "the mask is empty; --mask takes a picture that is white where the object is");
+      fail(Errc::invalid_argument, files.mask, "it is empty; `mask` takes a picture that is white where the object is");
     }
     in.mask_source = "file";
   } else if (in.picture.alpha && !opaque(in.picture.alpha)) {
     in.mask = alpha_mask(in.picture.alpha);
     if (largest(in.mask) < solid_threshold) {
-      fail(Errc::invalid_argument, files.image, "its alpha channel, which is the mask, is empty; give a mask with --mask");
+      fail(Errc::invalid_argument, files.image, "its alpha channel, which is the mask, is empty; give a `mask`");
     }
     in.mask_source = "alpha";
   }
@@ -223,12 +224,12 @@ PreparedInput prepare_input(const LoadedInput& input, const Config& config, Crop
   Tensor mask = input.mask ? input.mask : found_mask(input, find_mask);
   out.mask_source = input.mask ? input.mask_source : "u2netp";
   if (largest(mask) < object_threshold) {
-    fail(Errc::invalid_argument, input.files.image, "no object was found in the picture; give its mask with --mask");
+    fail(Errc::invalid_argument, input.files.image, "no object was found in the picture; give its `mask`");
   }
   out.box = choose_box(input, config, mode, mask, out.notes);
   out.mask = resize(crop(mask, scaled_box(out.box, w, h, mask.dim(2), mask.dim(1))), s, s).detach();
   if (largest(out.mask) < solid_threshold) {
-    fail(Errc::invalid_argument, input.files.image, "the mask is empty in the part of the picture that is used; give another with --mask");
+    fail(Errc::invalid_argument, input.files.image, "the mask is empty in the part of the picture that is used; give another `mask`");
   }
   Tensor photo = crop(input.picture.rgb, out.box);
   out.image = pixels_to_picture(resize_pixels(photo, s, s));

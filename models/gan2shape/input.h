@@ -16,6 +16,7 @@ enum class CropMode {
   none,       // the whole picture, stretched if it is not square; no centre crop
 };
 CropMode crop_mode_from_name(const std::string& name);  // auto, object, none; throws listing them
+const char* to_string(CropMode mode);
 
 constexpr std::int64_t min_picture_side = 32;
 

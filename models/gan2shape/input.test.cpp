@@ -82,7 +82,7 @@ TEST_CASE("input: a square picture is only resized") {
   CHECK(in.mask_source == "file");
   CHECK(in.notes.empty());
   CHECK_FALSE(in.truth);
-  // --crop object cuts it nevertheless.
+  // Where the object is asked for, it is cut nevertheless.
   PreparedInput cut = prepare_input(load_input({folder / "p.png", folder / "m.png", ""}), config, CropMode::object, unwanted);
   CHECK(cut.box == PictureBox{15, 10, 40, 40});
   CHECK(cut.photo.shape() == Shape{1, 40, 40, 3});
@@ -118,7 +118,7 @@ TEST_CASE("input: other pictures are squared around the object, with mask and tr
   CHECK(found.box == PictureBox{450, 0, 500, 500});
   CHECK(found.mask_source == "u2netp");
   auto nothing = [](const Tensor&) { return Tensor::zeros({320, 640}); };
-  CHECK_THROWS_WITH_AS(prepare_input(load_input({folder / "large.png", "", ""}), config, CropMode::automatic, nothing), doctest::Contains("--mask"), Error);
+  CHECK_THROWS_WITH_AS(prepare_input(load_input({folder / "large.png", "", ""}), config, CropMode::automatic, nothing), doctest::Contains("give its `mask`"), Error);
 }
 
 TEST_CASE("input: grey, alpha, 16 bits and 20 megapixels") {

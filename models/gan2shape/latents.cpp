@@ -10,13 +10,9 @@
 namespace g2s {
 namespace {
 
-bool ends_with(const std::string& text, const std::string& end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
-
 Tensor read_any(const std::string& path, std::string& tensor) {
-  if (ends_with(path, ".npy")) return read_npy(path);
-  if (!ends_with(path, ".safetensors")) fail(Errc::invalid_argument, path, "latents are read from .npy and .safetensors files");
+  if (path.ends_with(".npy")) return read_npy(path);
+  if (!path.ends_with(".safetensors")) fail(Errc::invalid_argument, path, "latents are read from .npy and .safetensors files");
   SafetensorsFile file(path);
   if (file.contains("latent")) tensor = "latent";
   else if (file.entries().size() == 1) tensor = file.entries()[0].name;

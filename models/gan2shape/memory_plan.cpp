@@ -92,7 +92,7 @@ MemoryPlan plan_memory(const Config& c, const GeneratorConfig& g, const Discrimi
   if (limit == 0) return plan;
   const std::size_t least = std::max(step2_bytes(c, g, d, 1, type), step3_bytes(c, g, d, 1, type));
   if (least > limit) {
-    fail(Errc::invalid_argument, "--memory-limit", in_mib(limit), " is less than the ", in_mib(least), " that the preset '", c.preset,
+    fail(Errc::invalid_argument, "memory_limit", in_mib(limit), " is less than the ", in_mib(least), " that the preset '", c.preset,
          "' needs with one picture at a time");
   }
   while (step2_bytes(c, g, d, plan.step2, type) > limit) --plan.step2;
@@ -101,7 +101,7 @@ MemoryPlan plan_memory(const Config& c, const GeneratorConfig& g, const Discrimi
   return plan;
 }
 
-std::size_t memory_size_from(const std::string& text, const char* option) {
+std::size_t memory_size_from(const std::string& text) {
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   const std::string unit(end, text.data() + text.size());
@@ -110,7 +110,7 @@ std::size_t memory_size_from(const std::string& text, const char* option) {
   for (const auto& [letter, size] : {std::pair{'K', 1024.0}, {'M', mib}, {'G', 1024 * mib}})
     if (unit == std::string(1, letter) || unit == std::string(1, letter) + "B" || unit == std::string(1, letter) + "iB") factor = size;
   if (error != std::errc() || factor == 0 || !(value > 0 && value * factor < 1e18))
-    fail(Errc::invalid_argument, option, "'", text, "' is not a size such as 2G or 1500M");
+    fail(Errc::invalid_argument, "memory_limit", "'", text, "' is not a size such as 2G or 1500M");
   return static_cast<std::size_t>(value * factor);
 }
 

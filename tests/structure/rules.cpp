@@ -235,6 +235,24 @@ Findings check_vectors(const SourceFile& file) {
   return findings;
 }
 
+Findings check_options(const SourceFile& file) {
+  static const std::set<std::string> libraries = {"engine", "kernels", "models", "weights_converter"};
+  // Keys of state files and result.json since the first of them.
+  static const std::regex text("\"(([^\"\\\\]|\\\\.)*)\""), option("(^|[^-A-Za-z0-9])--[a-z]"), key("--(crop|device|memory-limit|precision)");
+  Findings findings;
+  if (!is_cpp(file.path) || ends_with(file.path, ".test.cpp") || !libraries.count(first_folder(file.path))) return findings;
+  int number = 0;
+  for (const std::string& line : lines_of(file.text)) {
+    ++number;
+    for (std::sregex_iterator it(line.begin(), line.end(), text), end; it != end; ++it) {
+      const std::string found = (*it)[1];
+      const bool is_key = starts_with(file.path, "models/gan2shape/") && std::regex_match(found, key);
+      if (!is_key && std::regex_search(found, option)) findings.push_back(str(file.path, ":", number, ": names the program's option in \"", found, "\""));
+    }
+  }
+  return findings;
+}
+
 Findings check_families(const std::vector<std::string>& paths) {
   // Not functions from tensors to a tensor: their tests bring their own golden values.
   static const std::set<std::string> without_table = {"adam", "random"};

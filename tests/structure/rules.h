@@ -24,6 +24,8 @@ Findings check_words(const SourceFile& file);
 Findings check_device_code(const SourceFile& file);
 // The CPU's vectors are those of kernels/simd.isa.h.
 Findings check_vectors(const SourceFile& file);
+// What lies below apps/ names settings, not the program's options: other programs have others.
+Findings check_options(const SourceFile& file);
 // What every kernels/<family> holds, from the paths of all files.
 Findings check_families(const std::vector<std::string>& paths);
 

@@ -35,6 +35,7 @@ TEST_CASE("includes point one way") { apply(check_includes); }
 TEST_CASE("files and functions stay short") { apply(check_sizes); }
 TEST_CASE("assembler is in one file, and kernels are launched in one way") { apply(check_device_code); }
 TEST_CASE("kernels share one layer of vectors") { apply(check_vectors); }
+TEST_CASE("libraries name settings, not options") { apply(check_options); }
 TEST_CASE("no file names a machine's paths or package hosts") { apply(check_words); }
 
 TEST_CASE("every operator family has its header, table of cases, golden values and test") {
@@ -116,6 +117,10 @@ TEST_CASE("the other rules find what they should") {
   CHECK(check_vectors({"kernels/conv/winograd.isa.cpp", vector}).size() == 1);
   CHECK(check_vectors({"kernels/simd.isa.h", vector}).empty());
   CHECK(check_includes({"kernels/conv/conv.cpp", "#include \"kernels/vector_math.isa.h\"\n"}).size() == 1);
+  CHECK(check_options({"models/a.cpp", "fail(Errc::io, path, \"give its mask with --mask\");\n"}).size() == 1);
+  CHECK(check_options({"engine/a.cpp", "fail(code, \"--device\", \"no\");\n"}).size() == 1);
+  CHECK(check_options({"models/gan2shape/a.cpp", "identity[\"--device\"] = \"x\";\nfor (; n > 0; --n) f(\"a--b\");\n"}).empty());
+  CHECK(check_options({"apps/a.cpp", "fail(code, \"--device\", \"no\");\n"}).empty());
   CHECK(check_words({"a.md", std::string("see /ho") + "me/me/x\n"}).size() == 1);
   CHECK(check_words({"a.md", "see docs/architecture.md\n"}).empty());
   CHECK(check_families({"kernels/conv/conv.h"}).size() == 5);

@@ -1,16 +1,17 @@
-#include "apps/reconstruct_result.h"
+#include "models/gan2shape/result.h"
 
 #include <sys/resource.h>
 
+#include <filesystem>
 #include <numbers>
 
-#include "apps/output.h"
-#include "apps/table.h"
 #include "engine/accelerator.h"
 #include "engine/allocator.h"
+#include "engine/files.h"
 #include "engine/parallel.h"
+#include "engine/precision.h"
 
-namespace g2s::app {
+namespace g2s {
 namespace {
 
 using nlohmann::json;
@@ -21,7 +22,7 @@ json losses_json(const NamedLosses& losses) {
   return out;
 }
 
-json picture_json(const Job& job) {
+json picture_json(const ReconstructionJob& job) {
   const PreparedInput& in = job.input;
   json out = {{"file", job.files.image}, {"mask_source", in.mask_source}, {"notes", in.notes}};
   out["used"] = {{"left", in.box.left}, {"top", in.box.top}, {"width", in.box.width}, {"height", in.box.height}};
@@ -30,11 +31,12 @@ json picture_json(const Job& job) {
   return out;
 }
 
+bool in_stage(const PhaseRecord& r) { return r.phase != Phase::project && r.phase != Phase::prior; }
+
 json phases_json(const FitResult& fit) {
   json out = json::array();
   for (const PhaseRecord& r : fit.history) {
-    const bool staged = r.phase != Phase::project && r.phase != Phase::prior;
-    json phase = {{"phase", to_string(r.phase)}, {"stage", staged ? r.stage + 1 : 0}, {"iterations", r.iterations}, {"seconds", r.seconds}};
+    json phase = {{"phase", to_string(r.phase)}, {"stage", in_stage(r) ? r.stage + 1 : 0}, {"iterations", r.iterations}, {"seconds", r.seconds}};
     if (!r.first.empty()) phase["first_losses"] = losses_json(r.first);
     if (!r.last.empty()) phase["last_losses"] = losses_json(r.last);
     if (r.measures) phase["metrics"] = metrics_json(*r.measures);
@@ -57,37 +59,29 @@ std::string device_name(Device device) {
 
 double degrees(const Tensor& view, std::int64_t i) { return static_cast<double>(view.data<float>()[i]) * 180 / std::numbers::pi; }
 
-json settings_of(const Plan& plan) { return to_json(plan.config); }
-
 }  // namespace
 
-std::string quality_note(Quality quality) {
-  if (quality != Quality::draft) return {};
-  return "draft quality: a shortened schedule for a first look; the shape is clearly less accurate than with --quality standard";
-}
-
-json result_json(const ReconstructOptions& o, const Plan& plan, const Job& job, const FitResult& fit, const ExportReport& exported) {
+json result_json(const Reconstructor& r, const ReconstructionJob& job, const FitResult& fit, const ExportReport& exported) {
   double seconds = 0;
   json per_stage = json::object();
-  for (const PhaseRecord& r : fit.history) {
-    seconds += r.seconds;
-    const bool staged = r.phase != Phase::project && r.phase != Phase::prior;
-    const std::string name = staged ? str("stage ", r.stage + 1) : to_string(r.phase);
-    per_stage[name] = per_stage.value(name, 0.0) + r.seconds;
+  for (const PhaseRecord& phase : fit.history) {
+    seconds += phase.seconds;
+    const std::string name = in_stage(phase) ? str("stage ", phase.stage + 1) : to_string(phase.phase);
+    per_stage[name] = per_stage.value(name, 0.0) + phase.seconds;
   }
-  json out = {{"program", {{"version", program_version}, {"device", device_name(plan.device)}, {"threads", num_threads()}}},
+  json out = {{"program", {{"device", device_name(r.device)}, {"threads", num_threads()}}},
               {"picture", picture_json(job)},
-              {"quality", to_string(plan.quality)},
-              {"seed", o.seed},
-              {"precision", o.precision},
-              {"settings", settings_of(plan)},
+              {"quality", to_string(r.settings.quality)},
+              {"seed", r.settings.seed},
+              {"precision", to_string(precision())},
+              {"settings", to_json(r.config)},
               {"identity", job.identity},
-              {"weights", {{"generator", plan.weights.generator}, {"discriminator", plan.weights.discriminator}, {"lpips", plan.weights.lpips}}},
+              {"weights", {{"generator", r.weights.generator}, {"discriminator", r.weights.discriminator}, {"lpips", r.weights.lpips}}},
               {"losses", losses_json(fit.losses)},
               {"phases", phases_json(fit)},
               {"seconds", seconds},
               {"seconds_per_stage", per_stage},
-              {"peak_memory", memory_json(plan.device)},
+              {"peak_memory", memory_json(r.device)},
               {"mesh", {{"vertices", exported.vertices}, {"triangles", exported.triangles}, {"texture_size", exported.texture_size}}},
               {"input_view", {{"pitch", degrees(fit.view, 0)}, {"yaw", degrees(fit.view, 1)}, {"roll", degrees(fit.view, 2)}}}};
   const ProjectionQuality& p = fit.projection;
@@ -97,23 +91,38 @@ json result_json(const ReconstructOptions& o, const Plan& plan, const Job& job, 
                    {"squared_error_in_mask", p.mse_masked},
                    {"lpips", p.lpips},
                    {"squared_error", p.mse}};
-  if (plan.quality == Quality::draft) out["note"] = quality_note(plan.quality);
   if (fit.measures) out["metrics"] = metrics_json(*fit.measures);
   return out;
 }
 
-void require_same_result(const Plan& plan, const ReconstructOptions& o, const Job& job) {
-  const json result = read_result(job.folder);
-  auto differs = [&](const std::string& what) {
-    fail(Errc::invalid_argument, job.folder, "cannot be resumed: it is finished and was made with another ", what, "; --force replaces it");
-  };
-  const json identity = result.value("identity", json::object());
-  for (const auto& [key, value] : job.identity)
-    if (identity.value(key, std::string("?")) != value) differs(key);
-  if (result.value("seed", std::uint64_t{0}) != o.seed) differs("seed");
-  const json mine = settings_of(plan), theirs = result.value("settings", json::object());
-  for (const auto& [key, value] : mine.items())
-    if (!theirs.contains(key) || theirs.at(key) != value) differs("setting '" + key + "'");
+bool is_finished(const std::string& folder) { return std::filesystem::exists(folder + "/result.json"); }
+
+json read_result(const std::string& folder) {
+  const std::string path = folder + "/result.json";
+  json result = json::parse(read_file(path), nullptr, false);
+  if (!result.is_object()) fail(Errc::format, path, "is not JSON");
+  return result;
 }
 
-}  // namespace g2s::app
+std::string difference_of(const json& result, const Reconstructor& r, const Identity& mine) {
+  const json identity = result.value("identity", json::object());
+  for (const auto& [key, value] : mine)
+    if (identity.value(key, std::string("?")) != value) return key;
+  if (result.value("seed", std::uint64_t{0}) != r.settings.seed) return "seed";
+  const json settings = to_json(r.config), theirs = result.value("settings", json::object());
+  for (const auto& [key, value] : settings.items())
+    if (!theirs.contains(key) || theirs.at(key) != value) return "setting '" + key + "'";
+  return {};
+}
+
+json metrics_json(const Measures& m) {
+  return {{"side", m.fit.side},
+          {"mad", m.fit.mad},
+          {"ellipsoid_side", m.ellipsoid.side},
+          {"ellipsoid_mad", m.ellipsoid.mad},
+          {"constant_side", m.constant.side},
+          {"constant_mad", m.constant.mad},
+          {"pixels", m.fit.pixels}};
+}
+
+}  // namespace g2s

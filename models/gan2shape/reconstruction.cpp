@@ -1,0 +1,131 @@
+#include "models/gan2shape/reconstruction.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "engine/context.h"
+#include "engine/files.h"
+#include "engine/hash.h"
+#include "engine/precision.h"
+#include "models/gan2shape/result.h"
+#include "models/u2netp.h"
+
+namespace g2s {
+namespace {
+
+constexpr int discriminator_blocks = 4;  // that step 2 compares
+
+void load_networks(Reconstructor& r) {
+  const DefaultDevice guard(r.device);
+  r.generator = std::make_unique<StyleGan2Generator>(StyleGan2Generator::load(SafetensorsFile(r.weights.generator)));
+  r.discriminator = std::make_unique<StyleGan2Discriminator>(StyleGan2Discriminator::load(SafetensorsFile(r.weights.discriminator)));
+  r.lpips = std::make_unique<Lpips>(SafetensorsFile(r.weights.lpips));
+  const int blocks = r.discriminator->config().blocks();
+  if (blocks < discriminator_blocks) {
+    fail(Errc::format, r.weights.discriminator, "has ", blocks, " residual blocks, the method needs ", discriminator_blocks);
+  }
+  if (r.weights.depth_prior.empty()) return;
+  r.depth_prior = std::make_unique<SafetensorsFile>(r.weights.depth_prior);
+  const DefaultDevice host{Device{}};
+  Networks(r.config).netD.load(*r.depth_prior, "netD.");  // throws where a tensor does not fit
+}
+
+Identity shared_identity(const Reconstructor& r) {
+  Identity out = {{"generator", sha256_file(r.weights.generator)},
+                  {"discriminator", sha256_file(r.weights.discriminator)},
+                  {"LPIPS weights", sha256_file(r.weights.lpips)},
+                  {"depth prior", r.depth_prior ? sha256_file(r.weights.depth_prior) : ""},
+                  {"--crop", to_string(r.settings.crop)},
+                  {"--precision", to_string(precision())}};
+  if (r.device.type != DeviceType::cpu) out["--device"] = str(r.device);  // rounds otherwise
+  return out;
+}
+
+std::string mask_weights(const Reconstructor& r) { return find_weights(r.source, r.settings.preset, {.u2netp = true}).u2netp; }
+
+}  // namespace
+
+Reconstructor load_reconstructor(const ReconstructionSettings& settings, const WeightSource& source) {
+  if (!(settings.scale > 0 && settings.scale <= 10)) fail(Errc::invalid_argument, "scale", settings.scale, " is not between 0 and 10");
+  Reconstructor r;
+  r.settings = settings;
+  r.device = Context::current().options().device;
+  r.source = source;
+  r.config = preset(settings.preset);
+  r.weights = find_weights(source, settings.preset,
+                           {.generator = true, .discriminator = true, .lpips = true, .depth_prior = settings.quality != Quality::paper});
+  load_networks(r);
+  r.config.gan_size = r.generator->config().size;  // the method takes any size of pictures from the generator
+  apply_quality(r.config, settings.quality, r.depth_prior != nullptr);
+  scale_schedule(r.config, settings.scale);
+  plan_memory(r.config, r.generator->config(), r.discriminator->config(), settings.memory_limit, r.device.type);
+  r.identity = shared_identity(r);
+  return r;
+}
+
+Identity identity_of(const Reconstructor& r, const InputFiles& files, const Tensor& latent) {
+  Identity out = r.identity;
+  out["picture"] = sha256_file(files.image);
+  out["mask"] = files.mask.empty() ? "" : sha256_file(files.mask);
+  out["mask network"] = files.mask.empty() ? sha256_file(mask_weights(r)) : "";
+  out["latent"] = latent ? sha256(latent) : "";
+  return out;
+}
+
+ReconstructionJob prepare_job(const Reconstructor& r, const InputFiles& files, const Tensor& latent) {
+  auto find_mask = [&](const Tensor& picture) {
+    const WithPrecision exact(Precision::f32);  // every precision shall fit the same object
+    return U2NetP(SafetensorsFile(mask_weights(r))).mask(picture);
+  };
+  return {files, latent, prepare_input(load_input(files), r.config, r.settings.crop, find_mask), identity_of(r, files, latent)};
+}
+
+namespace {
+FitOptions with_job(const Reconstructor& r, const ReconstructionJob& job, FitOptions options) {
+  options.seed = r.settings.seed;
+  options.memory_limit = r.settings.memory_limit;
+  options.depth_prior = r.depth_prior.get();
+  options.identity = job.identity;
+  return options;
+}
+}  // namespace
+
+std::unique_ptr<Fit> start_fit(const Reconstructor& r, const ReconstructionJob& job, const FitOptions& options, const std::string& resume_from) {
+  const PreparedInput& in = job.input;
+  const DefaultDevice guard(r.device);
+  auto fit = std::make_unique<Fit>(r.config, *r.generator, *r.discriminator, *r.lpips,
+                                   FitInput{in.image, in.mask, in.original_size, job.latent, in.truth}, with_job(r, job, options));
+  if (!resume_from.empty()) fit->resume(resume_from);
+  return fit;
+}
+
+void require_resumable(const Reconstructor& r, const ReconstructionJob& job, const std::string& state_path) {
+  const DefaultDevice guard(r.device);
+  require_resumable(state_path, r.config, *r.generator, *r.discriminator, with_job(r, job, {}));
+}
+
+nlohmann::json write_result(const Reconstructor& r, const ReconstructionJob& job, const Fit& fit, const FitResult& result, const std::string& folder,
+                            const nlohmann::json& more) {
+  AtomicFolder made(folder);
+  const ExportReport exported = export_fit(result, fit.method(), pixels_to_picture(job.input.photo), made.temporary());
+  nlohmann::json out = result_json(r, job, result, exported);
+  out.merge_patch(more);
+  write_file(made.temporary() + "/result.json", out.dump(2) + "\n");
+  check_cancelled(folder);
+  made.commit();
+  return out;
+}
+
+void scale_schedule(Config& config, double factor) {
+  if (factor == 1) return;
+  auto scale = [&](int& count) { count = std::max(1, static_cast<int>(std::lround(count * factor))); };
+  for (StageLength* length : {&config.first_stage, &config.later_stages})
+    for (int* count : {&length->step1, &length->step2, &length->step3}) scale(*count);
+  scale(config.prior_iterations);
+  scale(config.projection.w_iterations);
+  scale(config.projection.w_plus_iterations);
+  scale(config.collect);
+  config.collect = std::max(2, config.collect);  // step 3 skips the first batch
+}
+
+}  // namespace g2s

@@ -1,0 +1,25 @@
+// result.json: what is told of a finished reconstruction.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "models/gan2shape/export.h"
+#include "models/gan2shape/reconstruction.h"
+
+namespace g2s {
+
+// `fit` is on the CPU.
+nlohmann::json result_json(const Reconstructor& reconstructor, const ReconstructionJob& job, const FitResult& fit, const ExportReport& exported);
+
+// A folder is finished when it holds a result.json.
+bool is_finished(const std::string& folder);
+// Throws Error(format) naming the file if it is damaged.
+nlohmann::json read_result(const std::string& folder);
+// What a finished result was made with that would be another now: "seed", "mask", "setting 'stages'"; empty if nothing is.
+std::string difference_of(const nlohmann::json& result, const Reconstructor& reconstructor, const Identity& identity);
+
+// {side, mad, ellipsoid_side, ellipsoid_mad, constant_side, constant_mad, pixels}: SIDE as a plain number, MAD in degrees.
+nlohmann::json metrics_json(const Measures& measures);
+
+}  // namespace g2s

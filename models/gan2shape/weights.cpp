@@ -1,0 +1,78 @@
+#include "models/gan2shape/weights.h"
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "engine/error.h"
+
+namespace g2s {
+namespace {
+
+namespace fs = std::filesystem;
+
+const char* const generator_file = "stylegan2_g.safetensors";
+const char* const discriminator_file = "stylegan2_d.safetensors";
+const char* const depth_prior_file = "depth_prior.safetensors";
+
+class Finder {
+ public:
+  explicit Finder(const WeightSource& source) : source_(source) {
+    const std::string& folder = source.folder;
+    if (!folder.empty() && !fs::is_directory(folder)) fail(Errc::io, folder, fs::exists(folder) ? "is not a folder" : "does not exist", " (`weights`)");
+  }
+  std::string own(const char* name) const { return (fs::path(source_.folder) / name).string(); }
+  bool has(const char* name) const { return !source_.folder.empty() && fs::exists(own(name)); }
+  std::string own_or_asset(const char* name) const { return has(name) ? own(name) : asset(name); }
+  std::string asset(const char* name) const {
+    const std::string path = (fs::path(assets_folder(source_.assets)) / name).string();
+    if (!fs::exists(path)) fail(Errc::io, path, "is missing from the program's assets");
+    return path;
+  }
+  // Whether generator and discriminator are the user's.
+  bool own_gan(const std::string& preset, WeightNeeds needs) const {
+    const bool has_g = has(generator_file), has_d = has(discriminator_file);
+    if (has_g || has_d) {
+      for (const char* name : {needs.generator && !has_g ? generator_file : nullptr, needs.discriminator && !has_d ? discriminator_file : nullptr})
+        if (name) fail(Errc::io, own(name), "is missing; generator and discriminator come from one folder");
+      return true;
+    }
+    if (preset == "default") return false;
+    const std::string wanted = needs.discriminator ? str(generator_file, " and ", discriminator_file) : generator_file;
+    if (source_.folder.empty()) fail(Errc::invalid_argument, "weights", "the preset '", preset, "' needs a folder with its ", wanted);
+    fail(Errc::io, source_.folder, "has no ", wanted, ", which the preset '", preset, "' needs");
+  }
+
+ private:
+  const WeightSource& source_;
+};
+
+}  // namespace
+
+std::string assets_folder(const std::vector<std::string>& places) {
+  if (const char* named = std::getenv("GAN2SHAPE_ASSETS"); named && *named) {
+    if (!fs::is_directory(named)) fail(Errc::io, named, "is not a folder, but GAN2SHAPE_ASSETS says that the assets are there");
+    return named;
+  }
+  std::error_code error;
+  for (const std::string& place : places)
+    if (fs::exists(fs::path(place) / "README.md", error)) return fs::path(place).lexically_normal().string();
+  fail(Errc::io, "assets", "not found beside the program; set GAN2SHAPE_ASSETS to their folder");
+}
+
+WeightPaths find_weights(const WeightSource& source, const std::string& preset, WeightNeeds needs) {
+  const Finder finder(source);
+  WeightPaths paths;
+  if (needs.generator || needs.discriminator) {
+    const bool own = finder.own_gan(preset, needs);
+    auto path = [&](const char* name) { return own ? finder.own(name) : finder.asset(name); };
+    if (needs.generator) paths.generator = path(generator_file);
+    if (needs.discriminator) paths.discriminator = path(discriminator_file);
+  }
+  if (needs.lpips) paths.lpips = finder.own_or_asset("lpips_vgg.safetensors");
+  if (needs.u2netp) paths.u2netp = finder.own_or_asset("u2netp.safetensors");
+  const bool shipped = preset == "default" || preset == "synface";
+  if (needs.depth_prior && (shipped || finder.has(depth_prior_file))) paths.depth_prior = finder.own_or_asset(depth_prior_file);
+  return paths;
+}
+
+}  // namespace g2s
