@@ -158,7 +158,7 @@ void matmul_f32_cuda(const Sizes& s, const Tensor& a, const Tensor& b, Tensor& c
   using kernels::CudaMatmulPath, kernels::ProductUnit;
   const kernels::CudaMatmulProblem problem{s.batch, s.m, s.n, s.k, s.transpose_a, s.transpose_b, !s.batched_a, !s.batched_b};
   const kernels::CudaMatmulChoice choice = kernels::choose_cuda_matmul(problem, cuda::sm_version());
-  const ProductUnit unit = kernels::product_unit(choice.path == CudaMatmulPath::tf32x3 ? ProductUnit::tf32x3 : ProductUnit::fma);
+  const ProductUnit unit = kernels::product_unit(ProductUnit::fma);
   // Of bf16 there is none: it is for convolutions.
   if (choice.path == CudaMatmulPath::cublaslt && unit != ProductUnit::bf16 && cublaslt_there() &&
       kernels::matmul_cublaslt(problem, choice.algorithm, unit == ProductUnit::tf32, a, b, c))

@@ -9,15 +9,15 @@
 namespace g2s::kernels {
 namespace {
 
-constexpr const char* names[] = {"fma", "bf16", "tf32", "tf32x3"};  // as ProductUnit
+constexpr const char* names[] = {"fma", "bf16", "tf32"};  // as ProductUnit
 constexpr int none = -1;
 
 int wish() {
   const char* text = std::getenv("G2S_CUDA_UNIT");
   if (!text) return none;
-  for (int i = 0; i < 4; ++i)
+  for (int i = 0; i < 3; ++i)
     if (std::string(text) == names[i]) return i;
-  fail(Errc::invalid_argument, "G2S_CUDA_UNIT", "'", text, "' is none of fma, bf16, tf32, tf32x3");
+  fail(Errc::invalid_argument, "G2S_CUDA_UNIT", "'", text, "' is none of fma, bf16, tf32");
 }
 
 std::atomic<int>& forced() {

@@ -5,7 +5,7 @@
 
 namespace g2s::kernels {
 
-// `usual`, unless the environment variable G2S_CUDA_UNIT=fma|bf16|tf32|tf32x3 or WithProductUnit names another for all products.
+// `usual`, unless the environment variable G2S_CUDA_UNIT=fma|bf16|tf32 or WithProductUnit names another for all products.
 ProductUnit product_unit(ProductUnit usual);
 
 // For tests: another unit for the life of this object.

@@ -1,8 +1,7 @@
 // The products of tiled_gemm.cuh on tensor cores: the same operands, results and cuts, another main loop.
 //
 // bf16: f32 is loaded, rounded and stored as bf16, one step ahead of what is multiplied. tf32: asynchronous copies fill a ring of stages,
-// and a fragment is rounded on its way from shared memory into the unit. tf32x3 writes each factor as a sum of two tf32 and adds the three
-// products that matter: nearly f32. Sums are f32 in all three.
+// and a fragment is rounded on its way from shared memory into the unit. Sums are f32 in both.
 //
 // A tile of an operand lies in shared memory as the operand lies in memory: [outer][k] or [k][outer]. For bf16 ldmatrix turns the latter;
 // tf32 reads it element by element. Rows are padded such that eight of ldmatrix, or the 32 elements of a warp, meet all banks once.
@@ -45,10 +44,10 @@ struct Stages {
   };
   Stage stage[count];
 
-  // Blocks of one processor, which bounds the registers. What a large tile holds between memory and shared memory, or splits, does not fit
-  // into 128 of them.
+  // Blocks of one processor, which bounds the registers. What a large tile holds between memory and shared memory does not fit into 128 of
+  // them.
   static constexpr bool large = Tile::threads > 128;
-  static constexpr int blocks_at_once = Tile::unit == ProductUnit::tf32x3 ? (large ? 1 : 4) : copied ? (large ? 2 : 4) : large ? 1 : 3;
+  static constexpr int blocks_at_once = copied ? (large ? 2 : 4) : large ? 1 : 3;
 };
 
 // Brings an operand's tiles into shared memory, four elements at a time.
@@ -150,32 +149,21 @@ __device__ __forceinline__ void fetch_right(const Staged<Tile, Tile::n, along_k>
 template <class Tile>
 using TensorSums = float[Tile::tiles_m][Tile::tiles_n][4];
 
-// A factor as the unit takes it, and what it leaves out.
+// A factor as the unit takes it.
 template <class Tile, int count>
 struct Factor {
-  unsigned high[count], low[count];
+  unsigned v[count];
 
   __device__ __forceinline__ Factor(const unsigned* raw) {
 #pragma unroll
-    for (int i = 0; i < count; ++i) {
-      const float v = __uint_as_float(raw[i]);
-      high[i] = Tile::bf16 ? raw[i] : cuda::round_to_tf32(v);
-      if constexpr (Tile::unit == ProductUnit::tf32x3) low[i] = cuda::round_to_tf32(v - __uint_as_float(high[i]));
-    }
+    for (int i = 0; i < count; ++i) v[i] = Tile::bf16 ? raw[i] : cuda::round_to_tf32(__uint_as_float(raw[i]));
   }
 };
 
 template <class Tile>
 __device__ __forceinline__ void multiply_unit(const Factor<Tile, 4>& a, const Factor<Tile, 2>& b, float (&sum)[4]) {
-  if constexpr (Tile::bf16) {
-    cuda::mma_bf16(sum, a.high, b.high);
-  } else {
-    if constexpr (Tile::unit == ProductUnit::tf32x3) {  // small ones first
-      cuda::mma_tf32(sum, a.low, b.high);
-      cuda::mma_tf32(sum, a.high, b.low);
-    }
-    cuda::mma_tf32(sum, a.high, b.high);
-  }
+  if constexpr (Tile::bf16) cuda::mma_bf16(sum, a.v, b.v);
+  else cuda::mma_tf32(sum, a.v, b.v);
 }
 
 // This warp's part, of k only Tile::unit_k from `k` on.
@@ -313,18 +301,14 @@ void launch_tensor_tiles(const char* name, const Product& product, int64_t m, in
 // even.
 template <class Product>
 void launch(const char* name, const Product& product, ProductUnit unit, GemmTile tile, int64_t m, int64_t n, int64_t slices) {
-  constexpr auto bf16 = ProductUnit::bf16, tf32 = ProductUnit::tf32, tf32x3 = ProductUnit::tf32x3;
+  constexpr auto bf16 = ProductUnit::bf16, tf32 = ProductUnit::tf32;
   if (unit == ProductUnit::fma || !cuda::tensor_cores()) return launch(name, product, tile, m, n, slices);
   if constexpr (Product::vectors) {
     if (tile == GemmTile::large) {
       if (unit == bf16) return launch_tensor_tiles<TensorTile<bf16, GemmTile::large, 2, 4>>(name, product, m, n, slices);
-      if (unit == tf32) return launch_tensor_tiles<TensorTile<tf32, GemmTile::large, 2, 4>>(name, product, m, n, slices);
-      return launch_tensor_tiles<TensorTile<tf32x3, GemmTile::large, 2, 4>>(name, product, m, n, slices);
+      return launch_tensor_tiles<TensorTile<tf32, GemmTile::large, 2, 4>>(name, product, m, n, slices);
     }
-    if (tile == GemmTile::medium) {
-      if (unit == tf32) return launch_tensor_tiles<TensorTile<tf32, GemmTile::medium, 2, 2>>(name, product, m, n, slices);
-      if (unit == tf32x3) return launch_tensor_tiles<TensorTile<tf32x3, GemmTile::medium, 2, 2>>(name, product, m, n, slices);
-    }
+    if (tile == GemmTile::medium && unit == tf32) return launch_tensor_tiles<TensorTile<tf32, GemmTile::medium, 2, 2>>(name, product, m, n, slices);
   }
   if (unit != bf16) return launch(name, product, tile, m, n, slices);  // few columns, or rows that 16 bytes do not divide
   if (tile == GemmTile::narrow) return launch_tensor_tiles<TensorTile<bf16, GemmTile::narrow, 4, 1>>(name, product, m, n, slices);

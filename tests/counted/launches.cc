@@ -100,11 +100,11 @@ void styled() {
 }
 
 void units() {
-  for (ProductUnit unit : {ProductUnit::bf16, ProductUnit::tf32, ProductUnit::tf32x3}) {
+  for (ProductUnit unit : {ProductUnit::bf16, ProductUnit::tf32}) {
     const WithProductUnit with(unit);
     convolutions();
     matrices();
-    if (unit != ProductUnit::tf32x3) large_products();
+    large_products();
   }
   const WithPrecision with(Precision::bf16);
   styled();
