@@ -125,7 +125,6 @@ template <class T>
 kernels::MatmulArgs<T> cuda_args(const Sizes& s, kernels::ProductUnit unit, const Tensor& a, const Tensor& b, Tensor& c, Tensor& partial) {
   for (std::int64_t size : {s.m, s.n, s.k})
     check(size <= std::numeric_limits<std::int32_t>::max() - 1024, "matmul", "a matrix is too large: a ", describe(a), ", b ", describe(b));
-  check(s.batch <= std::numeric_limits<std::uint16_t>::max(), "matmul", "too many products at once: a ", describe(a), ", b ", describe(b));
   const bool f64 = c.dtype() == DType::f64;
   const bool vectors = !f64 && (s.transpose_a ? s.m : s.k) % 4 == 0 && (s.transpose_b ? s.k : s.n) % 4 == 0;
   const kernels::GemmCut cut = kernels::cut_for(unit, kernels::gemm_cut(s.m, s.n, s.k, s.batch, vectors, f64), s.k);

@@ -276,10 +276,10 @@ template <class Tile, class Product>
 using StagesOf = decltype(stages_of<Tile>(std::declval<Product>().slice(0)));
 
 template <class Tile, class Product>
-__global__ void __launch_bounds__(Tile::threads, StagesOf<Tile, Product>::blocks_at_once) tensor_kernel(Product product) {
+__global__ void __launch_bounds__(Tile::threads, StagesOf<Tile, Product>::blocks_at_once) tensor_kernel(Product product, cuda::FirstBlock first) {
   auto& s = cuda::shared<StagesOf<Tile, Product>>();
-  const auto slice = product.slice(static_cast<int>(blockIdx.z));
-  const int m0 = static_cast<int>(blockIdx.x) * Tile::m, n0 = static_cast<int>(blockIdx.y) * Tile::n;
+  const auto slice = product.slice(static_cast<int>(first.z + blockIdx.z));
+  const int m0 = static_cast<int>(blockIdx.x) * Tile::m, n0 = static_cast<int>(first.y + blockIdx.y) * Tile::n;
   if (m0 >= slice.m || n0 >= slice.n) return;  // slices may differ in size
   constexpr int per_step = Tile::k / static_cast<int>(gemm_tile_k);
   const int steps = slice.steps > 0 ? (slice.steps + per_step - 1) / per_step : 0;
@@ -288,13 +288,13 @@ __global__ void __launch_bounds__(Tile::threads, StagesOf<Tile, Product>::blocks
     if constexpr (StagesOf<Tile, Product>::copied) loop_with_copies(s, slice.left, slice.right, m0, n0, slice.first_k, steps, sum);
     else loop_through_registers(s, slice.left, slice.right, m0, n0, slice.first_k, steps, sum);
   }
-  store_tensor_sums<Tile>(product.result(anew(static_cast<int>(blockIdx.z))), m0, n0, slice.m, slice.n, sum);
+  store_tensor_sums<Tile>(product.result(anew(static_cast<int>(first.z + blockIdx.z))), m0, n0, slice.m, slice.n, sum);
 }
 
 template <class Tile, class Product>
 void launch_tensor_tiles(const char* name, const Product& product, int64_t m, int64_t n, int64_t slices) {
   const dim3 blocks(cuda::blocks_for(m, Tile::m), cuda::blocks_for(n, Tile::n), static_cast<unsigned>(slices));
-  cuda::launch({name, blocks, Tile::threads, sizeof(StagesOf<Tile, Product>)}, tensor_kernel<Tile, Product>, product);
+  cuda::launch_in_parts({name, blocks, Tile::threads, sizeof(StagesOf<Tile, Product>)}, tensor_kernel<Tile, Product>, product);
 }
 
 // As gemm::launch, on `unit` where the device has it and the product suits it; else on fma, whose results are no worse. For bf16, cuts are
