@@ -5,6 +5,7 @@
 #include <numeric>
 #include <vector>
 
+#include "engine/cuda/divisor.cuh"
 #include "engine/cuda/launch.cuh"
 #include "engine/error.h"
 #include "engine/parallel.h"
@@ -225,6 +226,15 @@ TEST_CASE("simt: a grid that is too high or too deep goes in parts, and each blo
     std::vector<int> visits(blocks.count());
     cuda::launch_in_parts({"place", blocks, 1}, place, visits.data(), blocks.y);
     CHECK(std::all_of(visits.begin(), visits.end(), [](int n) { return n == 1; }));
+  }
+}
+
+TEST_CASE("simt: divisions by a number that the host knows") {
+  constexpr unsigned largest = 0x7fffffff;
+  for (unsigned d : {1u, 2u, 3u, 5u, 7u, 64u, 641u, 65535u, 65537u, 1000003u, 0x40000000u, 0x40000001u, largest - 1, largest}) {
+    const cuda::Divisor by(d);
+    for (unsigned n : {0u, 1u, d - 1, d, d + (d < largest), largest / d * d - 1, largest / d * d, largest - 1, largest}) CHECK(by.quotient(n) == n / d);
+    for (unsigned n = d; n < largest - d; n += largest / 999) CHECK(by.quotient(n) == n / d);
   }
 }
 
