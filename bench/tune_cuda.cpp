@@ -1,3 +1,4 @@
+#include "engine/context.h"
 #include "bench/tune_cuda.h"
 
 #include <algorithm>
@@ -112,10 +113,9 @@ std::vector<Candidate<CudaConvPath>> candidates_of(const CudaConvProblem& p, int
   for (CudaConvPath path : {rule, CudaConvPath::fma, CudaConvPath::tf32, CudaConvPath::bf16}) {
     if (!possible(path, p, sm) || (path == rule && !all.empty())) continue;
     all.push_back({path, "", [=]() mutable {
-                     const WithProductUnit with(unit_of(path));
-                     const auto before = force_cuda_conv(CudaConvWish::own);
+                     const WithOverride with("G2S_CUDA_UNIT", to_string(unit_of(path)));
+                     const WithOverride own("G2S_CUDA_CONV", "own");
                      conv_cuda(p.kind, shape, first, second, result);
-                     force_cuda_conv(before);
                    }});
   }
   if (!possible(CudaConvPath::cudnn, p, sm) || !cuda::dnn::absence().empty()) return all;
@@ -141,10 +141,9 @@ std::vector<Candidate<CudaMatmulPath>> candidates_of(const CudaMatmulProblem& p)
   Tensor c = random.normal({p.batch, p.m, p.n});
   std::vector<Candidate<CudaMatmulPath>> all;
   all.push_back({CudaMatmulPath::fma, "", [=] {
-                   const WithProductUnit with(ProductUnit::fma);
-                   const auto before = force_cuda_matmul(CudaMatmulWish::own);
+                   const WithOverride with("G2S_CUDA_UNIT", to_string(ProductUnit::fma));
+                   const WithOverride own("G2S_CUDA_MATMUL", "own");
                    matmul(a, b, p.transpose_a, p.transpose_b);
-                   force_cuda_matmul(before);
                  }});
   if (p.batch * p.m * p.n * p.k == 0 || !cuda::blas::absence().empty()) return all;
   for (const cuda::Algorithm& algorithm : cuda::blas::algorithms(describe(p, false))) {

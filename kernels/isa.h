@@ -25,10 +25,9 @@ enum class Bf16Unit {
   tiles,    // AMX
 };
 
-// The best that this machine and its kernel grant; G2S_BF16=none|vectors|tiles lowers it (for tests), and so does an isa() below v4.
+// The best that this machine and its kernel grant; the override G2S_BF16=none|vectors|tiles (engine/context.h)
+// lowers it (for tests), and so does an isa() below v4. Throws if the machine has less than the override wants.
 Bf16Unit bf16_unit();
-// Takes another one from now on, for tests. Throws if this machine lacks it.
-void use_bf16_unit(Bf16Unit unit);
 const char* to_string(Bf16Unit unit);
 
 // Throws: the tensors are on a CUDA device, but `kernel` has no twin for it.

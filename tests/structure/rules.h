@@ -25,6 +25,9 @@ Findings check_device_code(const SourceFile& file);
 // What every kernels/<family> holds, from the paths of all files.
 Findings check_families(const std::vector<std::string>& paths);
 
+// Comments, strings and preprocessor lines blanked out, line breaks kept.
+std::string code_only(const std::string& text);
+
 // The functions of a C++ text, by an approximate reading: bodies at namespace or class level that follow a parameter list.
 struct FunctionSpan {
   int first_line, last_line;
