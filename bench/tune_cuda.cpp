@@ -18,7 +18,6 @@
 #include "kernels/matmul/matmul.h"
 #include "kernels/matmul/matmul_cublaslt.h"
 #include "kernels/matmul/product_unit.h"
-#include "kernels/modulated_conv/modulated_conv.h"
 #include "kernels/random/random.h"
 
 namespace g2s::bench {
@@ -97,43 +96,26 @@ const Candidate<Path>& fastest(const std::vector<Candidate<Path>>& candidates) {
   return *best;
 }
 
-ConvKind kind_of(CudaConvKind kind) {
-  return kind == CudaConvKind::forward ? ConvKind::forward : kind == CudaConvKind::weight_grad ? ConvKind::weight_grad : ConvKind::input_grad;
-}
-
 // The unit that makes our kernels compute `path`, and lets factors be what the problem says.
 ProductUnit unit_of(CudaConvPath path) { return static_cast<ProductUnit>(path); }
 
-std::vector<Candidate<CudaConvPath>> upsamplings(const CudaConvProblem& p, CudaConvPath rule) {
-  Random random(0, "tune");
-  const Tensor x = random.normal({p.batch, p.y_rows, p.y_columns, p.y_channels}), style = random.normal({p.batch, p.y_channels}),
-               w = random.normal({p.x_channels, 3, 3, p.y_channels}).set_constant();
-  const auto run = [=](const char* wish) {
-    const WithOverride with("G2S_CUDA_UNIT", to_string(unit_of(rule)));
-    const WithOverride of("G2S_CUDA_CONV", wish);
-    modulated_conv2d(x, w, style, {.upsample = true});
-  };
-  return {{rule, "", [=] { run("own"); }}, {CudaConvPath::polyphase, "", [=] { run("polyphase"); }}};
-}
-
 std::vector<Candidate<CudaConvPath>> candidates_of(const CudaConvProblem& p, int sm) {
   const CudaConvPath rule = cuda_conv_by_rule(p, sm);
-  if (p.kind == CudaConvKind::upsampling) return upsamplings(p, rule);
   Random random(0, "tune");
   const Tensor x = random.normal({p.batch, p.x_rows, p.x_columns, p.x_channels}), y = random.normal({p.batch, p.y_rows, p.y_columns, p.y_channels}),
                w = random.normal({p.y_channels, p.kernel_rows, p.kernel_columns, p.x_channels});
-  const bool forward = p.kind == CudaConvKind::forward, weight = p.kind == CudaConvKind::weight_grad;
+  const bool forward = p.kind == ConvKind::forward, weight = p.kind == ConvKind::weight_grad;
   const Tensor first = forward || weight ? x : y, second = weight ? y : w;
   Tensor result = forward ? y.clone() : weight ? w.clone() : x.clone();
   const ConvShape shape{p.batch,        p.x_rows, p.x_columns, p.x_channels, p.y_rows, p.y_columns, p.y_channels, p.kernel_rows,
                         p.kernel_columns, p.stride, p.pad,       p.dilation};
   std::vector<Candidate<CudaConvPath>> all;
-  for (CudaConvPath path : {rule, CudaConvPath::fma, CudaConvPath::tf32, CudaConvPath::tf32x3, CudaConvPath::bf16}) {
+  for (CudaConvPath path : {rule, CudaConvPath::fma, CudaConvPath::tf32, CudaConvPath::bf16}) {
     if (!possible(path, p, sm) || (path == rule && !all.empty())) continue;
     all.push_back({path, "", [=]() mutable {
                      const WithOverride with("G2S_CUDA_UNIT", to_string(unit_of(path)));
                      const WithOverride own("G2S_CUDA_CONV", "own");
-                     conv_cuda(kind_of(p.kind), shape, first, second, result);
+                     conv_cuda(p.kind, shape, first, second, result);
                    }});
   }
   if (!possible(CudaConvPath::cudnn, p, sm) || !cuda::dnn::absence().empty()) return all;
@@ -158,12 +140,11 @@ std::vector<Candidate<CudaMatmulPath>> candidates_of(const CudaMatmulProblem& p)
                b = p.transpose_b ? matrix(p.shared_b, p.n, p.k) : matrix(p.shared_b, p.k, p.n);
   Tensor c = random.normal({p.batch, p.m, p.n});
   std::vector<Candidate<CudaMatmulPath>> all;
-  for (CudaMatmulPath path : {CudaMatmulPath::fma, CudaMatmulPath::tf32x3})
-    all.push_back({path, "", [=] {
-                     const WithOverride with("G2S_CUDA_UNIT", to_string(path == CudaMatmulPath::fma ? ProductUnit::fma : ProductUnit::tf32x3));
-                     const WithOverride own("G2S_CUDA_MATMUL", "own");
-                     matmul(a, b, p.transpose_a, p.transpose_b);
-                   }});
+  all.push_back({CudaMatmulPath::fma, "", [=] {
+                   const WithOverride with("G2S_CUDA_UNIT", to_string(ProductUnit::fma));
+                   const WithOverride own("G2S_CUDA_MATMUL", "own");
+                   matmul(a, b, p.transpose_a, p.transpose_b);
+                 }});
   if (p.batch * p.m * p.n * p.k == 0 || !cuda::blas::absence().empty()) return all;
   for (const cuda::Algorithm& algorithm : cuda::blas::algorithms(describe(p, false))) {
     const std::string text = cuda::to_string(algorithm);
@@ -175,7 +156,7 @@ std::vector<Candidate<CudaMatmulPath>> candidates_of(const CudaMatmulProblem& p)
 std::string quoted(const std::string& algorithm) { return algorithm.empty() ? "" : ", \"" + algorithm + '"'; }
 
 std::string row(int sm, const CudaConvProblem& p, CudaConvPath path, const std::string& algorithm) {
-  return str("{", sm, ", {CudaConvKind::", to_string(p.kind), ", Factors::", to_string(p.factors), ", ", p.batch, ", ", p.x_rows, ", ", p.x_columns, ", ",
+  return str("{", sm, ", {ConvKind::", to_string(p.kind), ", Factors::", to_string(p.factors), ", ", p.batch, ", ", p.x_rows, ", ", p.x_columns, ", ",
              p.x_channels, ", ", p.y_rows, ", ", p.y_columns, ", ", p.y_channels, ", ", p.kernel_rows, ", ", p.kernel_columns, ", ", p.stride, ", ", p.pad,
              ", ", p.dilation, "}, CudaConvPath::", to_string(path), quoted(algorithm), "},\n");
 }
@@ -230,7 +211,7 @@ void tune_cuda(const std::string& assets, const std::string& kernels, const std:
   for (Factors factors : {Factors::f32, Factors::tf32, Factors::bf16})
     for (CudaConvProblem p : found.convolutions) {
       p.factors = factors;
-      if (factors == Factors::bf16 && p.kind == CudaConvKind::weight_grad) continue;  // stays f32
+      if (factors == Factors::bf16 && p.kind == ConvKind::weight_grad) continue;  // stays f32
       measure(sm, p, candidates_of(p, sm), rounds, convolutions);
     }
   for (const CudaMatmulProblem& p : found.products) measure(sm, p, candidates_of(p), rounds, products);
@@ -249,7 +230,7 @@ void check_plans(const std::string& assets, int sm) {
   cuda::dnn::use_properties(cuda::dnn::properties_like(sm));
   std::set<CudaConvProblem> all;
   for (CudaConvProblem p : problems_of(assets, cases_to_plan).convolutions)
-    for (CudaConvKind kind : {CudaConvKind::forward, CudaConvKind::input_grad, CudaConvKind::weight_grad}) {
+    for (ConvKind kind : {ConvKind::forward, ConvKind::input_grad, ConvKind::weight_grad}) {
       p.kind = kind;
       if (possible(CudaConvPath::cudnn, p, sm)) all.insert(p);
     }

@@ -47,7 +47,7 @@ def run(program, arguments):
 
 def within(path):
     """The path in the repository, wherever it was compiled."""
-    found = re.search(r'(?:^|/)((?:engine|kernels|tests)/(?!.*\.\./).+)$', os.path.normpath(path))
+    found = re.search(r'(?:^|.*/)((?:engine|kernels|tests)/(?!.*\.\./).+)$', os.path.normpath(path))  # the last one: a clone may be called so too
     return found[1] if found else ''
 
 

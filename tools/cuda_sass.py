@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 
-UNITS = ['fma', 'bf16', 'tf32', 'tf32x3']  # as ProductUnit
+UNITS = ['fma', 'bf16', 'tf32']  # as ProductUnit
 TILES = ['narrow', 'medium', 'large', 'f64']  # as GemmTile
 INSTRUCTION = re.compile(r'^\s+/\*([0-9a-f]{4,})\*/\s+(?:@!?U?P\w+\s+)?([A-Z][\w.]*)(.*?);')
 
@@ -78,7 +78,7 @@ class Kernel:
         return 'ldsm' if parts[0] == 'LDSM' else ''
 
     def wrong(self):
-        copied = self.unit in ('tf32', 'tf32x3') and not self.styled
+        copied = self.unit == 'tf32' and not self.styled
         wanted = ['multiply']
         if self.unit == 'bf16' or (self.tensor and 'k' in self.layout):
             wanted.append('ldsm')

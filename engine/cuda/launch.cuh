@@ -33,15 +33,20 @@ struct Launch {
 
 void note_launch(const Launch& launch);
 
+// Where a launch begins in a grid that launch_in_parts cuts: what its kernel adds to blockIdx.
+struct FirstBlock {
+  unsigned y, z;
+};
+
 #if defined(G2S_EMULATE)
 // Of a product of tiles: steps along k of all slices.
 template <class... Values>
 std::int64_t steps_of_product([[maybe_unused]] const std::tuple<Values...>& values, [[maybe_unused]] unsigned slices) {
   std::int64_t steps = 0;
-  if constexpr (sizeof...(Values) == 1) {
-    const auto& product = std::get<0>(values);
-    if constexpr (requires { product.slice(0).steps; })
-      for (unsigned z = 0; z < slices; ++z) {
+  if constexpr (sizeof...(Values) == 2) {
+    const auto& [product, first] = values;
+    if constexpr (requires { product.slice(first.z).steps; })
+      for (unsigned z = first.z; z < first.z + slices; ++z) {
         const auto slice = product.slice(static_cast<int>(z));
         steps += slice.steps > 0 ? slice.steps : 0;
       }
@@ -86,6 +91,20 @@ void launch(const Launch& l, void (*kernel)(P...), A... arguments) {
       },
       values);
 #endif
+}
+
+// A grid of any number of blocks in y and z, of which a device takes 65,535 at once: one launch as a rule, several where pictures or products
+// are many. `kernel` has a FirstBlock behind its other parameters.
+template <class... P, class... A>
+void launch_in_parts(Launch l, void (*kernel)(P...), A... arguments) {
+  constexpr std::int64_t most = 65535;
+  const std::int64_t rows = l.blocks.y, layers = l.blocks.z;
+  for (std::int64_t z = 0; z < layers; z += most)
+    for (std::int64_t y = 0; y < rows; y += most) {
+      l.blocks.y = static_cast<unsigned>(rows - y < most ? rows - y : most);
+      l.blocks.z = static_cast<unsigned>(layers - z < most ? layers - z : most);
+      launch(l, kernel, arguments..., FirstBlock{static_cast<unsigned>(y), static_cast<unsigned>(z)});
+    }
 }
 
 constexpr unsigned each_threads = 256;

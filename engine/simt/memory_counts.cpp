@@ -163,7 +163,7 @@ class Tracker {
       const auto width = static_cast<unsigned>(std::min<std::size_t>(widest, bytes - piece));
       // Calls are five bytes apart at least, so the sum names the piece too.
       Site& site = find(memory, access, width, reinterpret_cast<std::uintptr_t>(place) + piece / widest, place);
-      add(site, at + piece);
+      site.what.counts.most = std::max(site.what.counts.most, add(site, at + piece));
       if (access != Access::write) site.what.counts.unwritten += std::memchr(written + piece, 0, width) != nullptr;
     }
     if (access != Access::read) std::memset(written, 1, bytes);
@@ -216,12 +216,14 @@ class Tracker {
     return site;
   }
 
-  static void add(Site& site, std::uintptr_t address) {
+  // How often the lane has come here now.
+  static std::int64_t add(Site& site, std::uintptr_t address) {
     const unsigned lane = environment.lane->number, k = site.executed[lane]++;
     std::vector<Request>& pending = site.pending[lane / warp];
     if (k >= pending.size()) pending.resize(k + 1);
     pending[k].addresses[lane % warp] = address;
     pending[k].lanes |= 1u << lane % warp;
+    return k + 1;
   }
 
   static void drop(Site& site, unsigned w) {

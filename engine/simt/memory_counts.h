@@ -24,9 +24,11 @@ struct MemoryCounts {
   std::int64_t units = 0;      // sectors of 32 bytes, or passes over the banks
   std::int64_t ideal = 0;      // the least units for what the requests ask: sectors that their different bytes fill, passes without conflicts
   std::int64_t unwritten = 0;  // reads, by lanes, of bytes that nobody has written
+  std::int64_t most = 0;       // of a lane, between two operations that its whole warp meets in
 
   MemoryCounts& operator+=(const MemoryCounts& other) {
     requests += other.requests, bytes += other.bytes, units += other.units, ideal += other.ideal, unwritten += other.unwritten;
+    if (most < other.most) most = other.most;
     return *this;
   }
 };

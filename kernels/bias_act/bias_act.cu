@@ -14,17 +14,18 @@ constexpr int block = static_cast<int>(bias_act_block);
 
 // Where a thread works: channels [channel, channel + vector) of the pixels first, first + step, ... below end of picture b.
 struct Place {
-  int64_t channel, b, first, end;
+  int64_t channel_block, channel, b, first, end;
   int step;
   bool inside;  // its channels exist
 };
 
 template <class Args>
-__device__ Place my_place(const Args& a, const BiasActCut& cut) {
+__device__ Place my_place(const Args& a, const BiasActCut& cut, cuda::FirstBlock first) {
   const int64_t begin = blockIdx.x * cut.chunk, end = begin + cut.chunk;
   Place p;
-  p.channel = (int64_t{blockIdx.y} * blockDim.x + threadIdx.x) * cut.vector;
-  p.b = blockIdx.z;
+  p.channel_block = first.y + blockIdx.y;
+  p.channel = (p.channel_block * blockDim.x + threadIdx.x) * cut.vector;
+  p.b = first.z + blockIdx.z;
   p.first = begin + threadIdx.y;
   p.end = end < a.pixels ? end : a.pixels;
   p.step = static_cast<int>(blockDim.y);
@@ -41,8 +42,8 @@ __device__ __forceinline__ cuda::Pack<T, V> load_or(const T* p, int64_t at, T fa
 }
 
 template <class T, int V>
-__global__ void __launch_bounds__(block, 4) forward(BiasActArgs<T> a, BiasActCut cut) {
-  const Place at = my_place(a, cut);
+__global__ void __launch_bounds__(block, 4) forward(BiasActArgs<T> a, BiasActCut cut, cuda::FirstBlock first) {
+  const Place at = my_place(a, cut, first);
   if (!at.inside) return;
   const cuda::Pack<T, V> scale = load_or<V>(a.scale, at.b * a.channels + at.channel, T(1)), bias = load_or<V>(a.bias, at.channel, T(0));
   const T* noise = a.noise ? a.noise + (a.noise_shared ? 0 : at.b * a.pixels) : nullptr;
@@ -101,13 +102,13 @@ __device__ void store_sums(const BiasActGradArgs<T>& a, const BiasActCut& cut, c
   if constexpr (wanted == Wanted::noise) {
     const T total = sum_rows(sums, noise, 1);
     if (threadIdx.x == 0 && threadIdx.y == 0)
-      a.partial[a.batch * cut.chunks * 2 * a.channels + chunk * cut.channel_blocks + blockIdx.y] = total;
+      a.partial[a.batch * cut.chunks * 2 * a.channels + chunk * cut.channel_blocks + at.channel_block] = total;
   }
 }
 
 template <class T, int V, Wanted wanted>
-__global__ void __launch_bounds__(block, 4) backward(BiasActGradArgs<T> a, BiasActCut cut) {
-  const Place at = my_place(a, cut);
+__global__ void __launch_bounds__(block, 4) backward(BiasActGradArgs<T> a, BiasActCut cut, cuda::FirstBlock first) {
+  const Place at = my_place(a, cut, first);
   T bias_sum[V] = {}, scale_sum[V] = {}, noise_sum = 0;
   if (at.inside) {
     const cuda::Pack<T, V> scale = load_or<V>(a.scale, at.b * a.channels + at.channel, T(1));
@@ -141,9 +142,9 @@ struct ColumnSums {
 
 // out[g, c] = sum over r < rows of in[(g * rows + r) * pitch + c], for c < columns.
 template <class T>
-__global__ void sum_columns(const T* in, int64_t rows, int64_t pitch, int64_t columns, T* out) {
+__global__ void sum_columns(const T* in, int64_t rows, int64_t pitch, int64_t columns, T* out, cuda::FirstBlock first) {
   auto& sums = cuda::shared<ColumnSums>();
-  const int64_t c = int64_t{blockIdx.x} * sum_lanes + threadIdx.x, group = blockIdx.y;
+  const int64_t c = int64_t{blockIdx.x} * sum_lanes + threadIdx.x, group = first.y + blockIdx.y;
   double sum = 0;
   if (c < columns)
     for (int64_t r = threadIdx.y; r < rows; r += sum_rows_at_once) sum += static_cast<double>(in[(group * rows + r) * pitch + c]);
@@ -167,7 +168,7 @@ __global__ void __launch_bounds__(block) sum_all(const T* in, int64_t count, T* 
 template <class T>
 void launch_column_sums(const T* in, int64_t groups, int64_t rows, int64_t pitch, int64_t columns, T* out) {
   const dim3 blocks(cuda::blocks_for(columns, sum_lanes), static_cast<unsigned>(groups));
-  cuda::launch({"bias_act_sums", blocks, dim3(sum_lanes, sum_rows_at_once), sizeof(ColumnSums)}, sum_columns<T>, in, rows, pitch, columns,
+  cuda::launch_in_parts({"bias_act_sums", blocks, dim3(sum_lanes, sum_rows_at_once), sizeof(ColumnSums)}, sum_columns<T>, in, rows, pitch, columns,
                out);
 }
 
@@ -184,12 +185,12 @@ template <class T>
 void bias_act(const BiasActArgs<T>& a) {
   if (a.batch * a.pixels * a.channels == 0) return;
   const BiasActCut cut = bias_act_cut(a.pixels, a.channels, sizeof(T) == 8);
-  cuda::launch(launch_of("bias_act", cut, a.batch, 0), cut.vector > 1 ? forward<T, vector_of<T>> : forward<T, 1>, a, cut);
+  cuda::launch_in_parts(launch_of("bias_act", cut, a.batch, 0), cut.vector > 1 ? forward<T, vector_of<T>> : forward<T, 1>, a, cut);
 }
 
 template <class T, Wanted wanted>
 void launch_backward(const BiasActGradArgs<T>& a, const BiasActCut& cut) {
-  cuda::launch(launch_of("bias_act_grad", cut, a.batch, sizeof(Sums<T>)),
+  cuda::launch_in_parts(launch_of("bias_act_grad", cut, a.batch, sizeof(Sums<T>)),
                cut.vector > 1 ? backward<T, vector_of<T>, wanted> : backward<T, 1, wanted>, a, cut);
 }
 

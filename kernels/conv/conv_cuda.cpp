@@ -78,7 +78,6 @@ Factors conv_factors(ConvKind kind) {
   switch (product_unit(wanted)) {
     case ProductUnit::bf16: return Factors::bf16;
     case ProductUnit::tf32: return Factors::tf32;
-    case ProductUnit::tf32x3:
     case ProductUnit::fma: break;
   }
   return Factors::f32;

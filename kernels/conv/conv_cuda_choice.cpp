@@ -16,14 +16,14 @@ constexpr CudaConvRow table[] = {
 #include "kernels/conv/conv_cuda_table.inc"
     {}};
 
-// The picture of y where the input gradient of an upsampling wants it is what is read.
 bool suits_tf32(const CudaConvProblem& p) {
   const bool both = p.x_channels % 4 == 0 && p.y_channels % 4 == 0;
   switch (p.kind) {
-    case CudaConvKind::forward: return p.x_channels % 4 == 0 && p.y_channels > gemm_tile_n(GemmTile::narrow);
-    case CudaConvKind::weight_grad: return both && p.kernel_rows * p.kernel_columns * p.x_channels > gemm_tile_n(GemmTile::narrow);
-    default: return both && p.x_channels > gemm_tile_n(GemmTile::narrow);
+    case ConvKind::forward: return p.x_channels % 4 == 0 && p.y_channels > gemm_tile_n(GemmTile::narrow);
+    case ConvKind::weight_grad: return both && p.kernel_rows * p.kernel_columns * p.x_channels > gemm_tile_n(GemmTile::narrow);
+    case ConvKind::input_grad: break;
   }
+  return both && p.x_channels > gemm_tile_n(GemmTile::narrow);
 }
 
 // cuDNN takes a result of exactly the size that the convolution has, our kernels also a smaller one.
@@ -39,24 +39,21 @@ const char* to_string(Factors factors) {
   constexpr std::array names = {"f32", "tf32", "bf16"};
   return names[static_cast<std::size_t>(factors)];
 }
-const char* to_string(CudaConvKind kind) {
-  constexpr std::array names = {"forward", "input_grad", "weight_grad", "upsampling"};
+const char* to_string(ConvKind kind) {
+  constexpr std::array names = {"forward", "input_grad", "weight_grad"};
   return names[static_cast<std::size_t>(kind)];
 }
 const char* to_string(CudaConvPath path) {
-  constexpr std::array names = {"fma", "bf16", "tf32", "tf32x3", "cudnn", "polyphase"};
+  constexpr std::array names = {"fma", "bf16", "tf32", "cudnn"};
   return names[static_cast<std::size_t>(path)];
 }
 
 bool possible(CudaConvPath path, const CudaConvProblem& p, int sm) {
-  if (p.kind == CudaConvKind::upsampling) return path == CudaConvPath::polyphase || path == cuda_conv_by_rule(p, sm);
   switch (path) {
     case CudaConvPath::fma: return p.factors != Factors::bf16 || sm < first_with_tensor_cores;  // else bf16 would not round
     case CudaConvPath::bf16: return p.factors == Factors::bf16 && sm >= first_with_tensor_cores;
     case CudaConvPath::tf32: return p.factors == Factors::tf32 && sm >= first_with_tensor_cores && suits_tf32(p);
-    case CudaConvPath::tf32x3: return p.factors != Factors::bf16 && sm >= first_with_tensor_cores && suits_tf32(p);
     case CudaConvPath::cudnn: return whole(p) && (p.factors != Factors::bf16 || sm >= first_with_tensor_cores);
-    case CudaConvPath::polyphase: return false;
   }
   return false;
 }
@@ -74,8 +71,7 @@ const CudaConvRow* find_cuda_conv(const CudaConvRow* begin, const CudaConvRow* e
 CudaConvChoice choose_cuda_conv(const CudaConvProblem& p, int sm) {
   if (const std::optional<CudaConvWish> wish = forced_cuda_conv()) {
     if (wish == CudaConvWish::own) return {cuda_conv_by_rule(p, sm)};
-    const CudaConvPath path = wish == CudaConvWish::cudnn ? CudaConvPath::cudnn : CudaConvPath::polyphase;
-    if (possible(path, p, sm)) return {path};
+    if (possible(CudaConvPath::cudnn, p, sm)) return {CudaConvPath::cudnn};
   }
   if (const CudaConvRow* row = find_cuda_conv(cuda_conv_table_begin(), cuda_conv_table_end(), sm, p)) return {row->path, row->algorithm};
   return {cuda_conv_by_rule(p, sm)};
@@ -83,7 +79,7 @@ CudaConvChoice choose_cuda_conv(const CudaConvProblem& p, int sm) {
 
 std::optional<CudaConvWish> forced_cuda_conv() {
   return choice_overridden<CudaConvWish>(
-      "G2S_CUDA_CONV", {{"own", CudaConvWish::own}, {"cudnn", CudaConvWish::cudnn}, {"polyphase", CudaConvWish::polyphase}});
+      "G2S_CUDA_CONV", {{"own", CudaConvWish::own}, {"cudnn", CudaConvWish::cudnn}});
 }
 
 void observe_cuda_convs(std::function<void(const CudaConvProblem&)> f) { listen(std::move(f)); }

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "kernels/conv/conv_args.h"
 #include "kernels/matmul/tiled_gemm_args.h"
 
 namespace g2s::kernels {
@@ -15,20 +16,13 @@ namespace g2s::kernels {
 enum class Factors : std::int32_t { f32, tf32, bf16 };
 const char* to_string(Factors factors);
 
-enum class ConvKind : std::int32_t;
 // What this run's precision lets a convolution's factors be rounded to on CUDA.
 Factors conv_factors(ConvKind kind);
 
-enum class CudaConvKind : std::int32_t {
-  forward,
-  input_grad,
-  weight_grad,
-  upsampling,  // the input gradient of stride 2 and the blur behind it, of a constant weight
-};
-const char* to_string(CudaConvKind kind);
+const char* to_string(ConvKind kind);
 
 struct CudaConvProblem {
-  CudaConvKind kind;
+  ConvKind kind;
   Factors factors;
   std::int64_t batch, x_rows, x_columns, x_channels, y_rows, y_columns, y_channels;  // as in ConvShape
   std::int64_t kernel_rows, kernel_columns, stride, pad, dilation;
@@ -36,15 +30,7 @@ struct CudaConvProblem {
   auto operator<=>(const CudaConvProblem&) const = default;
 };
 
-// The first four are our own kernels on a unit, ProductUnit's.
-enum class CudaConvPath : std::int32_t {
-  fma,
-  bf16,
-  tf32,
-  tf32x3,
-  cudnn,
-  polyphase,  // of an upsampling: one product for both steps, with the blur folded into the weight
-};
+enum class CudaConvPath : std::int32_t { fma, bf16, tf32, cudnn };  // the first three are our own kernels on a unit, ProductUnit's
 const char* to_string(CudaConvPath path);
 
 // `algorithm`: cuDNN's engine and knobs that were measured (engine/cuda/algorithm.h), or null: the first that it suggests.
@@ -57,13 +43,12 @@ struct CudaConvChoice {
 bool possible(CudaConvPath path, const CudaConvProblem& problem, int sm);
 CudaConvChoice choose_cuda_conv(const CudaConvProblem& problem, int sm);
 // The rule alone, for what nobody has measured: our own kernels. Those of tensor cores where the factors may be rounded, the device has them,
-// and in tf32 the shape suits them (whole vectors of channels and more than 16 columns); an upsampling stays in two steps.
+// and in tf32 the shape suits them (whole vectors of channels and more than 16 columns).
 CudaConvPath cuda_conv_by_rule(const CudaConvProblem& problem, int sm);
 
-// The override G2S_CUDA_CONV=own|cudnn|polyphase (engine/context.h).
-// `own` is the rule's. A convolution for which the wish is not possible goes as it would without. polyphase is for upsampling alone, and for
-// tests on the CPU too.
-enum class CudaConvWish { own, cudnn, polyphase };
+// The override G2S_CUDA_CONV=own|cudnn (engine/context.h).
+// `own` is the rule's. A convolution for which the wish is not possible goes as it would without.
+enum class CudaConvWish { own, cudnn };
 std::optional<CudaConvWish> forced_cuda_conv();
 
 // Calls `observer` with every f32 convolution that this context computes on any device from now on, from the computing thread, in factors f32; an

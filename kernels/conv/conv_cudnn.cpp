@@ -81,18 +81,15 @@ void finish(const CudaConvProblem& p, Tensor& result, const Fused& fused) {
 }  // namespace
 
 CudaConvProblem problem_of(ConvKind kind, Factors factors, const ConvShape& s) {
-  const CudaConvKind which = kind == ConvKind::forward      ? CudaConvKind::forward
-                             : kind == ConvKind::input_grad ? CudaConvKind::input_grad
-                                                            : CudaConvKind::weight_grad;
-  return {which,          factors,          s.batch,  s.x_rows, s.x_columns, s.x_channels, s.y_rows, s.y_columns, s.y_channels,
+  return {kind,           factors,          s.batch,  s.x_rows, s.x_columns, s.x_channels, s.y_rows, s.y_columns, s.y_channels,
           s.kernel_rows,  s.kernel_columns, s.stride, s.pad,    s.dilation};
 }
 
 Convolution describe(const CudaConvProblem& p) {
   const Type type = p.factors == Factors::bf16 ? Type::bf16 : Type::f32;
   Convolution c{};
-  c.operation = p.kind == CudaConvKind::forward      ? Operation::forward
-                : p.kind == CudaConvKind::weight_grad ? Operation::filter
+  c.operation = p.kind == ConvKind::forward      ? Operation::forward
+                : p.kind == ConvKind::weight_grad ? Operation::filter
                                                       : Operation::data;
   c.x = layout(type, p.batch, p.x_rows, p.x_columns, p.x_channels);
   c.w = layout(type, p.y_channels, p.kernel_rows, p.kernel_columns, p.x_channels);

@@ -29,7 +29,7 @@ namespace {
 
 Tensor on_host(const Tensor& t) { return t.detach().to(Device{}); }
 
-CudaConvProblem problem(CudaConvKind kind, Factors factors, std::int64_t channels = 64, std::int64_t outputs = 64) {
+CudaConvProblem problem(ConvKind kind, Factors factors, std::int64_t channels = 64, std::int64_t outputs = 64) {
   return {kind, factors, 2, 32, 32, channels, 32, 32, outputs, 3, 3, 1, 1, 1};
 }
 
@@ -116,7 +116,7 @@ TEST_CASE("conv: on the device, a forced cuDNN that is not there is an error" * 
 TEST_CASE("conv: the emulated cuDNN on the device refuses what the library would" * doctest::skip(no_test_device())) {
   if (cuda::dnn::version() != 0) return skip("this program has the library itself");
   using cuda::dnn::Convolution;
-  const Convolution right = describe(problem(CudaConvKind::forward, Factors::f32));
+  const Convolution right = describe(problem(ConvKind::forward, Factors::f32));
   CHECK(cuda::dnn::plan(right, {1, {}}) != nullptr);
   CHECK(cuda::dnn::plan(right, {7, {}}) == nullptr);
   const auto wrong = [&](auto change) {
@@ -137,23 +137,19 @@ TEST_CASE("conv: the emulated cuDNN on the device refuses what the library would
 
 TEST_CASE("conv: who computes what on CUDA") {
   const ForcedCudaConv none(nullptr);
-  const CudaConvProblem f32 = problem(CudaConvKind::forward, Factors::f32), tf32 = problem(CudaConvKind::forward, Factors::tf32),
-                        bf16 = problem(CudaConvKind::forward, Factors::bf16), few = problem(CudaConvKind::forward, Factors::tf32, 64, 3),
-                        up = problem(CudaConvKind::upsampling, Factors::f32);
+  const CudaConvProblem f32 = problem(ConvKind::forward, Factors::f32), tf32 = problem(ConvKind::forward, Factors::tf32),
+                        bf16 = problem(ConvKind::forward, Factors::bf16), few = problem(ConvKind::forward, Factors::tf32, 64, 3);
   CHECK(cuda_conv_by_rule(f32, 90) == CudaConvPath::fma);
   CHECK(cuda_conv_by_rule(tf32, 90) == CudaConvPath::tf32);
   CHECK(cuda_conv_by_rule(few, 90) == CudaConvPath::fma);
   CHECK(cuda_conv_by_rule(tf32, 75) == CudaConvPath::fma);
   CHECK(cuda_conv_by_rule(bf16, 90) == CudaConvPath::bf16);
-  CHECK(cuda_conv_by_rule(up, 90) == CudaConvPath::fma);
   CHECK_FALSE(possible(CudaConvPath::tf32, f32, 90));
   CHECK_FALSE(possible(CudaConvPath::fma, bf16, 90));
   CHECK_FALSE(possible(CudaConvPath::cudnn, bf16, 75));
-  CHECK_FALSE(possible(CudaConvPath::polyphase, f32, 90));
-  CHECK(possible(CudaConvPath::polyphase, up, 90));
 
   // A row counts for its own device and problem alone.
-  const CudaConvRow rows[] = {{80, f32, CudaConvPath::cudnn, "70:2=12,18=0"}, {90, f32, CudaConvPath::tf32x3}, {90, tf32, CudaConvPath::cudnn}};
+  const CudaConvRow rows[] = {{80, f32, CudaConvPath::cudnn, "70:2=12,18=0"}, {90, f32, CudaConvPath::fma}, {90, tf32, CudaConvPath::cudnn}};
   CHECK(find_cuda_conv(std::begin(rows), std::end(rows), 80, f32) == rows);
   CHECK(find_cuda_conv(std::begin(rows), std::end(rows), 90, f32) == rows + 1);
   CHECK(find_cuda_conv(std::begin(rows), std::end(rows), 86, f32) == nullptr);
@@ -167,7 +163,6 @@ TEST_CASE("conv: who computes what on CUDA") {
   }
   const ForcedCudaConv cudnn("cudnn");
   CHECK(choose_cuda_conv(f32, 90).path == CudaConvPath::cudnn);
-  CHECK(choose_cuda_conv(up, 90).path == CudaConvPath::fma);
 }
 
 // Of cuDNN itself, not of what the emulator says: graphs, heuristics and plans need no device. Those of bf16 do, which are compiled for it.
@@ -178,7 +173,7 @@ TEST_CASE("conv: cuDNN has plans for the right engines, without a device") {
   if (version() == 0) return skip("the emulator answers for cuDNN");
   for (int sm : {80, 90}) {
     use_properties(properties_like(sm));
-    for (CudaConvKind kind : {CudaConvKind::forward, CudaConvKind::input_grad, CudaConvKind::weight_grad})
+    for (ConvKind kind : {ConvKind::forward, ConvKind::input_grad, ConvKind::weight_grad})
       for (std::int64_t channels : {64, 3}) {
         CAPTURE(str(sm, " ", to_string(kind), " ", channels));
         const Convolution f32 = describe(problem(kind, Factors::f32, channels)), tf32 = describe(problem(kind, Factors::tf32, channels));
@@ -196,10 +191,10 @@ TEST_CASE("conv: cuDNN has plans for the right engines, without a device") {
       }
     // What cuDNN notes as not always the same.
     if (version() / 100 == 919) {
-      CHECK(plan(describe(problem(CudaConvKind::input_grad, Factors::f32)), {25, {}}) == nullptr);
-      CHECK(plan(describe(problem(CudaConvKind::weight_grad, Factors::f32)), {20, {}}) == nullptr);
+      CHECK(plan(describe(problem(ConvKind::input_grad, Factors::f32)), {25, {}}) == nullptr);
+      CHECK(plan(describe(problem(ConvKind::weight_grad, Factors::f32)), {20, {}}) == nullptr);
     }
-    Convolution wrong = describe(problem(CudaConvKind::forward, Factors::f32));
+    Convolution wrong = describe(problem(ConvKind::forward, Factors::f32));
     wrong.y.dims[2] -= 1;
     CHECK_THROWS_AS(engines(wrong), Error);
   }

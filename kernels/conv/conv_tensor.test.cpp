@@ -36,7 +36,7 @@ ProductUnit taken(ProductUnit unit, std::int64_t columns, bool vectors) {
 }  // namespace
 
 TEST_CASE("conv: on the device, on tensor cores" * doctest::skip(no_test_device())) {
-  for (ProductUnit unit : {ProductUnit::bf16, ProductUnit::tf32, ProductUnit::tf32x3})
+  for (ProductUnit unit : {ProductUnit::bf16, ProductUnit::tf32})
     for (const Shapes& s : all_shapes) {
       CAPTURE(str(to_string(unit), " ", s.x, " ", s.w));
       const std::int64_t inputs = s.x[3], outputs = s.w[0];
@@ -63,7 +63,7 @@ TEST_CASE("conv: on the device, on tensor cores" * doctest::skip(no_test_device(
 TEST_CASE("conv: on the device, styled pictures on tensor cores" * doctest::skip(no_test_device())) {
   const Tensor x = hashed_input("x", {2, 12, 11, 40}), style = hashed_input("style", {2, 40}), w = hashed_input("w", {36, 3, 3, 40});
   const Tensor product = mul(x, style.reshape({2, 1, 1, 40}));  // in f32, as the device has it before it rounds
-  for (ProductUnit unit : {ProductUnit::bf16, ProductUnit::tf32, ProductUnit::tf32x3}) {
+  for (ProductUnit unit : {ProductUnit::bf16, ProductUnit::tf32}) {
     CAPTURE(str(to_string(unit)));
     const WithOverride with("G2S_CUDA_UNIT", to_string(unit));
     const Tensor y = conv2d_styled(x.to(test_device()), style.to(test_device()), w.to(test_device()), {1, 1, 1});
@@ -96,7 +96,7 @@ TEST_CASE("conv: on the device, what each precision rounds" * doctest::skip(no_t
 }
 
 TEST_CASE("conv: on the device, bias, activation and its gate on tensor cores" * doctest::skip(no_test_device())) {
-  for (ProductUnit unit : {ProductUnit::bf16, ProductUnit::tf32, ProductUnit::tf32x3})
+  for (ProductUnit unit : {ProductUnit::bf16, ProductUnit::tf32})
     for (std::int64_t outputs : {37, 40})
       for (std::int64_t channels : {12, 160}) {  // the last sums in parts
         CAPTURE(str(to_string(unit), " ", outputs, " ", channels));

@@ -59,6 +59,7 @@ Tensor binary(const char* name, BinaryOp op, const Tensor& a, const Tensor& b, d
   if (y.numel() == 0) return y;
   kernels::BinaryArgs args{op, a.dtype() == DType::f64, a.raw(), b.raw(), y.mutable_raw(), p, q, 0, {}, {}, {}};
   set_dimensions(args, a.shape(), b.shape(), shape);
+  check(args.rank == 1 || kernels::broadcasts(op), name, "needs two tensors of one shape, got ", describe(a), " and ", describe(b));
   kernels::elementwise_binary(a.on_cuda(), args);
   return y;
 }

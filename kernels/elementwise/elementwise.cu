@@ -2,11 +2,14 @@
 // no other pays for the registers and the stack that sine and cosine need for large arguments.
 #include <utility>
 
+#include "engine/cuda/divisor.cuh"
 #include "engine/cuda/launch.cuh"
 #include "kernels/elementwise/elementwise_args.h"
 
 namespace g2s::kernels {
 namespace {
+
+constexpr std::int64_t most_at_once = (std::int64_t{1} << 31) - 1;  // elements of a broadcast: they are counted in 32 bits
 
 template <class T>
 __device__ inline T sigmoid(T x) {
@@ -64,6 +67,35 @@ __device__ T binary(BinaryOp op, T a, T b, T p, T q) {
   return a;
 }
 
+struct Places {
+  unsigned a, b;
+};
+
+// Where an element of y finds its operands. All is counted in 32 bits: a division of 64 would take longer than the memory.
+struct BroadcastAxes {
+  int rank;
+  cuda::Divisor size[6];
+  unsigned a_stride[6], b_stride[6];
+
+  explicit BroadcastAxes(const BinaryArgs& g) : rank(g.rank) {
+    for (int d = 0; d < rank; ++d) {
+      size[d] = cuda::Divisor(g.size[d]);
+      a_stride[d] = static_cast<unsigned>(g.a_stride[d]);
+      b_stride[d] = static_cast<unsigned>(g.b_stride[d]);
+    }
+  }
+  __device__ Places places(unsigned i) const {
+    Places at{0, 0};
+    for (int d = 0; d < rank; ++d) {
+      const unsigned rest = size[d].quotient(i), k = i - rest * size[d].size;
+      at.a += k * a_stride[d];
+      at.b += k * b_stride[d];
+      i = rest;
+    }
+    return at;
+  }
+};
+
 template <class T, UnaryOp op>
 void launch_unary(const UnaryArgs& g) {
   const auto* x = static_cast<const T*>(g.x);
@@ -78,22 +110,14 @@ void launch_binary(const BinaryArgs& g) {
   const auto* b = static_cast<const T*>(g.b);
   auto* y = static_cast<T*>(g.y);
   const T p = static_cast<T>(g.p), q = static_cast<T>(g.q);
-  std::int64_t count = 1;
-  for (int d = 0; d < g.rank; ++d) count *= g.size[d];
-  if (g.rank == 1) {
-    const std::int64_t a_step = g.a_stride[0], b_step = g.b_stride[0];
-    return cuda::each("elementwise_binary", count, [=] __device__(std::int64_t i) { y[i] = binary(op, a[i * a_step], b[i * b_step], p, q); });
-  }
-  cuda::each("elementwise_broadcast", count, [=] __device__(std::int64_t i) {
-    std::int64_t rest = i, at_a = 0, at_b = 0;
-    for (int d = 0; d < g.rank; ++d) {
-      const std::int64_t k = rest % g.size[d];
-      rest /= g.size[d];
-      at_a += k * g.a_stride[d];
-      at_b += k * g.b_stride[d];
-    }
-    y[i] = binary(op, a[at_a], b[at_b], p, q);
-  });
+  if constexpr (broadcasts(op))
+    if (g.rank > 1)
+      return cuda::each("elementwise_broadcast", elements_of(g), [=, axes = BroadcastAxes(g)] __device__(std::int64_t i) {
+        const Places at = axes.places(static_cast<unsigned>(i));
+        y[i] = binary(op, a[at.a], b[at.b], p, q);
+      });
+  const std::int64_t a_step = g.a_stride[0], b_step = g.b_stride[0];
+  cuda::each("elementwise_binary", g.size[0], [=] __device__(std::int64_t i) { y[i] = binary(op, a[i * a_step], b[i * b_step], p, q); });
 }
 
 // The instance of the operation: tables in the order of the enumerations.
@@ -114,6 +138,8 @@ using BinaryOps = std::make_integer_sequence<int, static_cast<int>(BinaryOp::sof
 }  // namespace
 
 void elementwise_unary_cuda(const UnaryArgs& g) { g.f64 ? choose_unary<double>(g, UnaryOps{}) : choose_unary<float>(g, UnaryOps{}); }
-void elementwise_binary_cuda(const BinaryArgs& g) { g.f64 ? choose_binary<double>(g, BinaryOps{}) : choose_binary<float>(g, BinaryOps{}); }
+void elementwise_binary_cuda(const BinaryArgs& args) {
+  in_parts(args, most_at_once, [](const BinaryArgs& g) { g.f64 ? choose_binary<double>(g, BinaryOps{}) : choose_binary<float>(g, BinaryOps{}); });
+}
 
 }  // namespace g2s::kernels

@@ -8,6 +8,7 @@
 #include <map>
 
 #include "engine/autograd.h"
+#include "kernels/elementwise/elementwise_args.h"
 #include "kernels/shape/shape.h"
 #include "tests/support/cases.h"
 #include "tests/support/check.h"
@@ -30,6 +31,27 @@ TEST_CASE("elementwise: the table of cases") {
     if (c.op == "greater_equal") return greater_equal(in[0], c.number("bound"));
     fail(Errc::invalid_argument, c.name, "no such operator");
   });
+}
+
+TEST_CASE("elementwise: a broadcast of many elements falls into parts that together are it") {
+  using namespace kernels;
+  std::vector<float> a(5 * 2), b(3 * 2), y(2 * 3 * 5 * 2);
+  const BinaryArgs whole{BinaryOp::add, false, a.data(), b.data(), y.data(), 1, 0, 4, {2, 5, 3, 2}, {1, 2, 0, 0}, {1, 0, 2, 0}};
+  for (std::int64_t most : {1000, 60, 59, 30, 29, 10, 9, 1}) {
+    std::vector<int> visits(y.size());
+    in_parts(whole, most, [&](const BinaryArgs& g) {
+      CHECK((g.rank == 1 || elements_of(g) <= most));
+      for (std::int64_t i = 0; i < elements_of(g); ++i) {
+        std::int64_t rest = i, at_a = 0, at_b = 0;
+        for (int d = 0; d < g.rank; rest /= g.size[d++]) at_a += rest % g.size[d] * g.a_stride[d], at_b += rest % g.size[d] * g.b_stride[d];
+        const std::int64_t place = static_cast<float*>(g.y) + i - y.data();
+        CHECK(static_cast<const float*>(g.a) + at_a == &a[static_cast<std::size_t>(place % 10)]);
+        CHECK(static_cast<const float*>(g.b) + at_b == &b[static_cast<std::size_t>(place / 10 % 3 * 2 + place % 2)]);
+        ++visits[static_cast<std::size_t>(place)];
+      }
+    });
+    CHECK(visits == std::vector<int>(y.size(), 1));
+  }
 }
 
 namespace {

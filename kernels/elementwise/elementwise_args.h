@@ -66,6 +66,28 @@ struct BinaryArgs {
   std::int64_t b_stride[6];
 };
 
+static constexpr bool broadcasts(BinaryOp op) { return op == BinaryOp::add || op == BinaryOp::mul || op == BinaryOp::div; }
+
+static constexpr std::int64_t elements_of(const BinaryArgs& g) {
+  std::int64_t count = 1;
+  for (int d = 0; d < g.rank; ++d) count *= g.size[d];
+  return count;
+}
+
+// Calls f with parts of g, along its outermost dimensions, that together are g. Each has at most `most` elements, or only one dimension.
+template <class F>
+void in_parts(BinaryArgs g, std::int64_t most, F f) {
+  if (g.rank == 1 || elements_of(g) <= most) return f(g);
+  const int last = --g.rank;
+  const std::int64_t bytes = g.f64 ? 8 : 4, step = elements_of(g);
+  for (std::int64_t k = 0; k < g.size[last]; ++k) {
+    in_parts(g, most, f);
+    g.a = static_cast<const char*>(g.a) + g.a_stride[last] * bytes;
+    g.b = static_cast<const char*>(g.b) + g.b_stride[last] * bytes;
+    g.y = static_cast<char*>(g.y) + step * bytes;
+  }
+}
+
 G2S_KERNEL(elementwise_unary, UnaryArgs)
 G2S_KERNEL(elementwise_binary, BinaryArgs)
 

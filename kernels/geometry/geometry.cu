@@ -131,10 +131,10 @@ struct PoseSums {
   double warps[pose_threads / 32][12];
 };
 
-// Sums of g (p - before)^T, which is the gradient of m, and of g, over block blockIdx.x of the points of picture blockIdx.y.
+// Sums of g (p - before)^T, which is the gradient of m, and of g, over block blockIdx.x of the points of the picture that y names.
 template <class T>
-__global__ void __launch_bounds__(pose_threads) rigid_sums_kernel(RigidArgs<T> a) {
-  const int64_t b = blockIdx.y, begin = blockIdx.x * rigid_block, end = begin + rigid_block < a.count ? begin + rigid_block : a.count;
+__global__ void __launch_bounds__(pose_threads) rigid_sums_kernel(RigidArgs<T> a, cuda::FirstBlock first) {
+  const int64_t b = first.y + blockIdx.y, begin = blockIdx.x * rigid_block, end = begin + rigid_block < a.count ? begin + rigid_block : a.count;
   const Affine<T> f = affine_of(a, b);
   const T* points = a.points + (a.points_batch == 1 ? 0 : b) * a.count * 3;
   const T* gradients = a.dout + b * a.count * 3;
@@ -162,8 +162,8 @@ template <class T>
 void rigid_pose(const RigidArgs<T>& a) {
   const int64_t blocks = rigid_blocks(a.count);
   if (blocks > 0)
-    cuda::launch({"rigid_sums", dim3(static_cast<unsigned>(blocks), static_cast<unsigned>(a.batch)), pose_threads, sizeof(PoseSums)},
-                 rigid_sums_kernel<T>, a);
+    cuda::launch_in_parts({"rigid_sums", dim3(static_cast<unsigned>(blocks), static_cast<unsigned>(a.batch)), pose_threads, sizeof(PoseSums)},
+                          rigid_sums_kernel<T>, a);
   cuda::each("rigid_pose", a.batch, [a, blocks] __device__(int64_t b) {
     double total[12] = {};
     for (int64_t k = 0; k < blocks; ++k)

@@ -33,7 +33,7 @@ kernels::GridSampleArgs<T> args_of(const Tensor& x, const Tensor& grid, Sampling
 }
 
 std::vector<Tensor> gradient(const BackwardArgs& g, const Tensor& x, const Tensor& grid, Sampling mode) {
-  Tensor dx, dgrid, scratch;
+  Tensor dx, dgrid, scratch, partial;
   if (g.needs[0]) dx = Tensor::empty(x.shape(), x.dtype(), x.device());
   if (g.needs[1])
     dgrid = mode == Sampling::nearest ? Tensor::zeros(grid.shape(), grid.dtype(), grid.device())
@@ -45,12 +45,14 @@ std::vector<Tensor> gradient(const BackwardArgs& g, const Tensor& x, const Tenso
     if (dgrid && mode == Sampling::bilinear) a.dgrid = dgrid.mutable_ptr<T>();
     if (dx) a.dx = dx.mutable_ptr<T>();
     if (dx && x.on_cuda()) {
-      const std::int64_t numbers = kernels::grid_sample_scratch(a.x_batch, a.height, a.width, a.batch * a.rows * a.columns);
-      scratch = Tensor::empty({numbers}, DType::i32, x.device());
+      const std::int64_t positions = a.batch * a.rows * a.columns;
+      scratch = Tensor::empty({kernels::grid_sample_scratch(a.x_batch, a.height, a.width, positions)}, DType::i32, x.device());
       a.scratch = scratch.template mutable_ptr<std::int32_t>();
+      partial = Tensor::empty({kernels::grid_sample_parts(positions), 4, a.channels}, x.dtype(), x.device());
+      a.partial = partial.template mutable_ptr<T>();
     } else if (dx && a.chunks > 1) {
-      scratch = Tensor::empty({a.chunks, x.numel()}, x.dtype(), x.device());
-      a.partial = scratch.template mutable_ptr<T>();
+      partial = Tensor::empty({a.chunks, x.numel()}, x.dtype(), x.device());
+      a.partial = partial.template mutable_ptr<T>();
     }
     kernels::grid_sample_backward_kernel(x.on_cuda(), a);
   });

@@ -2,7 +2,12 @@
 // four pixels that they lie in, each list in ascending order, and every pixel adds what is in the cells around it. So sums have a fixed order
 // without atomics on floats, and infinities and NaNs stay what they are; fixed-point sums would need the largest gradient first, and lose
 // small ones.
+//
+// Nothing is sorted. Of `run_block` neighbouring positions, those in the same cell are a run, and each one counts in shared memory how many of
+// them come before it. Then it adds up the lengths of the earlier runs of its cell, and has its place in the list. Where a folded grid has all
+// n positions in one cell, a thread of these kernels looks at n / run_block runs, and one that adds at grid_sample_part positions.
 #include <cmath>
+#include <utility>
 
 #include "engine/cuda/launch.cuh"
 #include "kernels/grid_sample/grid_sample_args.h"
@@ -140,12 +145,19 @@ __global__ void grid_gradient_kernel(GridSampleArgs<T> a) {
 // The lists, in the scratch memory of grid_sample_scratch numbers. Cell (y, x) of a picture, y in [0, height], x in [0, width], has the
 // pixels (y-1, x-1) to (y, x); for the nearest pixel only the last one counts.
 struct Lists {
-  std::int32_t* total;  // [1] places taken in `list`
-  std::int32_t* count;  // [cells] positions in the cell
-  std::int32_t* start;  // [cells] of the cell's part of `list`
-  std::int32_t* cell;   // [positions] -1: none
-  std::int32_t* rank;   // [positions] place in the cell's part, until that is sorted
-  std::int32_t* list;   // [positions]
+  std::int32_t* total;       // [1] places taken in `list`
+  std::int32_t* parts;       // [1] parts of lists of more than one
+  std::int32_t* count;       // [cells] positions in the cell
+  std::int32_t* runs;        // [cells] its runs
+  std::int32_t* start;       // [cells] of the cell's part of `list`, and of `run`
+  std::int32_t* first_part;  // [cells] of a list of more than one
+  std::int32_t* cell;        // [positions] -1: none
+  std::int32_t* before;      // [positions] of the same run
+  std::int32_t* length;      // [positions] of the run that begins here
+  std::int32_t* run;         // [positions] where a cell's runs begin, in any order
+  std::int32_t* list;        // [positions]
+  std::int32_t* part_begin;  // [grid_sample_parts] in `list`
+  std::int32_t* part_end;
   int64_t cells, positions;
 };
 
@@ -154,12 +166,12 @@ Lists lists_of(const GridSampleArgs<T>& a) {
   Lists l{};
   l.cells = a.x_batch * (a.height + 1) * (a.width + 1);
   l.positions = a.batch * a.rows * a.columns;
-  l.total = a.scratch;
-  l.count = l.total + 1;
-  l.start = l.count + l.cells;
-  l.cell = l.start + l.cells;
-  l.rank = l.cell + l.positions;
-  l.list = l.rank + l.positions;
+  std::int32_t* free = a.scratch;
+  const auto take = [&free](int64_t numbers) { return std::exchange(free, free + numbers); };
+  l.total = take(1), l.parts = take(1);
+  for (auto each : {&Lists::count, &Lists::runs, &Lists::start, &Lists::first_part}) l.*each = take(l.cells);
+  for (auto each : {&Lists::cell, &Lists::before, &Lists::length, &Lists::run, &Lists::list}) l.*each = take(l.positions);
+  for (auto each : {&Lists::part_begin, &Lists::part_end}) l.*each = take(grid_sample_parts(l.positions));
   return l;
 }
 
@@ -180,12 +192,53 @@ __device__ inline int64_t cell_of(const GridSampleArgs<T>& a, int64_t p) {
   return (picture_of(a, p) * (a.height + 1) + y) * (a.width + 1) + x;
 }
 
+constexpr unsigned run_block = 256;
+
+struct Cells {
+  std::int32_t cell[run_block];
+};
+
+// Finds the runs among the positions of a block.
+template <class T>
+__global__ void count_kernel(GridSampleArgs<T> a, Lists l) {
+  auto& s = cuda::shared<Cells>();
+  const int64_t p = int64_t{blockIdx.x} * run_block + threadIdx.x;
+  const auto own = static_cast<std::int32_t>(p < l.positions ? cell_of(a, p) : -1);
+  s.cell[threadIdx.x] = own;
+  __syncthreads();
+  if (p < l.positions) l.cell[p] = own;
+  if (own < 0) return;
+  std::int32_t before = 0, all = 0;
+  for (unsigned i = 0; i < run_block; ++i) {
+    const bool same = s.cell[i] == own;
+    all += same;
+    before += same && i < threadIdx.x;
+  }
+  l.before[p] = before;
+  if (before > 0) return;
+  l.length[p] = all;
+  atomicAdd(l.count + own, all);
+}
+
 constexpr unsigned start_threads = 256;
 
 struct WarpTotals {
   std::int32_t total[start_threads / 32];
   std::int32_t base;
 };
+
+// Cuts the list of cell i into parts, if it is long.
+__device__ inline void cut_list(const Lists& l, int64_t i) {
+  constexpr auto most = static_cast<std::int32_t>(grid_sample_part);
+  const std::int32_t begin = l.start[i], count = l.count[i];
+  if (count <= most) return;
+  const std::int32_t parts = (count - 1) / most + 1, first = atomicAdd(l.parts, parts);
+  l.first_part[i] = first;
+  for (std::int32_t k = 0; k < parts; ++k) {
+    l.part_begin[first + k] = begin + k * most;
+    l.part_end[first + k] = begin + (k + 1 < parts ? (k + 1) * most : count);
+  }
+}
 
 // Gives each cell its part of the list. Where it lies may change from run to run, what it will hold does not.
 __global__ void list_start_kernel(Lists l) {
@@ -207,82 +260,74 @@ __global__ void list_start_kernel(Lists l) {
   }
   if (threadIdx.x == 0) s.base = atomicAdd(l.total, all);
   __syncthreads();
-  if (i < l.cells) l.start[i] = s.base + before + upto - own;
-}
-
-// Moves v[root] down in the heap of n numbers.
-__device__ inline void sift_down(std::int32_t* v, std::int32_t root, std::int32_t n) {
-  const std::int32_t value = v[root];
-  for (std::int32_t child = 2 * root + 1; child < n; child = 2 * root + 1) {
-    if (child + 1 < n && v[child + 1] > v[child]) ++child;
-    if (v[child] <= value) break;
-    v[root] = v[child];
-    root = child;
-  }
-  v[root] = value;
-}
-
-// Few are usual: a picture is looked at about as often as it has pixels. Many, where the grid is folded into one cell, need n log n steps.
-__device__ inline void sort(std::int32_t* v, std::int32_t n) {
-  constexpr std::int32_t few = 32;
-  if (n <= few) {
-    for (std::int32_t i = 1; i < n; ++i) {
-      const std::int32_t value = v[i];
-      std::int32_t k = i;
-      for (; k > 0 && v[k - 1] > value; --k) v[k] = v[k - 1];
-      v[k] = value;
-    }
-    return;
-  }
-  for (std::int32_t i = n / 2; i-- > 0;) sift_down(v, i, n);
-  for (std::int32_t last = n - 1; last > 0; --last) {
-    const std::int32_t largest = v[0];
-    v[0] = v[last];
-    v[last] = largest;
-    sift_down(v, 0, last);
-  }
+  if (i >= l.cells) return;
+  l.start[i] = s.base + before + upto - own;
+  cut_list(l, i);
 }
 
 template <class T>
 Lists make_lists(const GridSampleArgs<T>& a) {
   const Lists l = lists_of(a);
-  cuda::each("grid_sample_clear", l.cells + 1, [l] __device__(int64_t i) { l.total[i] = 0; });
-  cuda::each("grid_sample_count", l.positions, [a, l] __device__(int64_t p) {
-    const int64_t cell = cell_of(a, p);
-    l.cell[p] = static_cast<std::int32_t>(cell);
-    if (cell >= 0) l.rank[p] = atomicAdd(l.count + cell, 1);
-  });
+  cuda::each("grid_sample_clear", 2 + 2 * l.cells, [l] __device__(int64_t i) { l.total[i] = 0; });
+  if (l.positions > 0)
+    cuda::launch({"grid_sample_count", cuda::blocks_for(l.positions, run_block), run_block, sizeof(Cells)}, count_kernel<T>, a, l);
   cuda::launch({"grid_sample_start", cuda::blocks_for(l.cells, start_threads), start_threads, sizeof(WarpTotals)}, list_start_kernel, l);
-  cuda::each("grid_sample_list", l.positions, [l] __device__(int64_t p) {
-    if (l.cell[p] >= 0) l.list[l.start[l.cell[p]] + l.rank[p]] = static_cast<std::int32_t>(p);
+  cuda::each("grid_sample_runs", l.positions, [l] __device__(int64_t p) {
+    const std::int32_t cell = l.cell[p];
+    if (cell >= 0 && l.before[p] == 0) l.run[l.start[cell] + atomicAdd(l.runs + cell, 1)] = static_cast<std::int32_t>(p);
   });
-  cuda::each("grid_sample_sort", l.cells, [l] __device__(int64_t i) { sort(l.list + l.start[i], l.count[i]); });
+  cuda::each("grid_sample_list", l.positions, [l] __device__(int64_t p) {
+    const std::int32_t cell = l.cell[p];
+    if (cell < 0) return;
+    const std::int32_t start = l.start[cell], end = start + l.runs[cell];
+    std::int32_t at = start + l.before[p];
+    for (std::int32_t n = start; n < end; ++n)
+      if (l.run[n] < p / run_block * run_block) at += l.length[l.run[n]];
+    l.list[at] = static_cast<std::int32_t>(p);
+  });
   return l;
+}
+
+// Adds what the positions list[begin, end) of a cell give to channel k of one of its pixels: the last one, or with bit 0 of `at` one on the
+// left, with bit 1 one above.
+template <class T>
+__device__ inline T add_list(const GridSampleArgs<T>& a, const Lists& l, std::int32_t begin, std::int32_t end, int at, int64_t k, T total) {
+  for (std::int32_t n = begin; n < end; ++n) {
+    const int64_t p = l.list[n];
+    const T dy = a.dy[p * a.channels + k];
+    if (a.nearest) {
+      total += dy;
+      continue;
+    }
+    const Position<T> q = locate(a, p);
+    total += (at & 2 ? q.y.near_weight : q.y.far_weight) * (at & 1 ? q.x.near_weight : q.x.far_weight) * dy;
+  }
+  return total;
 }
 
 // One value of dx: from the cells of which its pixel is the last, and with weights those of which it is one of the others.
 template <class T>
 void picture_gradient(const GridSampleArgs<T>& a) {
   const Lists l = make_lists(a);
-  const int64_t values = a.x_batch * a.height * a.width * a.channels;
-  cuda::each("grid_sample_gather", values, [a, l] __device__(int64_t i) {
+  const int corners = a.nearest ? 1 : 4;
+  cuda::each("grid_sample_parts", grid_sample_parts(l.positions) * corners * a.channels, [a, l, corners] __device__(int64_t i) {
+    const int64_t row = i / a.channels, part = row / corners;
+    if (part < l.parts[0])
+      a.partial[i] = add_list(a, l, l.part_begin[part], l.part_end[part], static_cast<int>(row - part * corners), i - row * a.channels, T(0));
+  });
+  cuda::each("grid_sample_gather", a.x_batch * a.height * a.width * a.channels, [a, l, corners] __device__(int64_t i) {
     const int64_t pixel = i / a.channels, k = i - pixel * a.channels, row = pixel / a.width, x = pixel - row * a.width;
     const int64_t cell = (row + row / a.height) * (a.width + 1) + x;  // a picture has one more row of cells than of pixels
     T total = 0;
-    for (int at = 0; at < (a.nearest ? 1 : 4); ++at) {
-      const bool lower = at & 2, right = at & 1;
-      const int64_t c = cell + (lower ? a.width + 1 : 0) + (right ? 1 : 0);
-      const std::int32_t start = l.start[c], end = start + l.count[c];
-      for (std::int32_t n = start; n < end; ++n) {
-        const int64_t p = l.list[n];
-        const T dy = a.dy[p * a.channels + k];
-        if (a.nearest) {
-          total += dy;
-          continue;
-        }
-        const Position<T> q = locate(a, p);
-        total += (lower ? q.y.near_weight : q.y.far_weight) * (right ? q.x.near_weight : q.x.far_weight) * dy;
+    for (int at = 0; at < corners; ++at) {
+      const int64_t c = cell + (at & 2 ? a.width + 1 : 0) + (at & 1);
+      const std::int32_t start = l.start[c], count = l.count[c];
+      if (count <= grid_sample_part) {
+        total = add_list(a, l, start, start + count, at, k, total);
+        continue;
       }
+      for (int64_t part = 0; part * grid_sample_part < count; ++part)
+        total += a.partial[((l.first_part[c] + part) * corners + at) * a.channels + k];
     }
     a.dx[i] = total;
   });

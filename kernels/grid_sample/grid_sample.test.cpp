@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "engine/autograd.h"
+#include "engine/simt/order.h"
 #include "tests/support/cases.h"
 #include "tests/support/check.h"
 
@@ -91,6 +92,27 @@ TEST_CASE("grid_sample: on the device" * doctest::skip(no_test_device())) {
         }
     }
   CHECK_THROWS_AS(grid_sample(x.to(device), grid), Error);
+}
+
+// More positions in one cell than are added at once, most of them not in the neighbourhood of one another.
+TEST_CASE("grid_sample: on the device, a grid that is folded into one cell" * doctest::skip(no_test_device())) {
+  for (DType dtype : {DType::f32, DType::f64})
+    for (Sampling mode : {Sampling::bilinear, Sampling::nearest}) {
+      const Tensor x = hashed_input("folded/x", {1, 4, 4, 3}, dtype), dy = hashed_input("folded/dy", {2, 90, 91, 3}, dtype);
+      Tensor grid = hashed_input("folded/grid", {2, 90, 91, 2}, dtype, 0.1, 0.15);
+      const auto gradient = [&](Device device) {
+        Tensor on = x.to(device).detach().set_requires_grad();
+        return grad({grid_sample(on, grid.to(device), mode)}, {on}, {dy.to(device)})[0].to(Device{});
+      };
+      const Tensor got = gradient(test_device());
+      CHECK(rel_error(got, gradient(Device{})) < (dtype == DType::f32 ? 1e-5 : 1e-13));
+      if (!simt::set_order) continue;
+      for (simt::Order order : {simt::Order::reverse, simt::Order::shuffle}) {
+        simt::set_order(order);
+        CHECK(same_bits(gradient(test_device()), got));
+        simt::set_order(simt::Order::forward);
+      }
+    }
 }
 
 TEST_CASE("grid_sample names what does not fit") {

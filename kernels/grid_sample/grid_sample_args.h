@@ -21,7 +21,7 @@ struct GridSampleArgs {
   const T* dy;
   T* dgrid;       // [batch,rows,columns,2], or null: not wanted
   T* dx;          // [x_batch,height,width,channels], or null: not wanted
-  T* partial;     // on the CPU, [x_batch,chunks,height,width,channels]: scratch for dx when chunks > 1
+  T* partial;     // scratch for dx: on the CPU, when chunks > 1, [x_batch,chunks,height,width,channels]; on CUDA [grid_sample_parts,4,channels]
   std::int64_t chunks;    // see grid_sample_chunks
   std::int32_t* scratch;  // on CUDA, for dx: grid_sample_scratch numbers
 };
@@ -32,9 +32,12 @@ inline constexpr std::int64_t grid_sample_chunks(std::int64_t x_batch, std::int6
   return available < 1 ? 1 : wanted < available ? wanted : available;
 }
 
-// On CUDA positions are put into lists by the cell of pixels that they lie in.
+// On CUDA positions are put into lists by the cell of pixels that they lie in. What a list has beyond this many is added in parts.
+inline constexpr std::int64_t grid_sample_part = 4096;
+// The parts that lists may have together, those of one part left out.
+inline constexpr std::int64_t grid_sample_parts(std::int64_t positions) { return 2 * (positions / grid_sample_part); }
 inline constexpr std::int64_t grid_sample_scratch(std::int64_t x_batch, std::int64_t height, std::int64_t width, std::int64_t positions) {
-  return 1 + 2 * x_batch * (height + 1) * (width + 1) + 3 * positions;
+  return 2 + 4 * x_batch * (height + 1) * (width + 1) + 5 * positions + 2 * grid_sample_parts(positions);
 }
 
 G2S_KERNEL(grid_sample_kernel, GridSampleArgs<float>)

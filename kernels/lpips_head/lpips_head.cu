@@ -109,12 +109,12 @@ struct Sums {
 
 // Block (k, b): pixels [k lpips_cuda_chunk, ..) of picture b.
 template <class T, int Count>
-__global__ void __launch_bounds__(threads) lpips_head_kernel(LpipsHeadArgs<T> g) {
-  const int64_t n = g.channels, begin = blockIdx.x * lpips_cuda_chunk;
+__global__ void __launch_bounds__(threads) lpips_head_kernel(LpipsHeadArgs<T> g, cuda::FirstBlock first) {
+  const int64_t n = g.channels, picture = first.y + blockIdx.y, begin = blockIdx.x * lpips_cuda_chunk;
   const int64_t end = begin + lpips_cuda_chunk < g.pixels ? begin + lpips_cuda_chunk : g.pixels;
   T own = 0;
   for (int64_t p = begin + threadIdx.x / 32; p < end; p += warps) {
-    const int64_t at = (blockIdx.y * g.pixels + p) * n;
+    const int64_t at = (picture * g.pixels + p) * n;
     const Pixel<T, Count> pixel(g.a + at, g.b + at, n);
     const Norms<T> k = norms(pixel);
     pixel.each(g.head, [&](T head, T a, T b) {
@@ -124,7 +124,7 @@ __global__ void __launch_bounds__(threads) lpips_head_kernel(LpipsHeadArgs<T> g)
   }
   auto& s = cuda::shared<Sums>();
   const double total = cuda::block_sum(static_cast<double>(own), s.warps);
-  if (threadIdx.x == 0) g.partial[blockIdx.y * int64_t{gridDim.x} + blockIdx.x] = total;
+  if (threadIdx.x == 0) g.partial[picture * gridDim.x + blockIdx.x] = total;
 }
 
 template <class T>
@@ -139,7 +139,7 @@ __global__ void lpips_head_total_kernel(const double* partial, int64_t chunks, d
 template <class T, int Count>
 void forward(const LpipsHeadArgs<T>& g) {
   const auto batch = static_cast<unsigned>(g.batch), chunks = static_cast<unsigned>(lpips_cuda_chunks(g.pixels));
-  cuda::launch({"lpips_head", dim3(chunks, batch), threads, sizeof(Sums)}, lpips_head_kernel<T, Count>, g);
+  cuda::launch_in_parts({"lpips_head", dim3(chunks, batch), threads, sizeof(Sums)}, lpips_head_kernel<T, Count>, g);
   cuda::launch({"lpips_head_total", batch, threads, sizeof(Sums)}, lpips_head_total_kernel<T>, g.partial, int64_t{chunks},
                static_cast<double>(g.pixels), g.d);
 }

@@ -125,7 +125,6 @@ template <class T>
 kernels::MatmulArgs<T> cuda_args(const Sizes& s, kernels::ProductUnit unit, const Tensor& a, const Tensor& b, Tensor& c, Tensor& partial) {
   for (std::int64_t size : {s.m, s.n, s.k})
     check(size <= std::numeric_limits<std::int32_t>::max() - 1024, "matmul", "a matrix is too large: a ", describe(a), ", b ", describe(b));
-  check(s.batch <= std::numeric_limits<std::uint16_t>::max(), "matmul", "too many products at once: a ", describe(a), ", b ", describe(b));
   const bool f64 = c.dtype() == DType::f64;
   const bool vectors = !f64 && (s.transpose_a ? s.m : s.k) % 4 == 0 && (s.transpose_b ? s.k : s.n) % 4 == 0;
   const kernels::GemmCut cut = kernels::cut_for(unit, kernels::gemm_cut(s.m, s.n, s.k, s.batch, vectors, f64), s.k);
@@ -158,7 +157,7 @@ void matmul_f32_cuda(const Sizes& s, const Tensor& a, const Tensor& b, Tensor& c
   using kernels::CudaMatmulPath, kernels::ProductUnit;
   const kernels::CudaMatmulProblem problem{s.batch, s.m, s.n, s.k, s.transpose_a, s.transpose_b, !s.batched_a, !s.batched_b};
   const kernels::CudaMatmulChoice choice = kernels::choose_cuda_matmul(problem, cuda::sm_version());
-  const ProductUnit unit = kernels::product_unit(choice.path == CudaMatmulPath::tf32x3 ? ProductUnit::tf32x3 : ProductUnit::fma);
+  const ProductUnit unit = kernels::product_unit(ProductUnit::fma);
   // Of bf16 there is none: it is for convolutions.
   if (choice.path == CudaMatmulPath::cublaslt && unit != ProductUnit::bf16 && cublaslt_there() &&
       kernels::matmul_cublaslt(problem, choice.algorithm, unit == ProductUnit::tf32, a, b, c))

@@ -17,7 +17,7 @@ constexpr CudaMatmulRow table[] = {
 }  // namespace
 
 const char* to_string(CudaMatmulPath path) {
-  constexpr std::array names = {"fma", "tf32x3", "cublaslt"};
+  constexpr std::array names = {"fma", "cublaslt"};
   return names[static_cast<std::size_t>(path)];
 }
 

@@ -17,7 +17,7 @@ struct CudaMatmulProblem {
   auto operator<=>(const CudaMatmulProblem&) const = default;
 };
 
-enum class CudaMatmulPath : std::int32_t { fma, tf32x3, cublaslt };  // the first two are our kernels
+enum class CudaMatmulPath : std::int32_t { fma, cublaslt };
 const char* to_string(CudaMatmulPath path);
 
 // `algorithm`: cuBLASLt's that was measured (engine/cuda/algorithm.h), or null: the first that it suggests.

@@ -5,7 +5,7 @@
 
 namespace g2s::kernels {
 
-// `usual`, unless the override G2S_CUDA_UNIT=fma|bf16|tf32|tf32x3 (engine/context.h) names another for all products.
+// `usual`, unless the override G2S_CUDA_UNIT=fma|bf16|tf32 (engine/context.h) names another for all products.
 ProductUnit product_unit(ProductUnit usual);
 const char* to_string(ProductUnit unit);
 

@@ -1,8 +1,7 @@
 // The products of tiled_gemm.cuh on tensor cores: the same operands, results and cuts, another main loop.
 //
 // bf16: f32 is loaded, rounded and stored as bf16, one step ahead of what is multiplied. tf32: asynchronous copies fill a ring of stages,
-// and a fragment is rounded on its way from shared memory into the unit. tf32x3 writes each factor as a sum of two tf32 and adds the three
-// products that matter: nearly f32. Sums are f32 in all three.
+// and a fragment is rounded on its way from shared memory into the unit. Sums are f32 in both.
 //
 // A tile of an operand lies in shared memory as the operand lies in memory: [outer][k] or [k][outer]. For bf16 ldmatrix turns the latter;
 // tf32 reads it element by element. Rows are padded such that eight of ldmatrix, or the 32 elements of a warp, meet all banks once.
@@ -45,10 +44,10 @@ struct Stages {
   };
   Stage stage[count];
 
-  // Blocks of one processor, which bounds the registers. What a large tile holds between memory and shared memory, or splits, does not fit
-  // into 128 of them.
+  // Blocks of one processor, which bounds the registers. What a large tile holds between memory and shared memory does not fit into 128 of
+  // them.
   static constexpr bool large = Tile::threads > 128;
-  static constexpr int blocks_at_once = Tile::unit == ProductUnit::tf32x3 ? (large ? 1 : 4) : copied ? (large ? 2 : 4) : large ? 1 : 3;
+  static constexpr int blocks_at_once = copied ? (large ? 2 : 4) : large ? 1 : 3;
 };
 
 // Brings an operand's tiles into shared memory, four elements at a time.
@@ -150,32 +149,21 @@ __device__ __forceinline__ void fetch_right(const Staged<Tile, Tile::n, along_k>
 template <class Tile>
 using TensorSums = float[Tile::tiles_m][Tile::tiles_n][4];
 
-// A factor as the unit takes it, and what it leaves out.
+// A factor as the unit takes it.
 template <class Tile, int count>
 struct Factor {
-  unsigned high[count], low[count];
+  unsigned v[count];
 
   __device__ __forceinline__ Factor(const unsigned* raw) {
 #pragma unroll
-    for (int i = 0; i < count; ++i) {
-      const float v = __uint_as_float(raw[i]);
-      high[i] = Tile::bf16 ? raw[i] : cuda::round_to_tf32(v);
-      if constexpr (Tile::unit == ProductUnit::tf32x3) low[i] = cuda::round_to_tf32(v - __uint_as_float(high[i]));
-    }
+    for (int i = 0; i < count; ++i) v[i] = Tile::bf16 ? raw[i] : cuda::round_to_tf32(__uint_as_float(raw[i]));
   }
 };
 
 template <class Tile>
 __device__ __forceinline__ void multiply_unit(const Factor<Tile, 4>& a, const Factor<Tile, 2>& b, float (&sum)[4]) {
-  if constexpr (Tile::bf16) {
-    cuda::mma_bf16(sum, a.high, b.high);
-  } else {
-    if constexpr (Tile::unit == ProductUnit::tf32x3) {  // small ones first
-      cuda::mma_tf32(sum, a.low, b.high);
-      cuda::mma_tf32(sum, a.high, b.low);
-    }
-    cuda::mma_tf32(sum, a.high, b.high);
-  }
+  if constexpr (Tile::bf16) cuda::mma_bf16(sum, a.v, b.v);
+  else cuda::mma_tf32(sum, a.v, b.v);
 }
 
 // This warp's part, of k only Tile::unit_k from `k` on.
@@ -288,10 +276,10 @@ template <class Tile, class Product>
 using StagesOf = decltype(stages_of<Tile>(std::declval<Product>().slice(0)));
 
 template <class Tile, class Product>
-__global__ void __launch_bounds__(Tile::threads, StagesOf<Tile, Product>::blocks_at_once) tensor_kernel(Product product) {
+__global__ void __launch_bounds__(Tile::threads, StagesOf<Tile, Product>::blocks_at_once) tensor_kernel(Product product, cuda::FirstBlock first) {
   auto& s = cuda::shared<StagesOf<Tile, Product>>();
-  const auto slice = product.slice(static_cast<int>(blockIdx.z));
-  const int m0 = static_cast<int>(blockIdx.x) * Tile::m, n0 = static_cast<int>(blockIdx.y) * Tile::n;
+  const auto slice = product.slice(static_cast<int>(first.z + blockIdx.z));
+  const int m0 = static_cast<int>(blockIdx.x) * Tile::m, n0 = static_cast<int>(first.y + blockIdx.y) * Tile::n;
   if (m0 >= slice.m || n0 >= slice.n) return;  // slices may differ in size
   constexpr int per_step = Tile::k / static_cast<int>(gemm_tile_k);
   const int steps = slice.steps > 0 ? (slice.steps + per_step - 1) / per_step : 0;
@@ -300,31 +288,27 @@ __global__ void __launch_bounds__(Tile::threads, StagesOf<Tile, Product>::blocks
     if constexpr (StagesOf<Tile, Product>::copied) loop_with_copies(s, slice.left, slice.right, m0, n0, slice.first_k, steps, sum);
     else loop_through_registers(s, slice.left, slice.right, m0, n0, slice.first_k, steps, sum);
   }
-  store_tensor_sums<Tile>(product.result(anew(static_cast<int>(blockIdx.z))), m0, n0, slice.m, slice.n, sum);
+  store_tensor_sums<Tile>(product.result(anew(static_cast<int>(first.z + blockIdx.z))), m0, n0, slice.m, slice.n, sum);
 }
 
 template <class Tile, class Product>
 void launch_tensor_tiles(const char* name, const Product& product, int64_t m, int64_t n, int64_t slices) {
   const dim3 blocks(cuda::blocks_for(m, Tile::m), cuda::blocks_for(n, Tile::n), static_cast<unsigned>(slices));
-  cuda::launch({name, blocks, Tile::threads, sizeof(StagesOf<Tile, Product>)}, tensor_kernel<Tile, Product>, product);
+  cuda::launch_in_parts({name, blocks, Tile::threads, sizeof(StagesOf<Tile, Product>)}, tensor_kernel<Tile, Product>, product);
 }
 
 // As gemm::launch, on `unit` where the device has it and the product suits it; else on fma, whose results are no worse. For bf16, cuts are
 // even.
 template <class Product>
 void launch(const char* name, const Product& product, ProductUnit unit, GemmTile tile, int64_t m, int64_t n, int64_t slices) {
-  constexpr auto bf16 = ProductUnit::bf16, tf32 = ProductUnit::tf32, tf32x3 = ProductUnit::tf32x3;
+  constexpr auto bf16 = ProductUnit::bf16, tf32 = ProductUnit::tf32;
   if (unit == ProductUnit::fma || !cuda::tensor_cores()) return launch(name, product, tile, m, n, slices);
   if constexpr (Product::vectors) {
     if (tile == GemmTile::large) {
       if (unit == bf16) return launch_tensor_tiles<TensorTile<bf16, GemmTile::large, 2, 4>>(name, product, m, n, slices);
-      if (unit == tf32) return launch_tensor_tiles<TensorTile<tf32, GemmTile::large, 2, 4>>(name, product, m, n, slices);
-      return launch_tensor_tiles<TensorTile<tf32x3, GemmTile::large, 2, 4>>(name, product, m, n, slices);
+      return launch_tensor_tiles<TensorTile<tf32, GemmTile::large, 2, 4>>(name, product, m, n, slices);
     }
-    if (tile == GemmTile::medium) {
-      if (unit == tf32) return launch_tensor_tiles<TensorTile<tf32, GemmTile::medium, 2, 2>>(name, product, m, n, slices);
-      if (unit == tf32x3) return launch_tensor_tiles<TensorTile<tf32x3, GemmTile::medium, 2, 2>>(name, product, m, n, slices);
-    }
+    if (tile == GemmTile::medium && unit == tf32) return launch_tensor_tiles<TensorTile<tf32, GemmTile::medium, 2, 2>>(name, product, m, n, slices);
   }
   if (unit != bf16) return launch(name, product, tile, m, n, slices);  // few columns, or rows that 16 bytes do not divide
   if (tile == GemmTile::narrow) return launch_tensor_tiles<TensorTile<bf16, GemmTile::narrow, 4, 1>>(name, product, m, n, slices);

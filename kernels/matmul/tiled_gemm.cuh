@@ -206,21 +206,21 @@ __device__ __forceinline__ int anew(int v) {
 }
 
 template <class Tile, class Product>
-__global__ void __launch_bounds__(Tile::threads, Tile::blocks_at_once) product_kernel(Product product) {
+__global__ void __launch_bounds__(Tile::threads, Tile::blocks_at_once) product_kernel(Product product, cuda::FirstBlock first) {
   auto& s = cuda::shared<Buffers<Tile>>();
-  const auto slice = product.slice(static_cast<int>(blockIdx.z));
-  const int m0 = static_cast<int>(blockIdx.x) * Tile::m, n0 = static_cast<int>(blockIdx.y) * Tile::n;
+  const auto slice = product.slice(static_cast<int>(first.z + blockIdx.z));
+  const int m0 = static_cast<int>(blockIdx.x) * Tile::m, n0 = static_cast<int>(first.y + blockIdx.y) * Tile::n;
   if (m0 >= slice.m || n0 >= slice.n) return;  // slices may differ in size
   typename Tile::T sum[Tile::thread_m][Tile::thread_n] = {};
   main_loop<Tile>(s, slice.left, slice.right, m0, n0, slice.first_k, slice.steps, sum);
-  store_sums<Tile>(product.result(anew(static_cast<int>(blockIdx.z))), m0, n0, slice.m, slice.n, sum);
+  store_sums<Tile>(product.result(anew(static_cast<int>(first.z + blockIdx.z))), m0, n0, slice.m, slice.n, sum);
 }
 
 // For slices of m x n at most.
 template <class Tile, class Product>
 void launch_tiles(const char* name, const Product& product, int64_t m, int64_t n, int64_t slices) {
   const dim3 blocks(cuda::blocks_for(m, Tile::m), cuda::blocks_for(n, Tile::n), static_cast<unsigned>(slices));
-  cuda::launch({name, blocks, Tile::threads, sizeof(Buffers<Tile>)}, product_kernel<Tile, Product>, product);
+  cuda::launch_in_parts({name, blocks, Tile::threads, sizeof(Buffers<Tile>)}, product_kernel<Tile, Product>, product);
 }
 
 template <class Product>

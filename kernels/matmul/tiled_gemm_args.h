@@ -14,12 +14,11 @@ enum class GemmTile : std::int32_t {
   f64,     // 64 x 32
 };
 
-// What multiplies f32 numbers. The last three are of tensor cores; sums are f32 with all of them.
+// What multiplies f32 numbers. The last two are of tensor cores; sums are f32 with all of them.
 enum class ProductUnit : std::int32_t {
   fma,
-  bf16,    // factors rounded to bfloat16
-  tf32,    // factors rounded to 11 bits
-  tf32x3,  // three products of two tf32 each: nearly as good as fma
+  bf16,  // factors rounded to bfloat16
+  tf32,  // factors rounded to 11 bits
 };
 
 struct GemmCut {

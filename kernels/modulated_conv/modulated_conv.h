@@ -9,8 +9,7 @@
 namespace g2s {
 
 struct ModulatedConv {
-  bool upsample = false;    // stride-2 transposed convolution followed by the [1,3,3,1] blur, gain 4
-  bool downsample = false;  // blur followed by a stride-2 convolution
+  bool upsample = false;  // stride-2 transposed convolution followed by the [1,3,3,1] blur, gain 4
 };
 
 // x [B,H,W,C], w [O,k,k,C] already scaled by 1/sqrt(fan_in), style [B,C] -> [B,H',W',O], not demodulated.

@@ -10,7 +10,6 @@
 #include "kernels/reduce/reduce.h"
 #include "tests/support/cases.h"
 #include "tests/support/check.h"
-#include "tests/support/cuda_paths.h"
 
 using namespace g2s;
 using namespace g2s::test;
@@ -18,8 +17,7 @@ using namespace g2s::test;
 TEST_CASE("modulated_conv") {
   run_cases("modulated_conv", [](const Case& c, const std::vector<Tensor>& in) {
     if (c.op == "demodulation") return demodulation(in[0], in[1]);
-    const bool up = c.boolean("upsample", false), down = c.boolean("downsample", false);
-    Tensor y = modulated_conv2d(in[0], in[1], in[2], {.upsample = up, .downsample = down});
+    Tensor y = modulated_conv2d(in[0], in[1], in[2], {.upsample = c.boolean("upsample", false)});
     if (!c.boolean("demodulate", false)) return y;
     BiasAct scale;
     scale.scale = demodulation(in[1], in[2]);
@@ -44,54 +42,15 @@ TEST_CASE("modulated_conv2d_bias_act is bias_act of modulated_conv2d") {
   BiasAct act;
   act.bias = hashed_input("bias", {7});
   act.scale = demodulation(w, style);
-  for (ModulatedConv options : {ModulatedConv{}, ModulatedConv{.upsample = true}, ModulatedConv{.downsample = true}})
+  for (ModulatedConv options : {ModulatedConv{}, ModulatedConv{.upsample = true}})
     CHECK(same_bits(modulated_conv2d_bias_act(x, w, style, act, options), bias_act(modulated_conv2d(x, w, style, options), act)));
 }
 
-namespace {
-
-// y, dx, dstyle, and the derivative of their squares to both, of an upsampling with a constant weight.
-std::vector<Tensor> upsample(const Shape& shape, std::int64_t outputs, DType dtype, Device device, bool fold) {
-  const ForcedCudaConv forced(fold ? "polyphase" : nullptr);
-  const auto input = [&](const char* name, const Shape& s, double offset = 0) { return hashed_input(name, s, dtype, 0.5, offset).to(device); };
-  Tensor x = input("x", shape).set_requires_grad(), style = input("style", {shape[0], shape[3]}, 1).set_requires_grad();
-  const Tensor w = input("w", {outputs, 3, 3, shape[3]}).set_constant();
-  const Tensor y = modulated_conv2d(x, w, style, {.upsample = true});
-  std::vector<Tensor> all = grad({y}, {x, style}, {input("dy", y.shape())}, {.create_graph = true});
-  for (const Tensor& t : grad({sum(square(all[0])) + sum(square(all[1]))}, {x, style})) all.push_back(t);
-  all.push_back(y);
-  for (Tensor& t : all) t = t.detach().to(Device{});
-  return all;
-}
-
-}  // namespace
-
-TEST_CASE("modulated_conv: the blur folded into the weight is the blur behind the convolution") {
-  for (const auto& [dtype, tolerance] : {std::pair{DType::f64, 1e-13}, std::pair{DType::f32, 2e-6}})
-    for (const Shape& shape : {Shape{2, 5, 6, 9}, Shape{1, 1, 1, 4}, Shape{1, 8, 3, 20}}) {
-      const std::vector<Tensor> two = upsample(shape, 7, dtype, {}, false), one = upsample(shape, 7, dtype, {}, true);
-      CHECK_FALSE(same_bits(one.back(), two.back()));
-      for (std::size_t i = 0; i < two.size(); ++i) CHECK(rel_error(one[i], two[i]) < tolerance);
-    }
-}
-
-TEST_CASE("modulated_conv: on the device, the blur folded into the weight" * doctest::skip(no_test_device())) {
-  for (const auto& [dtype, tolerance] : {std::pair{DType::f64, 1e-13}, std::pair{DType::f32, 2e-6}})
-    for (const Shape& shape : {Shape{2, 5, 6, 9}, Shape{1, 1, 1, 4}, Shape{1, 6, 5, 20}}) {
-      const std::vector<Tensor> want = upsample(shape, 8, dtype, {}, false);
-      const std::vector<Tensor> got = upsample(shape, 8, dtype, test_device(), true);
-      CHECK_FALSE(same_bits(got.back(), upsample(shape, 8, dtype, test_device(), false).back()));
-      for (std::size_t i = 0; i < want.size(); ++i) CHECK(rel_error(got[i], want[i]) < tolerance);
-    }
-}
-
 TEST_CASE("modulated_conv2d refuses what it cannot do") {
-  Tensor x = Tensor::zeros({2, 4, 4, 3}), w = Tensor::zeros({5, 3, 3, 3}), style = Tensor::zeros({2, 3});
+  Tensor x = Tensor::zeros({2, 4, 4, 3}), w = Tensor::zeros({5, 3, 3, 3});
   CHECK_THROWS_WITH_AS(modulated_conv2d(x, w, Tensor::zeros({1, 3})),
                        "modulated_conv2d: x f32 [2,4,4,3] does not fit style f32 [1,3] and w f32 [5,3,3,3]", Error);
   CHECK_THROWS_WITH_AS(demodulation(w, Tensor::zeros({2, 4})), "demodulation: style f32 [2,4] does not fit w f32 [5,3,3,3]", Error);
-  CHECK_THROWS_WITH_AS(modulated_conv2d(x, w, style, {.upsample = true, .downsample = true}),
-                       "modulated_conv2d: cannot both upsample and downsample", Error);
 }
 
 TEST_CASE("modulated_conv: on the device, the style is multiplied where the picture is read" * doctest::skip(no_test_device())) {

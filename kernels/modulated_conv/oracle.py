@@ -7,9 +7,9 @@ def demodulation(w, style):
     return torch.rsqrt(((w[None] * style[:, None, None, None, :]) ** 2).sum((2, 3, 4)) + 1e-8)
 
 
-def blur(x, gain, before, after):
+def blur(x, before, after):
     taps = torch.tensor([1.0, 3.0, 3.0, 1.0], dtype=x.dtype) / 8
-    kernel = (taps[:, None] * taps[None, :] * gain).expand(x.shape[1], 1, 4, 4)
+    kernel = (taps[:, None] * taps[None, :] * 4).expand(x.shape[1], 1, 4, 4)
     return F.conv2d(F.pad(x, (before, after, before, after)), kernel, groups=x.shape[1])
 
 
@@ -25,10 +25,7 @@ def run(op, attrs, inputs):
     for picture, kernel in zip(x.split(1), weight):
         if attrs.get('upsample'):
             spare = 3 - k
-            y = blur(F.conv_transpose2d(picture, kernel.transpose(0, 1), stride=2), 4, (spare + 1) // 2 + 1, spare // 2 + 1)
-        elif attrs.get('downsample'):
-            spare = 1 + k
-            y = F.conv2d(blur(picture, 1, (spare + 1) // 2, spare // 2), kernel, stride=2)
+            y = blur(F.conv_transpose2d(picture, kernel.transpose(0, 1), stride=2), (spare + 1) // 2 + 1, spare // 2 + 1)
         else:
             y = F.conv2d(picture, kernel, padding=k // 2)
         pictures.append(y)

@@ -14,9 +14,10 @@ constexpr int most_lanes = 32;
 
 // Blocks: (columns and channels, rows, pictures). Threads: (channels, columns).
 template <class T, int V>
-__global__ void __launch_bounds__(block) resample(ResampleArgs<T> a, int channel_blocks) {
+__global__ void __launch_bounds__(block) resample(ResampleArgs<T> a, int channel_blocks, cuda::FirstBlock first) {
   const int64_t c = (static_cast<int64_t>(blockIdx.x % channel_blocks) * blockDim.x + threadIdx.x) * V;
-  const int64_t column = static_cast<int64_t>(blockIdx.x / channel_blocks) * blockDim.y + threadIdx.y, row = blockIdx.y, b = blockIdx.z;
+  const int64_t column = static_cast<int64_t>(blockIdx.x / channel_blocks) * blockDim.y + threadIdx.y;
+  const int64_t row = first.y + blockIdx.y, b = first.z + blockIdx.z;
   if (c >= a.channels || column >= a.cols.out) return;
   const int down = a.rows.count[row], across = a.cols.count[column];
   const T *row_weight = a.rows.weight + row * a.rows.taps, *column_weight = a.cols.weight + column * a.cols.taps;
@@ -43,7 +44,7 @@ void launch(const ResampleArgs<T>& a) {
   const unsigned channel_blocks = cuda::blocks_for(a.channels, lanes * V), columns = static_cast<unsigned>(block / lanes);
   const dim3 blocks(channel_blocks * cuda::blocks_for(a.cols.out, columns), static_cast<unsigned>(a.rows.out),
                     static_cast<unsigned>(a.batch));
-  cuda::launch({"resample", blocks, dim3(static_cast<unsigned>(lanes), columns)}, resample<T, V>, a, static_cast<int>(channel_blocks));
+  cuda::launch_in_parts({"resample", blocks, dim3(static_cast<unsigned>(lanes), columns)}, resample<T, V>, a, static_cast<int>(channel_blocks));
 }
 
 }  // namespace

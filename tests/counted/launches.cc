@@ -101,11 +101,11 @@ void styled() {
 }
 
 void units() {
-  for (ProductUnit unit : {ProductUnit::bf16, ProductUnit::tf32, ProductUnit::tf32x3}) {
+  for (ProductUnit unit : {ProductUnit::bf16, ProductUnit::tf32}) {
     const WithOverride with("G2S_CUDA_UNIT", to_string(unit));
     convolutions();
     matrices();
-    if (unit != ProductUnit::tf32x3) large_products();
+    large_products();
   }
   const WithPrecision with(Precision::bf16);
   styled();

@@ -1,10 +1,12 @@
 // The emulator runs right kernels rightly, in every order and on any number of host threads.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <numeric>
 #include <vector>
 
 #include "engine/context.h"
+#include "engine/cuda/divisor.cuh"
 #include "engine/cuda/launch.cuh"
 #include "engine/error.h"
 #include "engine/parallel.h"
@@ -31,6 +33,10 @@ __global__ void number(int* out, int* visits) {
   const unsigned i = block * blockDim.x * blockDim.y * blockDim.z + thread;
   out[i] = static_cast<int>(i);
   visits[i] += 1;
+}
+
+__global__ void place(int* visits, unsigned rows, cuda::FirstBlock first) {
+  visits[(std::size_t{first.z + blockIdx.z} * rows + first.y + blockIdx.y) * gridDim.x + blockIdx.x] += 1;
 }
 
 struct Sums {
@@ -211,12 +217,30 @@ TEST_CASE("simt: lanes may leave before a barrier") {
   });
 }
 
+TEST_CASE("simt: a grid that is too high or too deep goes in parts, and each block runs once") {
+  for (const dim3 blocks : {dim3(2, 3, 4), dim3(1, 65536, 1), dim3(1, 1, 131071), dim3(2, 1, 65535)}) {
+    std::vector<int> visits(blocks.count());
+    cuda::launch_in_parts({"place", blocks, 1}, place, visits.data(), blocks.y);
+    CHECK(std::all_of(visits.begin(), visits.end(), [](int n) { return n == 1; }));
+  }
+}
+
+TEST_CASE("simt: divisions by a number that the host knows") {
+  constexpr unsigned largest = 0x7fffffff;
+  for (unsigned d : {1u, 2u, 3u, 5u, 7u, 64u, 641u, 65535u, 65537u, 1000003u, 0x40000000u, 0x40000001u, largest - 1, largest}) {
+    const cuda::Divisor by(d);
+    for (unsigned n : {0u, 1u, d - 1, d, d + (d < largest), largest / d * d - 1, largest / d * d, largest - 1, largest}) CHECK(by.quotient(n) == n / d);
+    for (unsigned n = d; n < largest - d; n += largest / 999) CHECK(by.quotient(n) == n / d);
+  }
+}
+
 TEST_CASE("simt: launches that a device refuses") {
   auto refused = [](cuda::Launch l, const char* why) { CHECK_THROWS_WITH_AS(launch(l, nothing), doctest::Contains(why), Error); };
   refused({"nothing", 1, 1025}, "nothing: a launch of 1 blocks of 1025 threads is not possible");
   refused({"nothing", 0, 32}, "a launch of 0 blocks");
   refused({"nothing", 1, {32, 0, 1}}, "of 0 threads");
-  refused({"nothing", {1, 70000, 1}, 32}, "1x70000x1 blocks");
+  refused({"nothing", {1, 65536, 1}, 32}, "1x65536x1 blocks");
+  refused({"nothing", {1, 1, 65536}, 32}, "1x1x65536 blocks");
   refused({"nothing", 1, {1, 1, 65}}, "1x1x65 threads");
   refused({"nothing", 1, 32, std::size_t{228} << 10}, "bytes of shared memory are more than a block can have");
   launch({"nothing", 1, 1024, std::size_t{227} << 10}, nothing);

@@ -8,7 +8,7 @@
 
 namespace g2s::test {
 
-// own, cudnn or polyphase; null: not forced.
+// own or cudnn; null: not forced.
 struct ForcedCudaConv : WithOverride {
   explicit ForcedCudaConv(const char* wish) : WithOverride("G2S_CUDA_CONV", wish) {}
 };

@@ -8,10 +8,10 @@
 
 namespace g2s::test {
 
-// The factors as `unit` rounds them, in f64: bf16 with ties to even, tf32 away from zero. tf32x3 counts as exact.
+// The factors as `unit` rounds them, in f64: bf16 with ties to even, tf32 away from zero.
 inline Tensor rounded_for(kernels::ProductUnit unit, const Tensor& t) {
   using kernels::ProductUnit;
-  if (unit == ProductUnit::fma || unit == ProductUnit::tf32x3) return t.to(DType::f64);
+  if (unit == ProductUnit::fma) return t.to(DType::f64);
   const bool bf16 = unit == ProductUnit::bf16;
   const int bits = bf16 ? 8 : 11;
   Tensor r = Tensor::empty(t.shape(), DType::f64);
