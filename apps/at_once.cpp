@@ -4,6 +4,8 @@
 #include <atomic>
 #include <thread>
 
+#include "engine/context.h"
+
 namespace g2s::app {
 
 std::vector<std::exception_ptr> run_at_once(std::size_t count, std::size_t most, const std::function<void(std::size_t)>& work) {
@@ -23,7 +25,12 @@ std::vector<std::exception_ptr> run_at_once(std::size_t count, std::size_t most,
     return thrown;
   }
   std::vector<std::thread> threads;
-  for (std::size_t t = 0; t < std::min(count, most); ++t) threads.emplace_back(go_on);
+  for (std::size_t t = 0; t < std::min(count, most); ++t)
+    threads.emplace_back([&context = Context::current(), &go_on] {
+      const UseContext in(context);
+      const DefaultDevice host{Device{}};
+      go_on();
+    });
   for (std::thread& t : threads) t.join();
   return thrown;
 }

@@ -1,8 +1,10 @@
 #include "apps/commands.h"
 
+#include <atomic>
+
 #include "engine/accelerator.h"
 #include "engine/error.h"
-#include "engine/parallel.h"
+#include "kernels/precision.h"
 
 namespace g2s::app {
 
@@ -19,13 +21,34 @@ void add_precision_option(CLI::App& app, std::string& precision) {
       ->capture_default_str();
 }
 
-Device apply_machine_options(const MachineOptions& options, DeviceSupport support) {
+ContextOptions context_options(const MachineOptions& options, DeviceSupport support, const std::string& precision) {
   if (options.threads < 0 || options.threads > 1024) fail(Errc::invalid_argument, "--threads", options.threads, " is not between 0 and 1024");
   const bool host = support == DeviceSupport::cpu;
   const Device device = host && options.device == "auto" ? Device{} : device_from(options.device, "--device");
   if (host && device.type != DeviceType::cpu) fail(Errc::unsupported, "--device", "this command runs no networks, so it works on the CPU alone");
-  set_num_threads(options.threads);
-  return device;
+  ContextOptions out;
+  out.device = device;
+  out.settings.threads = options.threads;
+  out.settings.precision = precision_for(precision, device);
+  return out;
+}
+
+namespace {
+std::atomic<bool> interrupted{false};
+std::atomic<Context*> running{nullptr};
+static_assert(std::atomic<Context*>::is_always_lock_free, "a signal handler reads it");
+}  // namespace
+
+CommandContext::CommandContext(ContextOptions options) : context_(std::move(options)), in_(context_) {
+  running = &context_;
+  if (interrupted) context_.cancel();
+}
+
+CommandContext::~CommandContext() { running = nullptr; }
+
+void interrupt_command() noexcept {
+  interrupted = true;
+  if (Context* context = running) context->cancel();
 }
 
 }  // namespace g2s::app

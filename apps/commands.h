@@ -5,7 +5,7 @@
 #include <functional>
 #include <string>
 
-#include "engine/types.h"
+#include "engine/context.h"
 
 namespace g2s::app {
 
@@ -28,10 +28,22 @@ struct MachineOptions {
 void add_machine_options(CLI::App& app, MachineOptions& options);
 // Commands that run no networks work on the CPU.
 enum class DeviceSupport { cpu, any };
-// Checks and applies them and gives the device, which is the process's from then on; throws naming the option. Of a command for the CPU alone
-// `auto` is the CPU.
-Device apply_machine_options(const MachineOptions& options, DeviceSupport support = DeviceSupport::any);
-// --precision, of the commands whose results it changes; use_precision() applies it.
+// Checks them; throws naming the option. Of a command for the CPU alone `auto` is the CPU.
+ContextOptions context_options(const MachineOptions& options, DeviceSupport support = DeviceSupport::any, const std::string& precision = "f32");
+// The context that a command works in, until its end: Ctrl-C cancels it. One command at a time.
+class CommandContext {
+ public:
+  explicit CommandContext(ContextOptions options);
+  ~CommandContext();
+  CommandContext(const CommandContext&) = delete;
+
+ private:
+  Context context_;
+  UseContext in_;
+  DefaultDevice host_{Device{}};  // tensors are on the host but for what is told otherwise
+};
+void interrupt_command() noexcept;  // async-signal-safe
+// --precision, of the commands whose results it changes.
 void add_precision_option(CLI::App& app, std::string& precision);
 
 constexpr const char* program_version = G2S_VERSION;

@@ -28,6 +28,7 @@ std::optional<convert::NumberType> dtype_named(const std::string& name) {
 }
 
 int run(const Options& o) {
+  const CommandContext context({});
   convert::Request request = o.request;
   request.dtype = dtype_named(o.dtype);
   const std::string& out = o.files.back();

@@ -83,7 +83,7 @@ json measure_result(const std::string& folder, const std::string& truth_path) {
 }
 
 int run(const Options& o) {
-  apply_machine_options(o.machine, DeviceSupport::cpu);
+  const CommandContext context(context_options(o.machine, DeviceSupport::cpu));
   if (!fs::is_directory(o.truth)) fail(Errc::io, o.truth, fs::exists(o.truth) ? "is not a folder" : "does not exist", " (--truth)");
   MetricRows rows;
   std::vector<json> results;

@@ -9,6 +9,7 @@
 #include "engine/files.h"
 #include "engine/image.h"
 #include "engine/npy.h"
+#include "engine/context.h"
 #include "engine/progress.h"
 #include "kernels/precision.h"
 #include "kernels/random/random.h"
@@ -65,20 +66,19 @@ Tensor draw(const StyleGan2Generator& generator, const Tensor& latents, Device d
   return generator.synthesis(latents.to(device)).to(Device{});
 }
 
-Device check_options(const Options& o) {
-  const Device device = apply_machine_options(o.machine);
-  use_precision(o.precision, device);
+void check_options(const Options& o) {
   preset(o.preset);
   if (o.out.empty()) fail(Errc::invalid_argument, "--out", "is needed: the folder for the pictures");
   if (o.count < 1 || o.count > 100000) fail(Errc::invalid_argument, "--count", o.count, " is not between 1 and 100000");
   if (!(o.truncation >= 0 && o.truncation <= 1)) fail(Errc::invalid_argument, "--truncation", o.truncation, " is not between 0 and 1");
   if (o.raw && o.truncation < 1) fail(Errc::invalid_argument, "--truncation", "--raw writes pictures without truncation");
-  return device;
 }
 
 int run(const Options& o) {
-  NoGrad no_grad;
-  const Device device = check_options(o);
+  const CommandContext context(context_options(o.machine, DeviceSupport::any, o.precision));
+  const Device device = Context::current().options().device;
+  const NoGrad no_grad;
+  check_options(o);
   const WeightPaths paths = find_weights(o.weights, o.preset, {.generator = true});
   require_output_folder(o.out);
   const StyleGan2Generator generator = load_generator(paths.generator, device);

@@ -107,7 +107,7 @@ std::string cuda_state() {
 }
 
 int run(const Options& o) {
-  apply_machine_options(o.machine, DeviceSupport::cpu);
+  const CommandContext context(context_options(o.machine, DeviceSupport::cpu));
   json out;
   if (!o.files.empty()) {
     out["files"] = json::array();

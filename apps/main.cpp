@@ -7,7 +7,6 @@
 
 #include "apps/commands.h"
 #include "engine/error.h"
-#include "engine/progress.h"
 
 namespace {
 
@@ -16,7 +15,7 @@ using namespace g2s::app;
 
 constexpr int exit_error = 1, exit_usage = 2, exit_interrupted = 130;
 
-extern "C" void on_interrupt(int) { request_cancel(); }
+extern "C" void on_interrupt(int) { interrupt_command(); }
 
 void install_signals() {
   struct sigaction action {};

@@ -5,6 +5,7 @@
 #include "apps/weights.h"
 #include "engine/autograd.h"
 #include "engine/files.h"
+#include "engine/context.h"
 #include "engine/progress.h"
 #include "models/gan2shape/input.h"
 #include "models/gan2shape/networks.h"
@@ -23,14 +24,12 @@ struct Options {
   MachineOptions machine;
 };
 
-Device check_options(const Options& o) {
-  const Device device = apply_machine_options(o.machine);
+void check_options(const Options& o) {
   if (o.out.empty()) fail(Errc::invalid_argument, "--out", "is needed: the file for the weights");
   const std::string folder = std::filesystem::path(o.out).parent_path().string();
   require_writable_folder(folder.empty() ? "." : folder);
   if (o.count < 1 || o.count > 10000) fail(Errc::invalid_argument, "--count", o.count, " is not between 1 and 10000");
   if (o.iterations < 1) fail(Errc::invalid_argument, "--iterations", o.iterations, " is not positive");
-  return device;
 }
 
 // Random pictures of the generator with the ellipsoids of what is seen in them; pictures without an object are left out.
@@ -65,7 +64,9 @@ std::vector<PriorSample> draw_samples(const Options& o, const Config& config, co
 }
 
 int run(const Options& o) {
-  const Device device = check_options(o);
+  const CommandContext context(context_options(o.machine));
+  const Device device = Context::current().options().device;
+  check_options(o);
   const Config config = preset(o.preset);
   const WeightPaths paths = find_weights(o.weights, o.preset, {.generator = true, .u2netp = true});
   auto guard = std::make_unique<DefaultDevice>(device);  // of the networks

@@ -12,6 +12,7 @@
 #include "engine/allocator.h"
 #include "engine/files.h"
 #include "engine/image.h"
+#include "engine/context.h"
 #include "engine/progress.h"
 
 namespace g2s::app {
@@ -61,8 +62,8 @@ json run_job(const ReconstructOptions& o, const Plan& plan, const Job& job, Prog
   guard.reset();
   check_cancelled(job.stem);
   ResultFolder folder(job.folder);
-  const ExportReport exported = export_fit(result, fit.method(), fit.target(), pixels_to_picture(job.input.photo), folder.temporary());
-  json out = result_json(o, plan, job, moved(result, Device{}), exported);
+  const ExportReport exported = export_fit(result, fit.method(), pixels_to_picture(job.input.photo), folder.temporary());
+  json out = result_json(o, plan, job, result, exported);
   write_file(folder.temporary() + "/result.json", out.dump(2) + "\n");
   check_cancelled(job.stem);
   folder.commit();
@@ -147,6 +148,7 @@ void report_failures(const Plan& plan, const std::vector<std::exception_ptr>& th
 }
 
 int run(const ReconstructOptions& o) {
+  const CommandContext context(reconstruct_context(o));
   const Plan plan = make_plan(o);
   make_folders(o.out);
   ProgressPrinter progress(std::cerr, progress_style(o.progress));
@@ -159,7 +161,7 @@ int run(const ReconstructOptions& o) {
   std::vector<std::pair<std::string, json>> results;
   for (std::size_t i = 0; i < done.size(); ++i)
     if (!done[i].is_null()) results.emplace_back(plan.jobs[i].stem, done[i]);
-  if (!results.empty() && !cancel_requested()) print_results(o, results);
+  if (!results.empty() && !Context::current().cancelled()) print_results(o, results);
   report_failures(plan, thrown);
   return 0;
 }

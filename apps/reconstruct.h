@@ -57,6 +57,7 @@ struct Plan {
 // Reads every file that is named, prepares every picture, checks the checkpoints that are to be resumed. Throws naming what is wrong.
 Plan make_plan(const ReconstructOptions& options);
 
+ContextOptions reconstruct_context(const ReconstructOptions& options);
 FitInput fit_input(const Job& job);
 FitOptions fit_options(const ReconstructOptions& options, const Plan& plan, const Job& job);
 

@@ -9,8 +9,7 @@
 #include "engine/files.h"
 #include "engine/hash.h"
 #include "engine/precision.h"
-#include "engine/progress.h"
-#include "kernels/precision.h"
+#include "engine/context.h"
 #include "models/gan2shape/latents.h"
 #include "models/u2netp.h"
 
@@ -60,9 +59,7 @@ std::vector<Job> make_jobs(const ReconstructOptions& o) {
   return jobs;
 }
 
-Device check_options(const ReconstructOptions& o) {
-  const Device device = apply_machine_options(o.machine);
-  use_precision(o.precision, device);
+void check_options(const ReconstructOptions& o) {
   if (o.resume && o.force) fail(Errc::invalid_argument, "--resume", "and --force exclude each other");
   if (o.progress != "auto" && o.progress != "lines" && o.progress != "none") {
     fail(Errc::invalid_argument, "--progress", "'", o.progress, "' is none of auto, lines, none");
@@ -70,7 +67,6 @@ Device check_options(const ReconstructOptions& o) {
   if (!(o.scale > 0 && o.scale <= 10)) fail(Errc::invalid_argument, "--scale", o.scale, " is not between 0 and 10");
   if (o.jobs < 1 || o.jobs > 64) fail(Errc::invalid_argument, "--jobs", o.jobs, " is not between 1 and 64");
   if (!(o.save_every > 0)) fail(Errc::invalid_argument, "--save-every", o.save_every, " is not a positive number of seconds");
-  return device;
 }
 
 void load_weights(const ReconstructOptions& o, Plan& plan) {
@@ -150,8 +146,7 @@ void prepare_jobs(const ReconstructOptions& o, Plan& plan) {
     if (!o.resume || !fs::exists(job.state_path)) continue;
     job.resumed = true;
     const DefaultDevice guard(plan.device);
-    Fit probe(plan.config, *plan.generator, *plan.discriminator, *plan.lpips, fit_input(job), fit_options(o, plan, job));
-    probe.resume(job.state_path);
+    require_resumable(job.state_path, plan.config, *plan.generator, *plan.discriminator, fit_options(o, plan, job));
   }
 }
 
@@ -181,10 +176,17 @@ std::size_t memory_limit(const ReconstructOptions& o) {
 }
 }  // namespace
 
+ContextOptions reconstruct_context(const ReconstructOptions& o) {
+  ContextOptions options = context_options(o.machine, DeviceSupport::any, o.precision);
+  const std::size_t all = memory_limit(o) * static_cast<std::size_t>(std::max(1, o.jobs));
+  options.memory_limit = options.device.type == DeviceType::cpu && all > program_bytes ? all - program_bytes : all;
+  return options;
+}
+
 FitOptions fit_options(const ReconstructOptions& o, const Plan& plan, const Job& job) {
   FitOptions options;
   options.seed = o.seed;
-  options.cancelled = cancel_requested;
+  options.cancelled = [&context = Context::current()] { return context.cancelled(); };
   options.state_path = job.state_path;
   options.save_interval = o.save_every;
   options.identity = job.identity;
@@ -195,7 +197,8 @@ FitOptions fit_options(const ReconstructOptions& o, const Plan& plan, const Job&
 
 Plan make_plan(const ReconstructOptions& o) {
   Plan plan;
-  plan.device = check_options(o);
+  plan.device = Context::current().options().device;
+  check_options(o);
   plan.config = preset(o.preset);
   plan.quality = quality_from_name(o.quality);
   plan.crop = crop_mode_from_name(o.crop);
@@ -205,11 +208,8 @@ Plan make_plan(const ReconstructOptions& o) {
   apply_quality(plan.config, plan.quality, plan.depth_prior != nullptr);
   scale_schedule(plan.config, o.scale);
   read_job_latents(o, plan);
-  if (const std::size_t limit = memory_limit(o)) {
+  if (const std::size_t limit = memory_limit(o))
     plan_memory(plan.config, plan.generator->config(), plan.discriminator->config(), limit, plan.device.type);  // throws before any work starts
-    const std::size_t all = limit * static_cast<std::size_t>(o.jobs);
-    allocator(plan.device).set_limit(plan.device.type == DeviceType::cpu ? all - program_bytes : all);
-  }
   identify(o, plan);
   prepare_jobs(o, plan);
   return plan;

@@ -92,7 +92,7 @@ json result_json(const ReconstructOptions& o, const Plan& plan, const Job& job, 
               {"input_view", {{"pitch", degrees(fit.view, 0)}, {"yaw", degrees(fit.view, 1)}, {"roll", degrees(fit.view, 2)}}}};
   const ProjectionQuality& p = fit.projection;
   out["latent"] = {{"source", fit.projected ? "projected" : "given"},
-                   {"space", fit.latent.rank() == 3 ? "W+" : "W"},
+                   {"space", fit.target.latent.rank() == 3 ? "W+" : "W"},
                    {"lpips_in_mask", p.lpips_masked},
                    {"squared_error_in_mask", p.mse_masked},
                    {"lpips", p.lpips},

@@ -15,8 +15,9 @@ struct Options {
 };
 
 int run(const Options& o) {
+  const CommandContext context(context_options(o.machine));
   TraceOptions options;
-  options.device = apply_machine_options(o.machine);
+  options.device = Context::current().options().device;
   options.lpips = asset("lpips_vgg.safetensors");
   options.dtype = o.dtype == "f32" ? DType::f32 : DType::f64;
   AtomicFile probe(o.out);  // that it can be written is known before the work, not after

@@ -18,6 +18,7 @@
 #include "bench/tune_cuda.h"
 #include "engine/accelerator.h"
 #include "engine/allocator.h"
+#include "engine/context.h"
 #include "engine/error.h"
 #include "engine/parallel.h"
 #include "engine/work.h"
@@ -141,15 +142,20 @@ void declare(CLI::App& app, Options& o) {
   app.add_flag("--json", o.json, "one line of JSON, last");
 }
 
+g2s::Context context_of(const Options& o) {
+  const g2s::Device device = g2s::device_from(o.device, "--device");
+  return g2s::Context({.device = device, .settings = {.threads = o.threads, .precision = g2s::precision_for(o.precision)}});
+}
+
 void print_peak(const Options& o) {
   const nlohmann::json peak = measure_peak(o.threads);
   std::printf("%s\n", o.json ? peak.dump().c_str() : peak.dump(2).c_str());
 }
 
 void run_schedule(const Options& o) {
-  g2s::set_num_threads(o.threads);
-  g2s::use_precision(o.precision);
-  const nlohmann::json row = time_schedule({o.schedule, o.assets, g2s::device_from(o.device, "--device"), o.scale, o.seconds});
+  g2s::Context context = context_of(o);
+  const g2s::UseContext in(context);
+  const nlohmann::json row = time_schedule({o.schedule, o.assets, context.options().device, o.scale, o.seconds});
   std::printf("%s\n", o.json ? row.dump().c_str() : row.dump(2).c_str());
 }
 
@@ -157,9 +163,9 @@ void run_case(const Options& o) {
   const auto cases = g2s::bench::cases(o.assets);
   auto it = cases.find(o.name);
   if (it == cases.end()) g2s::fail(g2s::Errc::invalid_argument, "--case", "no case ", o.name, "; --list names them");
-  g2s::set_num_threads(o.threads);
-  g2s::use_precision(o.precision);
-  nlohmann::json result = run(o.name, it->second, g2s::device_from(o.device, "--device"), o.repeat, o.slow_repeat, o.warm_up);
+  g2s::Context context = context_of(o);
+  const g2s::UseContext in(context);
+  nlohmann::json result = run(o.name, it->second, context.options().device, o.repeat, o.slow_repeat, o.warm_up);
   result["precision"] = o.precision;
   auto number = [&](const char* key) { return result.at(key).get<double>(); };
   if (o.json) std::printf("%s\n", result.dump().c_str());
@@ -184,7 +190,8 @@ int main(int argc, char** argv) {
     } else if (o.plans) {
       check_plans(o.assets, o.plans);
     } else if (o.tune && o.device != "cpu") {
-      const g2s::DefaultDevice device(g2s::device_from(o.device, "--device"));
+      g2s::Context context({.device = g2s::device_from(o.device, "--device")});
+      const g2s::UseContext in(context);
       tune_cuda(o.assets, G2S_ASSETS_DIR "/../kernels", o.name, o.repeat);
     } else if (o.tune) {
       g2s::bench::tune(o.assets, G2S_ASSETS_DIR "/../kernels/conv/conv_table.inc", o.known);

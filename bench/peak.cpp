@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 
+#include "engine/context.h"
 #include "engine/parallel.h"
 #include "engine/tensor.h"
 #include "kernels/isa.h"
@@ -90,7 +91,7 @@ double triad_gbytes() {
 }  // namespace
 
 nlohmann::json measure_peak(int threads) {
-  set_num_threads(threads);
+  const WithThreads with(threads);
   nlohmann::json out = {{"threads", num_threads()}};
 #if defined(G2S_HAVE_X86_ISA)
   auto measure = [&](const char* name, void (*loop)(), std::int64_t lanes, kernels::Isa needed) {

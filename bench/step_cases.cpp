@@ -2,7 +2,6 @@
 #include <memory>
 
 #include "bench/network_cases.h"
-#include "engine/autograd.h"
 #include "kernels/adam/adam.h"
 #include "kernels/elementwise/elementwise.h"
 #include "models/gan2shape/steps.h"
@@ -29,64 +28,43 @@ struct World {
     target.latent = Random(2, "latent").normal({1, 512});
     prepare_target(method, target);
   }
-
-  std::shared_ptr<Adam> optimiser(const std::vector<Tensor>& parameters) const {
-    return std::make_shared<Adam>(parameters, adam_options(config));
-  }
 };
 
 std::shared_ptr<World> world(int size, const std::string& assets) {
   return std::make_shared<World>(preset(size == 64 ? "default" : "face"), assets);
 }
 
-template <class Step, class Forward>
-std::function<void()> iteration(std::shared_ptr<World> w, std::shared_ptr<Step> step, Forward forward) {
-  auto adam = w->optimiser(step->parameters());
+// `gradients` of the step's parameters, and the optimiser's step.
+template <class Step, class Gradients>
+std::function<void()> iteration(std::shared_ptr<World> w, std::shared_ptr<Step> step, Gradients gradients) {
+  auto adam = std::make_shared<Adam>(step->parameters(), adam_options(w->config));
   // The step refers to the world, which must live as long.
-  return [w, step, adam, forward] { adam->step(grad({forward(*step)}, adam->parameters())); };
+  return [w, step, adam, gradients] { adam->step(gradients(*step)); };
 }
 
 std::function<void()> step1_case(int size, const std::string& assets) {
   auto w = world(size, assets);
   auto step = std::make_shared<Step1>(w->method, w->target, false, Tensor());
-  return iteration(w, step, [](const Step1& s) { return s.forward().losses.total; });
+  return iteration(w, step, [](const Step1& s) { return s.update().gradients; });
 }
 
-std::function<void()> step2_case(int size, const std::string& assets) {
+// Steps 2 and 3 with at most `part` pictures at a time, as a memory limit has them; 0: all.
+std::function<void()> step2_case(int size, const std::string& assets, std::int64_t part) {
   auto w = world(size, assets);
   Snapshot snapshot = Step1(w->method, w->target, false, Tensor()).forward().snapshot;
   auto step = std::make_shared<Step2>(w->method, w->target, snapshot);
   auto random = std::make_shared<Random>(3, "views");
   return iteration(w, step, [=](const Step2& s) {
     Tensor views = random->normal({w->config.batch, 6}, 0, 0.2), lights = random->uniform({w->config.batch, 3}, -0.2, 0.6);
-    return s.forward(views, lights).losses.total;
+    return s.update(views, lights, part > 0 ? part : w->config.batch).gradients;
   });
 }
 
-std::function<void()> step3_case(int size, const std::string& assets) {
+std::function<void()> step3_case(int size, const std::string& assets, std::int64_t part) {
   auto w = world(size, assets);
   auto step = std::make_shared<Step3>(w->method, w->target, true);
   Tensor images = random_pictures(w->config.batch, size, "projected"), masks = Tensor::full({w->config.batch, size, size, 1}, 1);
-  return iteration(w, step, [=](const Step3& s) { return s.forward(images, masks).batch.total; });
-}
-
-// Steps 2 and 3 with four pictures at a time, as a memory limit has them.
-constexpr std::int64_t part = 4;
-
-std::function<void()> parted_step2_case(int size, const std::string& assets) {
-  auto w = world(size, assets);
-  auto step = std::make_shared<Step2>(w->method, w->target, Step1(w->method, w->target, false, Tensor()).forward().snapshot);
-  auto adam = w->optimiser(step->parameters());
-  Tensor views = Random(3, "views").normal({w->config.batch, 6}, 0, 0.2), lights = Random(4, "lights").uniform({w->config.batch, 3}, -0.2, 0.6);
-  return [w, step, adam, views, lights] { adam->step(step->update(views, lights, part).gradients); };
-}
-
-std::function<void()> parted_step3_case(int size, const std::string& assets) {
-  auto w = world(size, assets);
-  auto step = std::make_shared<Step3>(w->method, w->target, true);
-  auto adam = w->optimiser(step->parameters());
-  Tensor images = random_pictures(w->config.batch, size, "projected"), masks = Tensor::full({w->config.batch, size, size, 1}, 1);
-  return [w, step, adam, images, masks] { adam->step(step->update(images, masks, part).gradients); };
+  return iteration(w, step, [=](const Step3& s) { return s.update(images, masks, part > 0 ? part : w->config.batch + 1).gradients; });
 }
 
 }  // namespace
@@ -95,10 +73,10 @@ std::map<std::string, Setup> step_cases(const std::string& assets) {
   std::map<std::string, Setup> all;
   for (int size : {64, 128}) {
     all[str("step1_", size)] = [=] { return step1_case(size, assets); };
-    all[str("step2_", size, "_b16")] = [=] { return step2_case(size, assets); };
-    all[str("step3_", size, "_b16")] = [=] { return step3_case(size, assets); };
-    all[str("step2_", size, "_b16_by4")] = [=] { return parted_step2_case(size, assets); };
-    all[str("step3_", size, "_b16_by4")] = [=] { return parted_step3_case(size, assets); };
+    all[str("step2_", size, "_b16")] = [=] { return step2_case(size, assets, 0); };
+    all[str("step3_", size, "_b16")] = [=] { return step3_case(size, assets, 0); };
+    all[str("step2_", size, "_b16_by4")] = [=] { return step2_case(size, assets, 4); };
+    all[str("step3_", size, "_b16_by4")] = [=] { return step3_case(size, assets, 4); };
   }
   return all;
 }

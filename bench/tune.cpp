@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "bench/cases.h"
+#include "engine/context.h"
 #include "engine/autograd.h"
 #include "engine/files.h"
 #include "engine/parallel.h"
@@ -67,7 +68,7 @@ std::map<ConvPath, double> time_paths(const ConvProblem& p) {
   for (int round = -1; round < most_rounds && (round < least_rounds || spent < seconds_each); ++round) {
     for (ConvPath path : paths) {
       if (!kernels::possible(path, p)) continue;
-      kernels::force_conv_path(path);
+      const WithOverride with("G2S_CONV_PATH", kernels::to_string(path));
       const double begin = cpu_seconds();
       conv2d(x, w, options);
       const double time = cpu_seconds() - begin;
@@ -76,7 +77,6 @@ std::map<ConvPath, double> time_paths(const ConvProblem& p) {
       best[path] = best.count(path) ? std::min(best[path], time) : time;
     }
   }
-  kernels::force_conv_path(std::nullopt);
   return best;
 }
 
@@ -110,7 +110,7 @@ void tune(const std::string& assets, const std::string& table, bool known_only) 
   if (!known_only) problems = problems_of_cases(assets);
   else
     for (const ConvTableRow* r = kernels::conv_table_begin(); r != kernels::conv_table_end(); ++r) problems.insert(r->problem);
-  set_num_threads(1);
+  const WithThreads one(1);
   NoGrad no_grad;
   std::vector<ConvTableRow> rows;
   for (const ConvTableRow* r = kernels::conv_table_begin(); r != kernels::conv_table_end(); ++r)

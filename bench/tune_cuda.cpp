@@ -1,3 +1,4 @@
+#include "engine/context.h"
 #include "bench/tune_cuda.h"
 
 #include <algorithm>
@@ -107,13 +108,12 @@ std::vector<Candidate<CudaConvPath>> upsamplings(const CudaConvProblem& p, CudaC
   Random random(0, "tune");
   const Tensor x = random.normal({p.batch, p.y_rows, p.y_columns, p.y_channels}), style = random.normal({p.batch, p.y_channels}),
                w = random.normal({p.x_channels, 3, 3, p.y_channels}).set_constant();
-  const auto run = [=](CudaConvWish wish) {
-    const WithProductUnit with(unit_of(rule));
-    const auto before = force_cuda_conv(wish);
+  const auto run = [=](const char* wish) {
+    const WithOverride with("G2S_CUDA_UNIT", to_string(unit_of(rule)));
+    const WithOverride of("G2S_CUDA_CONV", wish);
     modulated_conv2d(x, w, style, {.upsample = true});
-    force_cuda_conv(before);
   };
-  return {{rule, "", [=] { run(CudaConvWish::own); }}, {CudaConvPath::polyphase, "", [=] { run(CudaConvWish::polyphase); }}};
+  return {{rule, "", [=] { run("own"); }}, {CudaConvPath::polyphase, "", [=] { run("polyphase"); }}};
 }
 
 std::vector<Candidate<CudaConvPath>> candidates_of(const CudaConvProblem& p, int sm) {
@@ -131,10 +131,9 @@ std::vector<Candidate<CudaConvPath>> candidates_of(const CudaConvProblem& p, int
   for (CudaConvPath path : {rule, CudaConvPath::fma, CudaConvPath::tf32, CudaConvPath::tf32x3, CudaConvPath::bf16}) {
     if (!possible(path, p, sm) || (path == rule && !all.empty())) continue;
     all.push_back({path, "", [=]() mutable {
-                     const WithProductUnit with(unit_of(path));
-                     const auto before = force_cuda_conv(CudaConvWish::own);
+                     const WithOverride with("G2S_CUDA_UNIT", to_string(unit_of(path)));
+                     const WithOverride own("G2S_CUDA_CONV", "own");
                      conv_cuda(kind_of(p.kind), shape, first, second, result);
-                     force_cuda_conv(before);
                    }});
   }
   if (!possible(CudaConvPath::cudnn, p, sm) || !cuda::dnn::absence().empty()) return all;
@@ -161,10 +160,9 @@ std::vector<Candidate<CudaMatmulPath>> candidates_of(const CudaMatmulProblem& p)
   std::vector<Candidate<CudaMatmulPath>> all;
   for (CudaMatmulPath path : {CudaMatmulPath::fma, CudaMatmulPath::tf32x3})
     all.push_back({path, "", [=] {
-                     const WithProductUnit with(path == CudaMatmulPath::fma ? ProductUnit::fma : ProductUnit::tf32x3);
-                     const auto before = force_cuda_matmul(CudaMatmulWish::own);
+                     const WithOverride with("G2S_CUDA_UNIT", to_string(path == CudaMatmulPath::fma ? ProductUnit::fma : ProductUnit::tf32x3));
+                     const WithOverride own("G2S_CUDA_MATMUL", "own");
                      matmul(a, b, p.transpose_a, p.transpose_b);
-                     force_cuda_matmul(before);
                    }});
   if (p.batch * p.m * p.n * p.k == 0 || !cuda::blas::absence().empty()) return all;
   for (const cuda::Algorithm& algorithm : cuda::blas::algorithms(describe(p, false))) {

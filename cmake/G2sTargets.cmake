@@ -169,6 +169,7 @@ function(g2s_add_emulated_tests_alone)
   file(GLOB support CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/support/*.cpp)
   g2s_add_emulator_tests(emulator_tests)
   add_executable(g2s_tests_emulated ${files} ${support} ${CMAKE_SOURCE_DIR}/tests/main.cpp ${CMAKE_SOURCE_DIR}/tests/replay.test.cpp
+                                    ${CMAKE_SOURCE_DIR}/tests/context.test.cpp
                                     ${CMAKE_SOURCE_DIR}/tests/cli/program.cpp)
   target_include_directories(g2s_tests_emulated SYSTEM PRIVATE ${DOCTEST_INCLUDE_DIR})
   target_compile_definitions(g2s_tests_emulated PRIVATE G2S_SOURCE_DIR="${CMAKE_SOURCE_DIR}" G2S_PROGRAM="")

@@ -95,12 +95,14 @@ function(g2s_register_emulator_tests)
   endforeach()
 endfunction()
 
-# Repeated work on the emulated device; once more on one that is as late as it may be. AddressSanitizer must not see that: it takes a block for
+# Contexts and repeated work on the emulated device; once more on one that is as late as it may be. AddressSanitizer must not see that: it takes a block for
 # gone when the host has let go of it, which then still waits for its work.
 function(g2s_add_emulated_replay)
   set(run COMMAND g2s_tests_emulated --no-intro=true --source-file=*/tests/replay.test.cpp WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
   add_test(NAME emulated/replay ${run})
   g2s_emulated_test(emulated/replay)
+  add_test(NAME emulated/context COMMAND g2s_tests_emulated --no-intro=true --source-file=*/tests/context.test.cpp WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
+  g2s_emulated_test(emulated/context)
   if(NOT G2S_SANITIZE MATCHES address)
     add_test(NAME emulated/replay_late ${run})
     g2s_emulated_test(emulated/replay_late G2S_SIMT_LATE=1)

@@ -1,17 +1,12 @@
 #include "engine/accelerator.h"
 
-#include <atomic>
 #include <charconv>
 
+#include "engine/context.h"
 #include "engine/cuda/device.h"
 #include "engine/error.h"
 
 namespace g2s {
-namespace {
-
-std::atomic<std::int64_t> waits{0}, graphs{0};
-
-}  // namespace
 
 Accelerator& accelerator(Device device, const char* op) {
   if (device.type != DeviceType::cuda) fail(Errc::internal, op, device, " is no accelerator");
@@ -23,10 +18,10 @@ Accelerator& accelerator(Device device, const char* op) {
   return a;
 }
 
-std::int64_t host_waits() { return waits.load(std::memory_order_relaxed); }
-void count_host_wait() { waits.fetch_add(1, std::memory_order_relaxed); }
-std::int64_t graph_launches() { return graphs.load(std::memory_order_relaxed); }
-void count_graph_launch() { graphs.fetch_add(1, std::memory_order_relaxed); }
+std::int64_t host_waits() { return Context::current().counts().host_waits; }
+void count_host_wait() { ++Context::current().counts().host_waits; }
+std::int64_t graph_launches() { return Context::current().counts().graph_launches; }
+void count_graph_launch() { ++Context::current().counts().graph_launches; }
 
 namespace {
 
@@ -50,7 +45,7 @@ Device device_from(const std::string& text, const char* option) {
   if (text == "cpu" || (text == "auto" && !first_device_works())) return {};
   const Device device = text == "auto" ? Device{DeviceType::cuda, 0} : cuda_named(text, option);
   accelerator(device, option);
-  cuda::choose_device(device.index, option);
+  if (const std::string reason = cuda::reason_against(device.index); !reason.empty()) fail(Errc::unsupported, option, device, ": ", reason);
   return device;
 }
 

@@ -22,19 +22,17 @@ enum class CopyKind : std::uint8_t {
 class Recording {
  public:
   virtual ~Recording() = default;  // its memory goes to everybody, but for blocks that are still in use
-  // From enter() to leave() this thread's memory comes from the recording's own.
-  virtual void enter() = 0;
-  virtual void leave() noexcept = 0;
-  // Between them: from begin() on all is written down instead of done, until end(), which throws naming the last kernel if the device
-  // refuses, or abandon(). Copies between host and device and waiting throw meanwhile. What goes back to everybody's memory stays in use.
+  // While it is a thread's (ThreadState::recording) that one's memory comes from the recording's own. Then from begin() on all is written down
+  // instead of done, until end(), which throws naming the last kernel if the device refuses, or abandon(). Copies between host and device and
+  // waiting throw meanwhile. What goes back to everybody's memory stays in use.
   virtual void begin() = 0;
   virtual void end() = 0;
   virtual void abandon() noexcept = 0;
   virtual void launch() = 0;
 };
 
-// Each thread of the host has a stream: what it asks for later sees what it asked for before. Only device_to_host waits. Another thread sees it
-// after synchronize(). Memory that one thread has and another releases makes that one wait.
+// Each thread has a stream in its context: what it asks for later sees what it asked for before. Only device_to_host waits. Another thread sees
+// it after synchronize(). Memory that one thread has and another releases makes that one wait. All functions may be called from any thread.
 class Accelerator {
  public:
   virtual ~Accelerator() = default;
@@ -61,15 +59,14 @@ __attribute__((weak)) Accelerator* cuda_accelerator();
 // The one that `device` belongs to; throws naming `op` if it is the CPU, if the program has no such backend, or the machine no such device.
 Accelerator& accelerator(Device device, const char* op);
 
-// How often this process has waited for a device, to read something back or otherwise. A step's iteration should not.
+// Of this thread's context, see Context::Counts.
 std::int64_t host_waits();
 void count_host_wait();
-// How many graphs it has launched: one in each iteration that is replayed.
 std::int64_t graph_launches();
 void count_graph_launch();
 
-// auto, cpu, cuda or cuda:N, as --device has it; throws naming the option. auto is cuda:0 where there is one that runs the program's kernels, else
-// the CPU. A CUDA device is that of the whole process from then on.
+// auto, cpu, cuda or cuda:N; throws naming `option` if there is no such device, or if it does not run the program's kernels. auto is cuda:0 where
+// there is one that does, else the CPU.
 Device device_from(const std::string& text, const char* option);
 
 }  // namespace g2s

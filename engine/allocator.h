@@ -24,8 +24,6 @@ class Allocator {
   virtual MemoryStats stats() const = 0;
   virtual void reset_peak() = 0;
   virtual void trim() = 0;  // give cached blocks back to the system
-  // Cached blocks are given back rather than that more than this is held from the system; 0: no limit. What is in use may exceed it.
-  virtual void set_limit(std::size_t bytes) = 0;
 };
 
 Allocator& allocator(Device device);

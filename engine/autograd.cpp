@@ -7,6 +7,7 @@
 
 #include "engine/accumulate.h"
 #include "engine/graph_place.h"
+#include "engine/thread_state.h"
 
 namespace g2s {
 
@@ -34,29 +35,34 @@ struct TensorAccess {
 
 namespace {
 
-thread_local bool enabled = true;
 std::atomic<std::uint64_t> next_sequence{1};  // of all threads: a graph may be built by several, one after another
 
-// What destroyed nodes held. Freeing it may destroy their predecessors, which add to the same list instead of recursing.
+// What a destroyed node held.
 struct Remains {
   std::vector<Tensor> inputs;
   Derivative derivative;
 };
-thread_local std::vector<Remains>* dismantled = nullptr;
+
+}  // namespace
+
+// Freeing one may destroy its predecessors, which add to the same list instead of recursing.
+struct DismantledNodes {
+  std::vector<Remains> list;
+};
+
+namespace {
 
 void dismantle(Remains remains) {
-  if (dismantled) {
-    dismantled->push_back(std::move(remains));
-    return;
+  ThreadState& state = thread_state();
+  if (state.dismantled) return state.dismantled->list.push_back(std::move(remains));
+  DismantledNodes nodes;
+  state.dismantled = &nodes;
+  nodes.list.push_back(std::move(remains));
+  while (!nodes.list.empty()) {
+    Remains last = std::move(nodes.list.back());
+    nodes.list.pop_back();
   }
-  std::vector<Remains> list;
-  dismantled = &list;
-  list.push_back(std::move(remains));
-  while (!list.empty()) {
-    Remains last = std::move(list.back());
-    list.pop_back();
-  }
-  dismantled = nullptr;
+  state.dismantled = nullptr;
 }
 
 using Vertex = const void*;
@@ -155,18 +161,18 @@ std::vector<Tensor> run_derivative(const std::shared_ptr<Node>& node, const Tens
 
 Node::~Node() { dismantle({std::move(inputs), std::move(derivative)}); }
 
-bool grad_enabled() { return enabled; }
+bool grad_enabled() { return thread_state().grad_enabled; }
 
 bool will_record(std::initializer_list<const Tensor*> inputs) {
-  if (!enabled) return false;
+  if (!grad_enabled()) return false;
   return std::any_of(inputs.begin(), inputs.end(), [](const Tensor* t) { return t->defined() && t->requires_grad(); });
 }
 
-NoGrad::NoGrad() : before_(enabled) { enabled = false; }
-NoGrad::~NoGrad() { enabled = before_; }
+NoGrad::NoGrad() : before_(std::exchange(thread_state().grad_enabled, false)) {}
+NoGrad::~NoGrad() { thread_state().grad_enabled = before_; }
 
 Tensor record(Tensor output, const char* op, std::vector<Tensor> inputs, Derivative derivative) {
-  if (!enabled) return output;
+  if (!grad_enabled()) return output;
   if (std::none_of(inputs.begin(), inputs.end(), [](const Tensor& t) { return t.defined() && t.requires_grad(); })) return output;
   auto node = std::make_shared<Node>();
   node->op = op;
@@ -210,13 +216,8 @@ std::vector<Tensor> grad(const std::vector<Tensor>& outputs, const std::vector<T
     if (!first) it->second = accumulate(std::move(it->second), gradient, options.create_graph);
     else if (t.node()) ready.push(t.node());
   };
-  bool before = enabled;
-  struct Restore {
-    bool& flag;
-    bool value;
-    ~Restore() { flag = value; }
-  } restore{enabled, before};
-  enabled = options.create_graph;
+  const NoGrad restores_at_the_end;
+  thread_state().grad_enabled = options.create_graph;
 
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const Tensor& y = outputs[i];

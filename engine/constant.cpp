@@ -1,22 +1,34 @@
 #include "engine/constant.h"
 
 #include <map>
+#include <mutex>
 #include <tuple>
 
+#include "engine/context.h"
 #include "engine/replay.h"
 
 namespace g2s {
 
+namespace {
+
+struct Constants {
+  std::mutex mutex;
+  std::map<std::tuple<DeviceType, int, DType, std::vector<std::int64_t>, std::vector<double>>, Tensor> known;
+};
+
+}  // namespace
+
 Tensor constant(const std::vector<double>& values, const Shape& shape, DType dtype) {
-  using Key = std::tuple<DeviceType, int, DType, std::vector<std::int64_t>, std::vector<double>>;
-  static thread_local std::map<Key, Tensor> known;
+  Constants& constants = Context::current().object<Constants>();
+  std::lock_guard lock(constants.mutex);
   const Device device = default_device();
   std::vector<std::int64_t> sizes;
   for (int i = 0; i < shape.rank(); ++i) sizes.push_back(shape[i]);
-  Tensor& t = known[{device.type, device.index, dtype, sizes, values}];
+  Tensor& t = constants.known[{device.type, device.index, dtype, sizes, values}];
   if (!t) {
     const KeptMemory kept;
     t = Tensor::from(values, shape, device).to(dtype).set_constant();
+    KeptMemory::publish(device);
   }
   return t;
 }

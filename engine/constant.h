@@ -7,7 +7,7 @@
 
 namespace g2s {
 
-// A tensor of these values on the default device. The same values give the same tensor, made once by each thread: so it costs nothing within an
+// A tensor of these values on the default device. The same values give the same tensor, made once in a context: so it costs nothing within an
 // iteration, and a graph finds it again. For what depends on the configuration, not on data.
 Tensor constant(const std::vector<double>& values, const Shape& shape, DType dtype);
 

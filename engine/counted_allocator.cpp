@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "engine/context.h"
 #include "engine/error.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -34,6 +35,8 @@ void permit(void* memory, std::size_t bytes) { ASAN_UNPOISON_MEMORY_REGION(memor
 
 CountedAllocator::CountedAllocator() : poison_(std::getenv("G2S_POISON") != nullptr) {}
 
+std::size_t CountedAllocator::limit() { return Context::current().options().memory_limit; }
+
 void* CountedAllocator::allocate(std::size_t bytes) {
   if (bytes == 0) return nullptr;
   std::lock_guard lock(mutex_);
@@ -43,7 +46,7 @@ void* CountedAllocator::allocate(std::size_t bytes) {
   stats_.handed_out += size;
   stats_.in_use += size;
   stats_.peak = std::max(stats_.peak, stats_.in_use);
-  if (limit_ > 0 && held() > limit_) give_back(limit_);
+  if (limit() > 0 && held_by_context() > limit()) give_back(limit());
   permit(block, bytes);
   handed_out(block, bytes);
   if (poison_) fill_with_nan(block, bytes);
@@ -52,8 +55,14 @@ void* CountedAllocator::allocate(std::size_t bytes) {
 
 void CountedAllocator::release(void* block, std::size_t bytes) noexcept {
   if (!block) return;
-  std::lock_guard lock(mutex_);
-  if (retain(block, bytes)) return;
+  std::unique_lock lock(mutex_);
+  const Release how = before_release(block, bytes);
+  if (how == Release::retained) return;
+  if (how == Release::wait) {  // nobody else can have the block meanwhile: it is in use still
+    lock.unlock();
+    wait_for_use();
+    lock.lock();
+  }
   const std::size_t size = block_size(bytes);
   stats_.in_use -= size;
   forbid(block, size);
@@ -71,11 +80,6 @@ MemoryStats CountedAllocator::stats() const {
 void CountedAllocator::reset_peak() {
   std::lock_guard lock(mutex_);
   stats_.peak = stats_.in_use;
-}
-
-void CountedAllocator::set_limit(std::size_t bytes) {
-  std::lock_guard lock(mutex_);
-  limit_ = bytes;
 }
 
 void CountedAllocator::trim() {

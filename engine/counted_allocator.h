@@ -17,7 +17,6 @@ class CountedAllocator : public Allocator {
   void release(void* block, std::size_t bytes) noexcept final;
   MemoryStats stats() const final;
   void reset_peak() final;
-  void set_limit(std::size_t bytes) final;
   void trim() final;
 
  protected:
@@ -25,22 +24,26 @@ class CountedAllocator : public Allocator {
   virtual std::size_t block_size(std::size_t bytes) const = 0;  // what a block counts for; overflow must not wrap
   virtual void* take(std::size_t size) = 0;                     // null if there is no more memory
   virtual void give(void* block, std::size_t size) noexcept = 0;
-  // True: the block stays in use, and will be released again.
-  virtual bool retain(void*, std::size_t) noexcept { return false; }
+  // Before a block is given, with the lock held. retained: it stays in use, and will be released again. wait: wait_for_use() is called without
+  // the lock first.
+  enum class Release { give, retained, wait };
+  virtual Release before_release(void*, std::size_t) noexcept { return Release::give; }
+  virtual void wait_for_use() noexcept {}
   virtual std::size_t held() const = 0;                 // from the system, idle blocks included
+  virtual std::size_t held_by_context() const { return held(); }  // what counts against the limit of this thread's context
   virtual void give_back(std::size_t target) = 0;       // idle blocks, until no more than `target` is held
   virtual void handed_out(void*, std::size_t) {}        // told of each block, before anything is written there
   virtual void given_back(void*) noexcept {}            // and when it comes back
   virtual void fill_with_nan(void* block, std::size_t bytes) = 0;
   virtual std::string where() const { return {}; }      // for the message when there is no more
 
-  std::size_t limit() const { return limit_; }
+  // Of the context that asks for memory (ContextOptions::memory_limit); 0: none.
+  static std::size_t limit();
   std::unique_lock<std::mutex> lock() const { return std::unique_lock(mutex_); }
 
  private:
   mutable std::mutex mutex_;
   MemoryStats stats_;
-  std::size_t limit_ = 0;
   bool poison_;
 };
 

@@ -175,10 +175,4 @@ TEST_CASE("progress: text, styles and cancelling") {
   CHECK(terminal.str().find('\n') == std::string::npos);
   CHECK(terminal.str().find("step1  3/10") != std::string::npos);
 
-  CHECK_NOTHROW(check_cancelled("work"));
-  request_cancel();
-  CHECK(cancel_requested());
-  CHECK_THROWS_WITH_AS(check_cancelled("work"), "work: was interrupted", Error);
-  clear_cancel();
-  CHECK_FALSE(cancel_requested());
 }

@@ -171,11 +171,10 @@ TEST_CASE("image: resizing is Pillow's to the bit, at any number of threads") {
     Tensor values = hashed(str("resize/", h, "x", w, "x", n), {h * w * n}), pixels = Tensor::empty({1, h, w, n}, DType::u8);
     for (std::int64_t i = 0; i < values.numel(); ++i) pixels.mutable_data<std::uint8_t>()[i] = (values.data<double>()[i] + 1) / 2 > 0.5 ? 255 : 0;
     for (int threads : {1, 3}) {
-      set_num_threads(threads);
+      const WithThreads with(threads);
       Tensor out = resize_pixels(pixels, c["to"][0], c["to"][1], c["filter"] == "box" ? ResizeFilter::box : ResizeFilter::bilinear);
       CHECK(sha256(std::string_view(static_cast<const char*>(out.raw()), out.bytes())) == c["sha256"].get<std::string>());
     }
-    set_num_threads(0);
   }
 }
 

@@ -1,4 +1,4 @@
-// The thread pool. Results never depend on the number of threads: the caller cuts the work into pieces whose boundaries depend on the
+// Work on several threads, those of the context. Results never depend on the number of threads: the caller cuts the work into pieces whose boundaries depend on the
 // sizes alone, and every output element (or partial sum) belongs to exactly one piece.
 #pragma once
 
@@ -7,8 +7,7 @@
 
 namespace g2s {
 
-int num_threads();
-void set_num_threads(int threads);  // 0: as many as the process may run on
+int num_threads();  // of this thread's settings (engine/context.h)
 
 namespace detail {
 void parallel_run(std::int64_t pieces, void (*body)(void*, std::int64_t), void* context);

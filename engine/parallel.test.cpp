@@ -84,20 +84,21 @@ TEST_CASE("parallel: nested calls run on the calling thread") {
 }
 
 TEST_CASE("parallel: zero threads means as many as there are") {
-  test::Threads guard(5);
-  set_num_threads(0);
+  const test::Threads five(5);
+  const test::Threads all(0);
   CHECK(num_threads() >= 1);
   int automatic = num_threads();
-  set_num_threads(-3);
+  const test::Threads fewer(-3);
   CHECK(num_threads() == automatic);
 }
 
 TEST_CASE("parallel: calls from several threads at once") {
-  test::Threads guard(2);
+  Context two({.settings = {.threads = 2}});
   std::atomic<int> total{0};
   std::vector<std::thread> callers;
   for (int t = 0; t < 4; ++t)
     callers.emplace_back([&] {
+      const UseContext in(two);
       for (int repeat = 0; repeat < 20; ++repeat) parallel_for(10, [&](std::int64_t) { ++total; });
     });
   for (std::thread& t : callers) t.join();

@@ -1,17 +1,11 @@
 #include "engine/precision.h"
 
-#include <atomic>
-
+#include "engine/context.h"
 #include "engine/error.h"
 
 namespace g2s {
-namespace {
-std::atomic<Precision> chosen{Precision::f32};
-}
 
-Precision precision() { return chosen.load(std::memory_order_relaxed); }
-
-void set_precision(Precision precision) { chosen = precision; }
+Precision precision() { return settings().precision; }
 
 const char* to_string(Precision precision) {
   switch (precision) {

@@ -1,4 +1,4 @@
-// In what precision the products of convolutions are taken. A setting of the whole process: results depend on it, and on no timing.
+// In what precision the products of convolutions are taken: a setting of the context (engine/context.h). Results depend on it, and on no timing.
 #pragma once
 
 #include <string>
@@ -13,20 +13,7 @@ enum class Precision {
   bf16,  // both inputs of f32 convolutions and of their input gradients, to bfloat16; weight gradients stay f32
 };
 
-Precision precision();  // f32 unless set
-void set_precision(Precision precision);
-
-// Another precision for the life of this object.
-class WithPrecision {
- public:
-  explicit WithPrecision(Precision p) : before_(precision()) { set_precision(p); }
-  ~WithPrecision() { set_precision(before_); }
-  WithPrecision(const WithPrecision&) = delete;
-  WithPrecision& operator=(const WithPrecision&) = delete;
-
- private:
-  Precision before_;
-};
+Precision precision();  // of this thread's settings
 
 const char* to_string(Precision precision);
 // Throws Error(invalid_argument) naming the choices.

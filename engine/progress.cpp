@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include <atomic>
 #include <cmath>
 #include <cstdio>
 #include <ostream>
@@ -12,20 +11,9 @@
 namespace g2s {
 namespace {
 
-std::atomic<bool> cancel{false};
-static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler sets it");
-
 constexpr std::chrono::milliseconds terminal_interval(100);
 
 }  // namespace
-
-void request_cancel() noexcept { cancel.store(true, std::memory_order_relaxed); }
-void clear_cancel() noexcept { cancel.store(false, std::memory_order_relaxed); }
-bool cancel_requested() noexcept { return cancel.load(std::memory_order_relaxed); }
-
-void check_cancelled(const std::string& what) {
-  if (cancel_requested()) fail(Errc::cancelled, what, "was interrupted");
-}
 
 std::string format_seconds(double seconds) {
   if (!(seconds >= 0) || seconds > 1e7) return "?";

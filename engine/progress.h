@@ -1,4 +1,4 @@
-// What long work says while it runs, and how it is told to stop. The library reports; only a program prints.
+// What long work says while it runs. The library reports (Context::report); only a program prints.
 #pragma once
 
 #include <chrono>
@@ -9,12 +9,6 @@
 #include <string>
 
 namespace g2s {
-
-// The user asked to stop: set from a signal handler, looked at by long loops between two iterations.
-void request_cancel() noexcept;  // async-signal-safe
-void clear_cancel() noexcept;
-bool cancel_requested() noexcept;
-void check_cancelled(const std::string& what);  // throws Error(cancelled) naming what was stopped
 
 struct ProgressState {
   std::string stage;  // "stage 1/4, step 2"

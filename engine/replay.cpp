@@ -2,30 +2,25 @@
 
 #include "engine/accelerator.h"
 #include "engine/error.h"
+#include "engine/thread_state.h"
 
 namespace g2s {
-namespace {
 
-thread_local std::vector<std::function<void()>>* captured_updates = nullptr;  // of the Replay that writes its work down
-thread_local bool inside = false;
-thread_local int kept = 0;
+struct CapturedUpdates {
+  std::vector<std::function<void()>>& list;  // of the Replay that writes its work down
+};
+
+namespace {
 
 // This thread works in a recording's memory.
 class Inside {
  public:
-  explicit Inside(Recording& recording) : recording_(recording) {
-    if (inside) fail(Errc::invalid_argument, "replay", "the work of a Replay runs another one");
-    recording_.enter();
-    inside = true;
+  explicit Inside(Recording& recording) {
+    if (thread_state().recording) fail(Errc::invalid_argument, "replay", "the work of a Replay runs another one");
+    thread_state().recording = &recording;
   }
-  ~Inside() {
-    inside = false;
-    recording_.leave();
-  }
+  ~Inside() { thread_state().recording = nullptr; }
   Inside(const Inside&) = delete;
-
- private:
-  Recording& recording_;
 };
 
 }  // namespace
@@ -54,30 +49,31 @@ void Replay::capture() {
   const Inside guard(*recording_);
   updates_.clear();
   recording_->begin();
-  captured_updates = &updates_;
+  CapturedUpdates captured{updates_};
+  thread_state().captured = &captured;
   try {
     work_();
   } catch (...) {
-    captured_updates = nullptr;
+    thread_state().captured = nullptr;
     recording_->abandon();
     throw;
   }
-  captured_updates = nullptr;
+  thread_state().captured = nullptr;
   recording_->end();
 }
 
 void Replay::each_time(std::function<void()> update) {
-  if (captured_updates) captured_updates->push_back(std::move(update));
+  if (CapturedUpdates* captured = thread_state().captured) captured->list.push_back(std::move(update));
   else update();
 }
 
-bool Replay::capturing() { return captured_updates != nullptr; }
+bool Replay::capturing() { return thread_state().captured != nullptr; }
 
-KeptMemory::KeptMemory() { ++kept; }
-KeptMemory::~KeptMemory() { --kept; }
+KeptMemory::KeptMemory() { ++thread_state().kept_memory; }
+KeptMemory::~KeptMemory() { --thread_state().kept_memory; }
 void KeptMemory::publish(Device device) {
   if (device.type != DeviceType::cpu) accelerator(device, "kept").synchronize();
 }
-bool KeptMemory::wanted() { return kept > 0; }
+bool KeptMemory::wanted() { return thread_state().kept_memory > 0; }
 
 }  // namespace g2s

@@ -17,7 +17,7 @@ class Recording;
 // So work may depend on nothing but the device's memory, and must ask for the same each time: what changes from run to run is copied into
 // tensors that work reads, before run(). It neither waits nor copies between host and device; whatever does throws, naming what it was.
 // Tensors that work reads must live as long as the Replay. Tensors that it makes lie in memory of its own: the next run writes them anew.
-// When the Replay is gone they stay as they are. A Replay belongs to the thread that runs it.
+// When the Replay is gone they stay as they are. A Replay belongs to the thread that runs it, and to its context.
 class Replay {
  public:
   Replay(Device device, const char* name, std::function<void()> work);  // the name is for errors of the device

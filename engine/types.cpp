@@ -2,8 +2,10 @@
 
 #include <bit>
 #include <ostream>
+#include <utility>
 
 #include "engine/error.h"
+#include "engine/thread_state.h"
 
 namespace g2s {
 
@@ -122,12 +124,8 @@ Shape broadcast_shapes(const char* op, const Shape& a, const Shape& b) {
   return out;
 }
 
-namespace {
-thread_local Device chosen_device;
-}  // namespace
-
-Device default_device() { return chosen_device; }
-DefaultDevice::DefaultDevice(Device device) : before_(chosen_device) { chosen_device = device; }
-DefaultDevice::~DefaultDevice() { chosen_device = before_; }
+Device default_device() { return thread_state().device; }
+DefaultDevice::DefaultDevice(Device device) : before_(std::exchange(thread_state().device, device)) {}
+DefaultDevice::~DefaultDevice() { thread_state().device = before_; }
 
 }  // namespace g2s

@@ -79,7 +79,7 @@ struct Device {
 };
 std::ostream& operator<<(std::ostream& out, const Device& device);
 
-// Where this thread puts tensors that are not told where: the CPU, unless a DefaultDevice is alive.
+// Where this thread puts tensors that are not told where: its context's device, unless a DefaultDevice is alive.
 Device default_device();
 
 class DefaultDevice {

@@ -9,7 +9,7 @@ namespace g2s {
 // Winograd convolution counts as the direct one that it replaces, and a tap on the zero padding counts as any other.
 void count_products(std::int64_t multiply_adds);
 
-// All that were counted since the program started, on every thread.
+// All that were counted in this thread's context, on every thread.
 std::int64_t products_counted();
 
 }  // namespace g2s

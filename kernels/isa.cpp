@@ -1,6 +1,5 @@
 #include "kernels/isa.h"
 
-#include <atomic>
 #include <cstdlib>
 #include <cstring>
 
@@ -13,6 +12,7 @@
 #endif
 
 #include "engine/error.h"
+#include "kernels/choice.h"
 
 namespace g2s::kernels {
 namespace {
@@ -82,23 +82,6 @@ Bf16Unit best_bf16() {
   return best;
 }
 
-Bf16Unit choose_bf16() {
-  const Bf16Unit best = best_bf16();
-  const char* wanted = std::getenv("G2S_BF16");
-  if (!wanted || !*wanted) return best;
-  for (Bf16Unit candidate : {Bf16Unit::none, Bf16Unit::vectors, Bf16Unit::tiles}) {
-    if (std::strcmp(wanted, to_string(candidate)) != 0) continue;
-    if (candidate > best) fail(Errc::unsupported, "G2S_BF16", "this machine has no ", wanted, ", the best is ", to_string(best));
-    return candidate;
-  }
-  fail(Errc::invalid_argument, "G2S_BF16", "must be none, vectors or tiles, not ", wanted);
-}
-
-std::atomic<Bf16Unit>& chosen_bf16() {
-  static std::atomic<Bf16Unit> chosen{choose_bf16()};
-  return chosen;
-}
-
 }  // namespace
 
 Isa isa() {
@@ -115,11 +98,12 @@ const char* to_string(Isa isa) {
   return "?";
 }
 
-Bf16Unit bf16_unit() { return chosen_bf16().load(std::memory_order_relaxed); }
-
-void use_bf16_unit(Bf16Unit unit) {
-  if (unit > best_bf16()) fail(Errc::unsupported, "bf16", "this machine has no ", to_string(unit), ", the best is ", to_string(best_bf16()));
-  chosen_bf16() = unit;
+Bf16Unit bf16_unit() {
+  const Bf16Unit best = best_bf16();
+  const auto wanted = choice_overridden<Bf16Unit>(
+      "G2S_BF16", {{"none", Bf16Unit::none}, {"vectors", Bf16Unit::vectors}, {"tiles", Bf16Unit::tiles}});
+  if (wanted > best) fail(Errc::unsupported, "G2S_BF16", "this machine has no ", to_string(*wanted), ", the best is ", to_string(best));
+  return wanted.value_or(best);
 }
 
 const char* to_string(Bf16Unit unit) {

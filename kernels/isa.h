@@ -1,7 +1,7 @@
 // One binary, several instruction sets. A file kernels/<family>/X.isa.cpp is compiled once per instruction set, inside the namespace
 // G2S_ISA, and the dispatcher that G2S_ISA_KERNEL defines picks at run time.
 //
-// Rules for X.isa.cpp: include only POD argument headers, engine/parallel.h, <cmath>, <cstdint>, <cstring> and the like; put every helper into
+// Rules for X.isa.cpp: include only POD argument headers, X.isa.h, engine/parallel.h, <cmath>, <cstdint>, <cstring> and the like; put every helper into
 // an anonymous namespace inside namespace G2S_ISA. A non-static inline function or a std:: template that is not inlined would be emitted with
 // this file's instruction set and could be picked by the linker for the whole program (tests/structure checks the objects for it).
 #pragma once
@@ -25,10 +25,9 @@ enum class Bf16Unit {
   tiles,    // AMX
 };
 
-// The best that this machine and its kernel grant; G2S_BF16=none|vectors|tiles lowers it (for tests), and so does an isa() below v4.
+// The best that this machine and its kernel grant; the override G2S_BF16=none|vectors|tiles (engine/context.h)
+// lowers it (for tests), and so does an isa() below v4. Throws if the machine has less than the override wants.
 Bf16Unit bf16_unit();
-// Takes another one from now on, for tests. Throws if this machine lacks it.
-void use_bf16_unit(Bf16Unit unit);
 const char* to_string(Bf16Unit unit);
 
 // Throws: the tensors are on a CUDA device, but `kernel` has no twin for it.

@@ -2,7 +2,6 @@
 
 #include "engine/cuda/device.h"
 #include "engine/error.h"
-#include "engine/precision.h"
 #include "kernels/isa.h"
 
 namespace g2s {
@@ -25,10 +24,10 @@ void require_on_cuda(Precision wanted, Device device) {
 
 }  // namespace
 
-void use_precision(const std::string& name, Device device) {
+Precision precision_for(const std::string& name, Device device) {
   const Precision wanted = precision_from_name(name);
   device.type == DeviceType::cpu ? require_on_cpu(wanted) : require_on_cuda(wanted, device);
-  set_precision(wanted);
+  return wanted;
 }
 
 }  // namespace g2s

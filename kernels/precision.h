@@ -3,12 +3,12 @@
 
 #include <string>
 
+#include "engine/precision.h"
 #include "engine/types.h"
 
 namespace g2s {
 
-// Sets the precision of this process to f32, tf32 or bf16. Throws Error naming --precision if there is no such one, or if `device`, on which the
-// work will be, cannot do it.
-void use_precision(const std::string& name, Device device = {});
+// f32, tf32 or bf16. Throws Error naming --precision if there is no such one, or if `device`, on which the work will be, cannot do it.
+Precision precision_for(const std::string& name, Device device = {});
 
 }  // namespace g2s

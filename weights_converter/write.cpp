@@ -7,7 +7,7 @@
 #include "engine/error.h"
 #include "engine/files.h"
 #include "engine/hash.h"
-#include "engine/progress.h"
+#include "engine/context.h"
 #include "engine/safetensors.h"
 #include "weights_converter/numbers.h"
 

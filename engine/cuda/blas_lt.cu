@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "engine/context.h"
 #include "engine/cuda/launch.cuh"
 #include "engine/cuda/library.h"
 #include "engine/error.h"
@@ -93,10 +94,12 @@ class Owned {
   cublasStatus_t (*destroy_)(Raw);
 };
 
-// Of this thread.
+// One for each thread of a context.
 cublasLtHandle_t handle() {
-  thread_local const Owned<cublasLtHandle_t> owner("cublasLtCreate", api().destroy, api().create);
-  return owner.raw();
+  struct Owner {
+    Owned<cublasLtHandle_t> handle{"cublasLtCreate", api().destroy, api().create};
+  };
+  return thread_object<Owner>().handle.raw();
 }
 
 cublasComputeType_t compute_type(const Product& p) { return p.tensor_cores ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F; }

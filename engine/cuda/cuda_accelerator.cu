@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "engine/accelerator.h"
+#include "engine/context.h"
 #include "engine/cuda/device.h"
 #include "engine/cuda/device_memory.cuh"
 #include "engine/cuda/launch.cuh"
@@ -75,35 +76,12 @@ void visit(DType type, F f) {
   }
 }
 
-DeviceAllocator& device_memory() {
-  static auto* memory = new DeviceAllocator;  // never destroyed: tensors with static storage may be released after it would be
-  return *memory;
-}
-
-struct ThreadStream {
-  ThreadStream() {
-    enter_device();
-    check(cudaStreamCreateWithFlags(&worker().stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
-  }
-  ThreadStream(const ThreadStream&) = delete;
-  ~ThreadStream() { cudaStreamDestroy(std::exchange(worker().stream, nullptr)); }
-};
-
-// What a thread has on the device from its first use to its end.
-struct ThreadState {
-  ThreadStream stream;
-  Staging staging;
-  ThreadState() = default;
-  ThreadState(const ThreadState&) = delete;
-  ~ThreadState() {
-    cudaStreamSynchronize(worker().stream);
-    device_memory().hand_over(&worker());
-  }
-};
-
-ThreadState& thread_state() {
-  static thread_local ThreadState state;
-  return state;
+// One for each device that was used. Never destroyed: tensors with static storage may be released after they would be.
+DeviceAllocator& device_memory(int device) {
+  static std::mutex mutex;
+  static auto* const all = new std::map<int, DeviceAllocator>;
+  std::lock_guard lock(mutex);
+  return all->try_emplace(device, device).first->second;
 }
 
 class CudaAccelerator final : public Accelerator {
@@ -119,20 +97,17 @@ class CudaAccelerator final : public Accelerator {
   std::string name(int index) override {
     return device_facts(index).name;
   }
-  Allocator& allocator(int index) override {
-    if (index != chosen_device()) fail(Errc::unsupported, "allocator", "this process works on cuda:", chosen_device(), ", not on cuda:", index);
-    return device_memory();
-  }
+  Allocator& allocator(int index) override { return device_memory(index); }
 
   void copy(void* to, const void* from, std::size_t bytes, CopyKind kind) override {
     switch (kind) {
       case CopyKind::device_to_device: return check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream()), "copy");
       case CopyKind::device_to_host_later: return check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream()), "copy");
-      case CopyKind::host_to_device: refuse_in_capture("copies from the host"); return thread_state().staging.write(to, from, bytes);
+      case CopyKind::host_to_device: refuse_in_capture("copies from the host"); return thread_object<Staging>().write(to, from, bytes);
       case CopyKind::device_to_host:
         refuse_in_capture("copies to the host");
         count_host_wait();
-        return thread_state().staging.read(to, from, bytes);
+        return thread_object<Staging>().read(to, from, bytes);
     }
   }
 
@@ -166,17 +141,17 @@ class CudaAccelerator final : public Accelerator {
     return {memory, [](void* m) { cudaFreeHost(m); }};
   }
 
-  std::unique_ptr<Recording> recording(const char* name) override { return std::make_unique<CudaRecording>(device_memory(), name); }
+  std::unique_ptr<Recording> recording(const char* name) override { return std::make_unique<CudaRecording>(device_memory(worker().device), name); }
 
  private:
   void look() {
-    if (looked_) return;
-    looked_ = true;
-    absence_ = absence_of_devices();
-    if (absence_.empty()) check(cudaGetDeviceCount(&count_), "cudaGetDeviceCount");
+    std::call_once(looked_, [this] {
+      absence_ = absence_of_devices();
+      if (absence_.empty()) check(cudaGetDeviceCount(&count_), "cudaGetDeviceCount");
+    });
   }
 
-  bool looked_ = false;
+  std::once_flag looked_;
   int count_ = 0;
   std::string absence_;
 };
@@ -192,21 +167,37 @@ struct Counts {
   std::mutex mutex;
   std::map<std::string, std::int64_t> by_name;
 };
-Counts& counts() {
-  static auto* c = new Counts;
-  return *c;
-}
+Counts& counts() { return Context::current().object<Counts>(); }
 
 }  // namespace
 
-cudaStream_t stream() {
-  if (!worker().stream) thread_state();
-  return worker().stream;
+Worker::Worker() {
+  check(cudaSetDevice(device), "cudaSetDevice");
+  stream = static_cast<cudaStream_t>(context.options().stream);
+  const bool of_caller = stream != nullptr;
+  if (!of_caller) check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+  ThreadResources& resources = thread_resources();
+  resources.enter = [this] { cudaSetDevice(device); };
+  if (of_caller) return;
+  resources.leave = [this] {
+    cudaStreamSynchronize(stream);
+    device_memory(device).hand_over(this);
+  };
 }
 
+Worker::~Worker() {
+  cudaStreamSynchronize(stream);
+  device_memory(device).hand_over(this);
+  if (!context.options().stream) cudaStreamDestroy(stream);
+}
+
+cudaStream_t stream() { return worker().stream; }
+
 int sm_version() {
-  static const int version = device_facts(chosen_device()).capability;
-  return version;
+  struct Version {
+    int number = device_facts(current_device()).capability;
+  };
+  return Context::current().object<Version>().number;
 }
 
 bool tensor_cores() { return sm_version() >= tensor_core_capability; }

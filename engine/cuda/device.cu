@@ -1,16 +1,12 @@
-// Which device this process works on, and what is to be said where it cannot.
+// Which device a context works on, and what is to be said where it cannot.
 #include "engine/cuda/device.h"
 
-#include <atomic>
-
+#include "engine/context.h"
 #include "engine/cuda/launch.cuh"
 #include "engine/error.h"
 
 namespace g2s::cuda {
 namespace {
-
-constexpr int none = -1;
-std::atomic<int> chosen{none};
 
 __global__ void probe() {}
 
@@ -50,27 +46,9 @@ std::string reason_against(int index) {
   return str(facts.name, " (sm_", facts.capability, ") does not run the kernels of this program: ", cudaGetErrorString(result));
 }
 
-void choose_device(int index, const char* option) {
-  int other = chosen.load();
-  if (other == index) return;
-  if (other != none) fail(Errc::unsupported, option, "this process works on cuda:", other, " already, so not on cuda:", index);
-  if (const std::string reason = reason_against(index); !reason.empty()) fail(Errc::unsupported, option, "cuda:", index, ": ", reason);
-  if (!chosen.compare_exchange_strong(other, index) && other != index)
-    fail(Errc::unsupported, option, "this process works on cuda:", other, " already, so not on cuda:", index);
-}
-
-int chosen_device() {
-  const int index = chosen.load(std::memory_order_relaxed);
-  return index == none ? 0 : index;
-}
-
-void enter_device() {
-  static thread_local bool inside = false;
-  if (inside) return;
-  int first = none;
-  chosen.compare_exchange_strong(first, 0);
-  check(cudaSetDevice(chosen_device()), "cudaSetDevice");
-  inside = true;
+int current_device() {
+  const Device device = Context::current().options().device;
+  return device.type == DeviceType::cuda ? device.index : 0;
 }
 
 }  // namespace g2s::cuda

@@ -1,5 +1,5 @@
-// The CUDA device that this process works on: one, which has all streams, all memory and all kernels. In programs without the backend these
-// functions are null.
+// The CUDA device that a context works on: one, which has all its streams, memory and kernels. In programs without the backend these functions
+// are null.
 #pragma once
 
 #include <cstddef>
@@ -21,10 +21,7 @@ __attribute__((weak)) DeviceFacts device_facts(int index);
 __attribute__((weak)) std::string absence_of_devices();
 // Why a device cannot be used: it runs none of the architectures that the kernels were compiled for, or is taken. Empty if it can.
 __attribute__((weak)) std::string reason_against(int index);
-// From here on, in all host threads, this one. Throws naming `option` if it cannot be used, or if the process has begun on another.
-__attribute__((weak)) void choose_device(int index, const char* option);
-__attribute__((weak)) int chosen_device();  // the first, unless another was chosen
-// A host thread begins on the first device: called before this thread asks for memory, streams or launches.
-__attribute__((weak)) void enter_device();
+// The one that this thread's context works on: the first, unless its options name another.
+__attribute__((weak)) int current_device();
 
 }  // namespace g2s::cuda

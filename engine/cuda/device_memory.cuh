@@ -9,12 +9,14 @@
 #include <vector>
 
 #include "engine/accelerator.h"
+#include "engine/context.h"
 #include "engine/counted_allocator.h"
 #include "engine/cuda/device.h"
 #include "engine/cuda/launch.cuh"
 #include "engine/error.h"
 #include "engine/ranges.h"
 #include "engine/replay.h"
+#include "engine/thread_state.h"
 
 namespace g2s::cuda {
 
@@ -23,19 +25,23 @@ constexpr std::size_t granularity = 256;                       // of blocks, wha
 constexpr std::size_t usual_segment = std::size_t{256} << 20, segment_below_limit = std::size_t{64} << 20;
 
 class CudaRecording;
+class DeviceAllocator;
 
-// What this thread does on the device. Trivial, because tensors may be released after all else of a thread has been destroyed.
+// What a thread has of a context on the device, made at its first use.
 struct Worker {
-  cudaStream_t stream = nullptr;  // see stream()
+  Worker();
+  Worker(const Worker&) = delete;
+  ~Worker();
+
+  Context& context = Context::current();
+  const int device = current_device();
+  cudaStream_t stream = nullptr;  // its own, or the caller's
   const char* last_launch = "nothing";
-  CudaRecording* inside = nullptr;  // whose memory it works in
   bool capturing = false;
 };
 
-inline Worker& worker() {
-  static thread_local Worker w;
-  return w;
-}
+inline Worker& worker() { return thread_object<Worker>(); }
+inline CudaRecording* recording_of_thread();
 
 // Throws if what is asked for cannot be part of a graph.
 inline void refuse_in_capture(const char* what) {
@@ -67,10 +73,13 @@ class DriverCalls {
   cudaStreamCaptureMode mode_ = cudaStreamCaptureModeRelaxed;
 };
 
-// Blocks are cut from segments that are kept: cudaMalloc waits for the device. A segment belongs to one thread, whose stream does all work in it, so
-// a block may be used again as soon as the host has let go of it; and it may be the memory of one recording of that thread.
+// Blocks are cut from segments that are kept: cudaMalloc waits for the device. A segment belongs to one thread of a context,
+// whose stream does all work in it, so a block may be used again as soon as the host has let go of it; and it may be the memory of one recording of
+// that thread.
 class DeviceAllocator final : public CountedAllocator {
  public:
+  explicit DeviceAllocator(int device) : device_(device) {}
+
   // The graph has been captured: its kernels use blocks that have gone back to the recording's memory.
   void open(const CudaRecording* recording) {
     const auto guard = lock();
@@ -81,19 +90,18 @@ class DeviceAllocator final : public CountedAllocator {
     }
   }
 
-  // The recording is gone: its segments are those of this thread.
+  // The recording is gone: its segments are those of its thread.
   void retire(const CudaRecording* recording) {
     const auto guard = lock();
     for (auto& [base, segment] : segments_) {
       if (segment.recording != recording) continue;
-      segment.thread = &worker();
       segment.recording = nullptr;
       segment.open = false;
       segment.ranges.forget(0, [start = base](std::size_t offset, std::size_t size) { forbid(start + offset, size); });
     }
   }
 
-  // The thread has ended, and all that its stream had to do: others may have its segments.
+  // The thread has left its context, and its stream has nothing more to do: others may have its segments.
   void hand_over(const Worker* thread) {
     const auto guard = lock();
     for (auto& [base, segment] : segments_)
@@ -106,8 +114,9 @@ class DeviceAllocator final : public CountedAllocator {
   }
 
   void* take(std::size_t size) override {
-    stream();  // with it the thread has an end
-    const CudaRecording* recording = KeptMemory::wanted() ? nullptr : worker().inside;
+    if (worker().device != device_)
+      g2s::fail(Errc::unsupported, "allocate", "this context works on cuda:", worker().device, ", not on cuda:", device_);
+    const CudaRecording* recording = KeptMemory::wanted() ? nullptr : recording_of_thread();
     const std::size_t wanted = size + red_zone();
     if (wanted > std::numeric_limits<std::size_t>::max() / 2) return nullptr;
     if (void* block = cut(recording, wanted)) return block;
@@ -120,7 +129,11 @@ class DeviceAllocator final : public CountedAllocator {
     if (it->second.open) permit(block, size);
   }
 
-  bool retain(void* block, std::size_t bytes) noexcept override;
+  Release before_release(void* block, std::size_t bytes) noexcept override;
+  void wait_for_use() noexcept override {
+    cudaStreamSynchronize(worker().stream);
+    count_host_wait();
+  }
 
   std::size_t held() const override {
     std::size_t bytes = 0;
@@ -128,11 +141,20 @@ class DeviceAllocator final : public CountedAllocator {
     return bytes;
   }
 
-  // Segments of which nothing is in use, but for those of recordings.
+  std::size_t held_by_context() const override {
+    std::size_t bytes = 0;
+    for (const auto& [base, segment] : segments_)
+      if (segment.thread && &segment.thread->context == &Context::current()) bytes += segment.ranges.capacity();
+    return bytes;
+  }
+
+  // Segments of which nothing is in use, but for those of recordings: of this context, or if it is to keep none, of all.
   void give_back(std::size_t target) override {
     if (worker().capturing) return;
-    for (auto it = segments_.begin(); it != segments_.end() && held() > target;) {
-      if (it->second.recording || !idle(it->second)) {
+    for (auto it = segments_.begin(); it != segments_.end() && (target == 0 || held_by_context() > target);) {
+      const Segment& s = it->second;
+      const bool ours = target == 0 || (s.thread && &s.thread->context == &Context::current());
+      if (!ours || s.recording || !idle(it->second)) {
         ++it;
         continue;
       }
@@ -150,7 +172,7 @@ class DeviceAllocator final : public CountedAllocator {
     std::size_t free = 0, total = 0;
     cudaMemGetInfo(&free, &total);
     const std::string limited = limit() > 0 ? str(", limited to ", limit() >> 20, "M") : std::string();
-    return str(" on ", Device{DeviceType::cuda, chosen_device()}, ", of whose ", total >> 20, "M ", free >> 20, "M are free", limited);
+    return str(" on ", Device{DeviceType::cuda, device_}, ", of whose ", total >> 20, "M ", free >> 20, "M are free", limited);
   }
 #if defined(G2S_EMULATE)
   void handed_out(void* block, std::size_t bytes) override {
@@ -194,6 +216,7 @@ class DeviceAllocator final : public CountedAllocator {
     for (auto& [base, segment] : segments_) {
       const std::size_t capacity = segment.ranges.capacity();
       if (segment.recording || capacity < wanted || (best && capacity >= best->ranges.capacity())) continue;
+      if (segment.thread != &worker() && limit() > 0 && held_by_context() + capacity > limit()) continue;
       const bool fits = recording ? (!segment.thread || segment.thread == &worker()) && idle(segment) : !segment.thread && has_room(segment, wanted);
       if (fits) best = &segment;
     }
@@ -212,9 +235,9 @@ class DeviceAllocator final : public CountedAllocator {
 
   bool add_segment(const CudaRecording* recording, std::size_t wanted) {
     std::size_t capacity = round_up(wanted, limit() > 0 ? segment_below_limit : usual_segment);
-    if (limit() > 0 && held() + capacity > limit()) {
-      give_back(limit() > capacity ? limit() - capacity : 0);
-      capacity = std::min(capacity, (limit() - std::min(limit(), held())) / granularity * granularity);
+    if (limit() > 0 && held_by_context() + capacity > limit()) {
+      give_back(limit() > capacity ? limit() - capacity : 1);
+      capacity = std::min(capacity, (limit() - std::min(limit(), held_by_context())) / granularity * granularity);
       if (capacity < wanted) return false;
     }
     const DriverCalls allowed;
@@ -232,15 +255,16 @@ class DeviceAllocator final : public CountedAllocator {
 
   Segment& segment_of(void* block) { return (--segments_.upper_bound(static_cast<char*>(block)))->second; }
 
+  const int device_;
   std::map<char*, Segment> segments_;
 };
 
 class CudaRecording final : public Recording {
  public:
-  CudaRecording(DeviceAllocator& memory, const char* name) : memory_(memory), name_(name) {}
+  CudaRecording(DeviceAllocator& memory, const char* name) : memory_(memory), worker_(worker()), name_(name) {}
   ~CudaRecording() override {
     if (graph_) {
-      cudaStreamSynchronize(stream());  // it may be running
+      cudaStreamSynchronize(worker_.stream);  // it may be running
       count_host_wait();
       cudaGraphExecDestroy(graph_);
     }
@@ -248,39 +272,36 @@ class CudaRecording final : public Recording {
     for (const auto& [block, bytes] : retained_) memory_.release(block, bytes);
   }
 
-  void enter() override { worker().inside = this; }
-  void leave() noexcept override { worker().inside = nullptr; }
-
   void begin() override {
-    check(cudaStreamBeginCapture(stream(), cudaStreamCaptureModeThreadLocal), name_);
-    worker().capturing = true;
+    check(cudaStreamBeginCapture(worker_.stream, cudaStreamCaptureModeThreadLocal), name_);
+    worker_.capturing = true;
   }
 
   void end() override {
-    worker().capturing = false;
+    worker_.capturing = false;
     cudaGraph_t captured = nullptr;
-    cudaError_t result = cudaStreamEndCapture(stream(), &captured);
+    cudaError_t result = cudaStreamEndCapture(worker_.stream, &captured);
     if (result == cudaSuccess) {
       result = cudaGraphInstantiate(&graph_, captured, 0);
       cudaGraphDestroy(captured);
     }
     if (result != cudaSuccess) {
       cudaGetLastError();
-      fail(Errc::internal, worker().last_launch, "this kernel was the last in work that cannot be repeated as a graph: ", cudaGetErrorString(result));
+      fail(Errc::internal, worker_.last_launch, "this kernel was the last in work that cannot be repeated as a graph: ", cudaGetErrorString(result));
     }
     memory_.open(this);
   }
 
   void abandon() noexcept override {
-    worker().capturing = false;
+    worker_.capturing = false;
     cudaGraph_t captured = nullptr;
-    if (cudaStreamEndCapture(stream(), &captured) == cudaSuccess) cudaGraphDestroy(captured);
+    if (cudaStreamEndCapture(worker_.stream, &captured) == cudaSuccess) cudaGraphDestroy(captured);
     cudaGetLastError();
   }
 
   void launch() override {
-    check(cudaGraphLaunch(graph_, stream()), name_);
-    worker().last_launch = name_;
+    check(cudaGraphLaunch(graph_, worker_.stream), name_);
+    worker_.last_launch = name_;
     count_graph_launch();
   }
 
@@ -289,23 +310,25 @@ class CudaRecording final : public Recording {
 
  private:
   DeviceAllocator& memory_;
+  Worker& worker_;
   const char* name_;
   cudaGraphExec_t graph_ = nullptr;
   std::vector<std::pair<void*, std::size_t>> retained_;
 };
 
-inline bool DeviceAllocator::retain(void* block, std::size_t bytes) noexcept {
+inline CudaRecording* recording_of_thread() { return static_cast<CudaRecording*>(thread_state().recording); }
+
+inline CountedAllocator::Release DeviceAllocator::before_release(void* block, std::size_t bytes) noexcept {
   const Segment& segment = segment_of(block);
-  const Worker& w = worker();
-  if (w.capturing && segment.recording != w.inside) {
-    w.inside->retain(block, bytes);
-    return true;
+  const ThreadResources* own = thread_state().resources;  // null at the very end of a thread
+  const Worker* w = own ? own->objects.find<Worker>() : nullptr;
+  if (!w) return Release::give;
+  if (w->capturing && segment.recording != recording_of_thread()) {
+    recording_of_thread()->retain(block, bytes);
+    return Release::retained;
   }
-  if (segment.thread && segment.thread != &w && w.stream) {  // the other thread may use it again at once: this one must have come to an end with it
-    cudaStreamSynchronize(w.stream);
-    count_host_wait();
-  }
-  return false;
+  // Another thread may use it again at once: this one must have come to an end with it.
+  return segment.thread && segment.thread != w ? Release::wait : Release::give;
 }
 
 }  // namespace g2s::cuda

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <mutex>
 
+#include "engine/context.h"
 #include "engine/cuda/launch.cuh"
 #include "engine/cuda/library.h"
 
@@ -66,15 +67,14 @@ void check(cudnnStatus_t status, const char* call) {
   fail(Errc::internal, "cuDNN", call, " says ", api().error_string(status), reason[0] ? ": " : "", reason);
 }
 
-// One for each thread: a handle is bound to a stream while it is used.
+// One for each thread of a context: a handle is bound to a stream while it is used.
 cudnnHandle_t handle() {
   struct Owner {
     cudnnHandle_t handle = nullptr;
     Owner() { check(api().create(&handle), "cudnnCreate"); }
     ~Owner() { api().destroy(handle); }
   };
-  thread_local const Owner owner;
-  return owner.handle;
+  return thread_object<Owner>().handle;
 }
 
 template <class T> struct attribute_type;
@@ -151,10 +151,10 @@ class Descriptor {
 };
 
 // What plans are made for, if not for the device at hand.
-std::string& properties() {
-  static auto* text = new std::string;
-  return *text;
-}
+struct Properties {
+  std::string json;
+};
+std::string& properties() { return Context::current().object<Properties>().json; }
 
 // Tells `d` which device it is for.
 void set_device(Descriptor& d, cudnnBackendAttributeName_t handle_name, bool has_handle, cudnnBackendAttributeName_t properties_name, bool has_properties) {

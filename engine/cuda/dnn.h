@@ -49,7 +49,7 @@ __attribute__((weak)) std::int64_t version();  // of the library, 91900 for 9.19
 __attribute__((weak)) std::vector<Algorithm> engines(const Convolution& c);
 // Null if this library has no such engine for it, or one that is not always the same or rounds more than allowed.
 __attribute__((weak)) std::unique_ptr<Plan> plan(const Convolution& c, const Algorithm& engine);
-// From now on all is made for a device of these properties (JSON as cuDNN writes it), which need not exist: nothing can be run. Empty ends this.
+// In this context all is made from now on for a device of these properties (JSON as cuDNN writes it), which need not exist: nothing can be run. Empty ends this.
 __attribute__((weak)) void use_properties(const std::string& json);
 
 }  // namespace g2s::cuda::dnn

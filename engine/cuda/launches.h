@@ -1,4 +1,4 @@
-// Which kernels this process has launched on a CUDA device, and how often. For tests and profiles.
+// Which kernels this thread's context has launched on a CUDA device, and how often. For tests and profiles.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Which CUDA device this process works on.
+// Which CUDA device this thread's context works on.
 #pragma once
 
 namespace g2s::cuda {

@@ -1,4 +1,7 @@
-// Adam with weight decay as L2 (torch.optim.Adam), one fused pass over all parameters.
+// Adam (Kingma and Ba 2015) with weight decay as L2 (torch.optim.Adam), one fused pass over all parameters. The t-th update of a parameter p:
+//   g = gradient + weight_decay p,  m = beta1 m + (1 - beta1) g,  v = beta2 v + (1 - beta2) g^2,  m and v being 0 before the first,
+//   p = p - lr m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps).
+// It works in place and has no derivative.
 #pragma once
 
 #include <vector>

@@ -15,7 +15,9 @@ struct BiasAct {
 };
 
 // y = gain * leaky_relu(scale * x + noise_weight * noise + bias, slope); x [B,H,W,C] or [B,C] (then without noise).
-// Gradients to x, scale, bias, noise_weight; second derivatives too (leaky ReLU's own is 0).
+// With dpre = dy gain (y > 0 ? 1 : slope), y being positive exactly where what is activated is:
+//   dx = scale dpre,  dscale[b,c] = sum_pixels x dpre,  dbias[c] = sum_b,pixels dpre,  dnoise_weight = sum noise dpre; none to noise.
+// To any order: dpre is linear in dy, and leaky ReLU's own second derivative is 0. StyleGAN2 (Karras et al. 2020).
 Tensor bias_act(const Tensor& x, const BiasAct& args);
 
 // Throws unless `args` fit x.

@@ -1,5 +1,6 @@
 #include "engine/parallel.h"
 #include "kernels/bias_act/bias_act_args.h"
+#include "kernels/sizes.isa.h"
 
 namespace g2s::kernels::G2S_ISA {
 namespace {
@@ -10,9 +11,6 @@ using std::uint8_t;
 constexpr int64_t piece_elements = 32768;
 constexpr int64_t few_channels = 32;   // fewer do not fill vectors: several pixels are then taken as one of more channels
 constexpr int64_t pattern_size = 64;
-
-inline int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
-inline int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
 
 // How many pixels are treated as one. Noise differs from pixel to pixel.
 inline int64_t pixels_at_once(int64_t channels, bool noise) { return channels < few_channels && !noise ? pattern_size / channels : 1; }

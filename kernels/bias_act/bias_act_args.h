@@ -24,8 +24,7 @@ struct BiasActArgs {
   T gain;
 };
 
-// With dpre = dy * gain * (y > 0 ? 1 : slope):
-// dx = scale * dpre, dscale = sum over pixels of x * dpre, dbias = sum of dpre, dnoise_weight = sum of noise * dpre.
+// The gradients that bias_act.h lists.
 // Where y is given, x is not (CPU alone): scale * x = (y > 0 ? y : y / slope) / gain - noise_weight * noise - bias.
 template <class T>
 struct BiasActGradArgs {

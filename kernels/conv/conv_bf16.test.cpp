@@ -34,11 +34,10 @@ void with_each_unit(const char* what, Body body) {
       skip(str(what, ": this processor has no ", unit == Bf16Unit::tiles ? "AMX" : "AVX512-BF16"));
       continue;
     }
-    kernels::use_bf16_unit(unit);
+    const WithOverride with("G2S_BF16", to_string(unit));
     CAPTURE(to_string(unit));
     body(unit);
   }
-  kernels::use_bf16_unit(before);
 }
 
 // To the nearest bfloat16, ties to even.
@@ -171,15 +170,13 @@ TEST_CASE("conv bf16: bias, noise and activation on the way out are those of bia
 }
 
 TEST_CASE("conv bf16: a machine without a unit is told so") {
-  const Bf16Unit before = kernels::bf16_unit();
-  kernels::use_bf16_unit(Bf16Unit::none);
-  CHECK_THROWS_WITH_AS(use_precision("bf16"), "--precision: this processor has neither AVX512-BF16 nor AMX, which bf16 needs", Error);
-  CHECK(precision() == Precision::f32);
   {
+    const WithOverride none("G2S_BF16", "none");
+    CHECK_THROWS_WITH_AS(precision_for("bf16"), "--precision: this processor has neither AVX512-BF16 nor AMX, which bf16 needs", Error);
+    CHECK(precision() == Precision::f32);
     const WithPrecision bf16(Precision::bf16);
     CHECK_THROWS_AS(conv2d(Tensor::zeros({1, 4, 4, 3}), Tensor::zeros({2, 3, 3, 3})), Error);
   }
-  kernels::use_bf16_unit(before);
-  CHECK_THROWS_WITH_AS(use_precision("tf32"), "--precision: tf32 is for CUDA devices; the CPU has f32 and bf16", Error);
-  CHECK_THROWS_WITH_AS(use_precision("f16"), "--precision: 'f16' is none of f32, tf32, bf16", Error);
+  CHECK_THROWS_WITH_AS(precision_for("tf32"), "--precision: tf32 is for CUDA devices; the CPU has f32 and bf16", Error);
+  CHECK_THROWS_WITH_AS(precision_for("f16"), "--precision: 'f16' is none of f32, tf32, bf16", Error);
 }

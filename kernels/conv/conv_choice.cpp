@@ -17,15 +17,9 @@ constexpr ConvTableRow table[] = {
 #include "kernels/conv/conv_table.inc"
 };
 
-std::optional<ConvPath>& forced() {
-  static std::optional<ConvPath> path = choice_from_environment<ConvPath>(
-      "G2S_CONV_PATH", {{"direct", ConvPath::direct}, {"winograd6", ConvPath::winograd6}, {"winograd4", ConvPath::winograd4}});
-  return path;
-}
-
-std::function<void(const ConvProblem&)>& observer() {
-  static std::function<void(const ConvProblem&)> f;
-  return f;
+std::optional<ConvPath> forced() {
+  return choice_overridden<ConvPath>("G2S_CONV_PATH",
+                                     {{"direct", ConvPath::direct}, {"winograd6", ConvPath::winograd6}, {"winograd4", ConvPath::winograd4}});
 }
 
 // Cycles where a cycle does 16 multiply-adds of a product. Only their ratio counts, which machines nearly share.
@@ -70,14 +64,13 @@ ConvPath conv_path_by_rule(const ConvProblem& p) {
 }
 
 ConvPath choose_conv_path(const ConvProblem& problem) {
-  if (observer()) observer()(problem);
-  if (forced() && possible(*forced(), problem)) return *forced();
+  tell_listener(problem);
+  if (const auto path = forced(); path && possible(*path, problem)) return *path;
   if (const ConvTableRow* row = find_row(conv_table_begin(), conv_table_end(), &ConvTableRow::isa, isa(), problem)) return row->path;
   return conv_path_by_rule(problem);
 }
 
-std::optional<ConvPath> force_conv_path(std::optional<ConvPath> path) { return std::exchange(forced(), path); }
-void observe_conv_problems(std::function<void(const ConvProblem&)> f) { observer() = std::move(f); }
+void observe_conv_problems(std::function<void(const ConvProblem&)> f) { listen(std::move(f)); }
 
 const ConvTableRow* conv_table_begin() { return std::begin(table); }
 const ConvTableRow* conv_table_end() { return std::end(table); }

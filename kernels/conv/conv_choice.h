@@ -33,10 +33,8 @@ ConvPath choose_conv_path(const ConvProblem& problem);
 // The rule alone: one for all instruction sets.
 ConvPath conv_path_by_rule(const ConvProblem& problem);
 
-// For tests and g2s_bench --tune: what has been forced until now. The environment variable G2S_CONV_PATH=direct|winograd6|winograd4 does it for
-// a whole run. Problems for which the path is not possible go on as they would without.
-std::optional<ConvPath> force_conv_path(std::optional<ConvPath> path);
-// Calls `observer` with every problem that is computed from now on, from the computing thread; an empty one ends this.
+// The override G2S_CONV_PATH=direct|winograd6|winograd4 (engine/context.h) forces a path. Problems for which it is not possible go on as they
+// would without. Calls `observer` with every problem that this context computes from now on, from the computing thread; an empty one ends this.
 void observe_conv_problems(std::function<void(const ConvProblem&)> observer);
 
 // One row of the table.

@@ -16,17 +16,6 @@ constexpr CudaConvRow table[] = {
 #include "kernels/conv/conv_cuda_table.inc"
     {}};
 
-std::optional<CudaConvWish>& forced() {
-  static std::optional<CudaConvWish> wish = choice_from_environment<CudaConvWish>(
-      "G2S_CUDA_CONV", {{"own", CudaConvWish::own}, {"cudnn", CudaConvWish::cudnn}, {"polyphase", CudaConvWish::polyphase}});
-  return wish;
-}
-
-std::function<void(const CudaConvProblem&)>& observer() {
-  static std::function<void(const CudaConvProblem&)> f;
-  return f;
-}
-
 // The picture of y where the input gradient of an upsampling wants it is what is read.
 bool suits_tf32(const CudaConvProblem& p) {
   const bool both = p.x_channels % 4 == 0 && p.y_channels % 4 == 0;
@@ -83,7 +72,7 @@ const CudaConvRow* find_cuda_conv(const CudaConvRow* begin, const CudaConvRow* e
 }
 
 CudaConvChoice choose_cuda_conv(const CudaConvProblem& p, int sm) {
-  if (const std::optional<CudaConvWish> wish = forced()) {
+  if (const std::optional<CudaConvWish> wish = forced_cuda_conv()) {
     if (wish == CudaConvWish::own) return {cuda_conv_by_rule(p, sm)};
     const CudaConvPath path = wish == CudaConvWish::cudnn ? CudaConvPath::cudnn : CudaConvPath::polyphase;
     if (possible(path, p, sm)) return {path};
@@ -92,13 +81,13 @@ CudaConvChoice choose_cuda_conv(const CudaConvProblem& p, int sm) {
   return {cuda_conv_by_rule(p, sm)};
 }
 
-std::optional<CudaConvWish> force_cuda_conv(std::optional<CudaConvWish> wish) { return std::exchange(forced(), wish); }
-std::optional<CudaConvWish> forced_cuda_conv() { return forced(); }
-
-void observe_cuda_convs(std::function<void(const CudaConvProblem&)> f) { observer() = std::move(f); }
-void note_cuda_conv(const CudaConvProblem& problem) {
-  if (observer()) observer()(problem);
+std::optional<CudaConvWish> forced_cuda_conv() {
+  return choice_overridden<CudaConvWish>(
+      "G2S_CUDA_CONV", {{"own", CudaConvWish::own}, {"cudnn", CudaConvWish::cudnn}, {"polyphase", CudaConvWish::polyphase}});
 }
+
+void observe_cuda_convs(std::function<void(const CudaConvProblem&)> f) { listen(std::move(f)); }
+void note_cuda_conv(const CudaConvProblem& problem) { tell_listener(problem); }
 
 const CudaConvRow* cuda_conv_table_begin() { return std::begin(table); }
 const CudaConvRow* cuda_conv_table_end() { return std::end(table) - 1; }

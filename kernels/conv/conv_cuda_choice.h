@@ -60,14 +60,13 @@ CudaConvChoice choose_cuda_conv(const CudaConvProblem& problem, int sm);
 // and in tf32 the shape suits them (whole vectors of channels and more than 16 columns); an upsampling stays in two steps.
 CudaConvPath cuda_conv_by_rule(const CudaConvProblem& problem, int sm);
 
-// For tests and --tune: what has been forced until now. The environment variable G2S_CUDA_CONV=own|cudnn|polyphase does it for a whole run.
+// The override G2S_CUDA_CONV=own|cudnn|polyphase (engine/context.h).
 // `own` is the rule's. A convolution for which the wish is not possible goes as it would without. polyphase is for upsampling alone, and for
 // tests on the CPU too.
 enum class CudaConvWish { own, cudnn, polyphase };
-std::optional<CudaConvWish> force_cuda_conv(std::optional<CudaConvWish> wish);
 std::optional<CudaConvWish> forced_cuda_conv();
 
-// Calls `observer` with every f32 convolution that is computed on any device from now on, from the computing thread, in factors f32; an
+// Calls `observer` with every f32 convolution that this context computes on any device from now on, from the computing thread, in factors f32; an
 // empty one ends this.
 void observe_cuda_convs(std::function<void(const CudaConvProblem&)> observer);
 void note_cuda_conv(const CudaConvProblem& problem);

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <tuple>
 
 #include "engine/autograd.h"
+#include "engine/context.h"
 #include "kernels/bias_act/bias_act.h"
 #include "kernels/matmul/derived.h"
 
@@ -32,12 +32,13 @@ std::int64_t alignment_of(const Tensor& t) {
   return std::min<std::int64_t>(usual_alignment, static_cast<std::int64_t>(address & (~address + 1)));
 }
 
-// The plan of each convolution, made once; null where there is none.
+struct Plans {
+  std::map<std::pair<Convolution, std::string>, std::unique_ptr<Plan>> made;
+};
+
+// The plan of each convolution, made once by each thread: one is not for several at a time. Null where there is none.
 const Plan* plan_of(const Convolution& c, const char* algorithm) {
-  static std::mutex mutex;
-  static auto* plans = new std::map<std::pair<Convolution, std::string>, std::unique_ptr<Plan>>;  // cuDNN may be gone before it could be freed
-  std::lock_guard lock(mutex);
-  const auto [it, is_new] = plans->try_emplace({c, algorithm ? algorithm : ""});
+  const auto [it, is_new] = thread_object<Plans>().made.try_emplace({c, algorithm ? algorithm : ""});
   if (!is_new) return it->second.get();
   if (algorithm) {
     it->second = cuda::dnn::plan(c, cuda::algorithm_from(algorithm));

@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 
+#include "engine/context.h"
 #include "engine/autograd.h"
 #include "engine/cuda/dnn.h"
 #include "engine/cuda/dnn_properties.h"
@@ -35,7 +36,7 @@ CudaConvProblem problem(CudaConvKind kind, Factors factors, std::int64_t channel
 }  // namespace
 
 TEST_CASE("conv: the table of cases, by cuDNN" * doctest::skip(no_test_device())) {
-  const ForcedCudaConv by_cudnn(CudaConvWish::cudnn);
+  const ForcedCudaConv by_cudnn("cudnn");
   cuda::forget_launches();
   run_cases("conv", run_conv);
   CHECK(launches_of("cudnn") > 0);
@@ -45,8 +46,8 @@ TEST_CASE("conv: by cuDNN on the device, what is fused is the same" * doctest::s
   const Device device = test_device();
   for (ProductUnit unit : {ProductUnit::fma, ProductUnit::bf16, ProductUnit::tf32})
     for (std::int64_t channels : {20, 40}) {
-      CAPTURE(str(name_of(unit), " ", channels));
-      const WithProductUnit with(unit);
+      CAPTURE(str(to_string(unit), " ", channels));
+      const WithOverride with("G2S_CUDA_UNIT", to_string(unit));
       const auto input = [&](const char* name, const Shape& shape, double scale = 1, double offset = 0) {
         return hashed_input(name, shape, DType::f32, scale, offset).to(device);
       };
@@ -60,12 +61,12 @@ TEST_CASE("conv: by cuDNN on the device, what is fused is the same" * doctest::s
       act.gain = 1.5;
       const Tensor dy = input("dy", {2, 6, 5, 36});
       std::vector<std::vector<Tensor>> results;
-      for (CudaConvWish wish : {CudaConvWish::own, CudaConvWish::cudnn}) {
-        const ForcedCudaConv forced(wish);
+      for (const std::string wish : {"own", "cudnn"}) {
+        const ForcedCudaConv forced(wish.c_str());
         cuda::forget_launches();
         const Tensor y = conv2d_styled_bias_act(x, style, w, act, {1, 1, 1});
-        CHECK((launches_of("cudnn") > 0) == (wish == CudaConvWish::cudnn));
-        CHECK((launches_of("conv_forward") > 0) == (wish == CudaConvWish::own));
+        CHECK((launches_of("cudnn") > 0) == (wish == "cudnn"));
+        CHECK((launches_of("conv_forward") > 0) == (wish == "own"));
         std::vector<Tensor> all = grad({y}, {x, style, w, act.bias}, {dy});
         all.push_back(y);
         results.push_back(all);
@@ -75,12 +76,12 @@ TEST_CASE("conv: by cuDNN on the device, what is fused is the same" * doctest::s
 }
 
 TEST_CASE("conv: by cuDNN on the device, factors are rounded as asked and no more" * doctest::skip(no_test_device())) {
-  const ForcedCudaConv by_cudnn(CudaConvWish::cudnn);
+  const ForcedCudaConv by_cudnn("cudnn");
   const Tensor x = hashed_input("x", {2, 9, 8, 20}), w = hashed_input("w", {24, 3, 3, 20}), dy = hashed_input("dy", {2, 5, 4, 24});
   const ConvOptions o{2, 1, 1};
   for (ProductUnit unit : {ProductUnit::fma, ProductUnit::bf16, ProductUnit::tf32}) {
-    CAPTURE(name_of(unit));
-    const WithProductUnit with(unit);
+    CAPTURE(to_string(unit));
+    const WithOverride with("G2S_CUDA_UNIT", to_string(unit));
     const auto rounded = [&](const Tensor& t) { return rounded_for(unit, t); };
     const auto there = [&](const Tensor& t) { return t.to(test_device()); };
     CHECK(rel_error(on_host(conv2d(there(x), there(w), o)).to(DType::f64), conv2d(rounded(x), rounded(w), o)) < 2e-7);
@@ -91,7 +92,7 @@ TEST_CASE("conv: by cuDNN on the device, factors are rounded as asked and no mor
 }
 
 TEST_CASE("conv: by cuDNN on the device, what it cannot compute is computed by our kernels" * doctest::skip(no_test_device())) {
-  const ForcedCudaConv by_cudnn(CudaConvWish::cudnn);
+  const ForcedCudaConv by_cudnn("cudnn");
   const Tensor x = hashed_input("x", {1, 4, 5, 6}), w = hashed_input("w", {6, 3, 3, 7});
   cuda::forget_launches();
   const Tensor y = conv_transpose2d(x.to(test_device()), w.to(test_device()), {2, 1, 1}, 3);  // larger than the input of any convolution to x
@@ -101,12 +102,12 @@ TEST_CASE("conv: by cuDNN on the device, what it cannot compute is computed by o
 
 TEST_CASE("conv: on the device, a forced cuDNN that is not there is an error" * doctest::skip(no_test_device())) {
   if (cuda::dnn::version() != 0) return skip("the library cannot be hidden from this program");
-  const ForcedCudaConv by_cudnn(CudaConvWish::cudnn);
+  const ForcedCudaConv by_cudnn("cudnn");
   const Tensor x = hashed_input("x", {1, 4, 4, 4}).to(test_device()), w = hashed_input("w", {4, 3, 3, 4}).to(test_device());
   ::setenv("G2S_SIMT_NO_VENDOR", "1", 1);
   CHECK_THROWS_WITH_AS(conv2d(x, w), "G2S_CUDA_CONV: cudnn is forced, but libcudnn.so.9 cannot be loaded (the emulator was told so)", Error);
   {
-    const ForcedCudaConv none(std::nullopt);
+    const ForcedCudaConv none(nullptr);
     CHECK(conv2d(x, w).numel() == 16);
   }
   ::unsetenv("G2S_SIMT_NO_VENDOR");
@@ -135,7 +136,7 @@ TEST_CASE("conv: the emulated cuDNN on the device refuses what the library would
 }
 
 TEST_CASE("conv: who computes what on CUDA") {
-  const ForcedCudaConv none(std::nullopt);
+  const ForcedCudaConv none(nullptr);
   const CudaConvProblem f32 = problem(CudaConvKind::forward, Factors::f32), tf32 = problem(CudaConvKind::forward, Factors::tf32),
                         bf16 = problem(CudaConvKind::forward, Factors::bf16), few = problem(CudaConvKind::forward, Factors::tf32, 64, 3),
                         up = problem(CudaConvKind::upsampling, Factors::f32);
@@ -164,7 +165,7 @@ TEST_CASE("conv: who computes what on CUDA") {
     CHECK(choose_cuda_conv(r->problem, r->sm).path == r->path);
     if (r->algorithm) CHECK(cuda::to_string(cuda::algorithm_from(r->algorithm)) == r->algorithm);
   }
-  const ForcedCudaConv cudnn(CudaConvWish::cudnn);
+  const ForcedCudaConv cudnn("cudnn");
   CHECK(choose_cuda_conv(f32, 90).path == CudaConvPath::cudnn);
   CHECK(choose_cuda_conv(up, 90).path == CudaConvPath::fma);
 }

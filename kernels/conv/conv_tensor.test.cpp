@@ -1,6 +1,7 @@
 // Convolutions on a device's tensor cores, against f64 on factors rounded as the unit rounds them.
 #include <doctest/doctest.h>
 
+#include "engine/context.h"
 #include "engine/autograd.h"
 #include "engine/precision.h"
 #include "kernels/conv/conv.h"
@@ -11,7 +12,7 @@
 
 using namespace g2s;
 using namespace g2s::test;
-using kernels::ProductUnit, kernels::WithProductUnit;
+using kernels::ProductUnit;
 
 namespace {
 
@@ -37,7 +38,7 @@ ProductUnit taken(ProductUnit unit, std::int64_t columns, bool vectors) {
 TEST_CASE("conv: on the device, on tensor cores" * doctest::skip(no_test_device())) {
   for (ProductUnit unit : {ProductUnit::bf16, ProductUnit::tf32, ProductUnit::tf32x3})
     for (const Shapes& s : all_shapes) {
-      CAPTURE(str(name_of(unit), " ", s.x, " ", s.w));
+      CAPTURE(str(to_string(unit), " ", s.x, " ", s.w));
       const std::int64_t inputs = s.x[3], outputs = s.w[0];
       const bool vectors = inputs % 4 == 0, both = vectors && outputs % 4 == 0;
       const Tensor x = hashed_input("x", s.x), w = hashed_input("w", s.w, DType::f32, 0.3);
@@ -45,7 +46,7 @@ TEST_CASE("conv: on the device, on tensor cores" * doctest::skip(no_test_device(
         return conv2d(rounded_for(used, x).set_requires_grad(), rounded_for(used, w).set_requires_grad(), s.options);
       };
       const Tensor want = exact(taken(unit, outputs, vectors)).detach(), dy = hashed_input("dy", want.shape());
-      const WithProductUnit with(unit);
+      const WithOverride with("G2S_CUDA_UNIT", to_string(unit));
       Tensor on = x.to(test_device()).set_requires_grad(), by = w.to(test_device()).set_requires_grad();
       const Tensor y = conv2d(on, by, s.options);
       CHECK(rel_error(on_host(y), want) < 1e-6);
@@ -63,8 +64,8 @@ TEST_CASE("conv: on the device, styled pictures on tensor cores" * doctest::skip
   const Tensor x = hashed_input("x", {2, 12, 11, 40}), style = hashed_input("style", {2, 40}), w = hashed_input("w", {36, 3, 3, 40});
   const Tensor product = mul(x, style.reshape({2, 1, 1, 40}));  // in f32, as the device has it before it rounds
   for (ProductUnit unit : {ProductUnit::bf16, ProductUnit::tf32, ProductUnit::tf32x3}) {
-    CAPTURE(str(name_of(unit)));
-    const WithProductUnit with(unit);
+    CAPTURE(str(to_string(unit)));
+    const WithOverride with("G2S_CUDA_UNIT", to_string(unit));
     const Tensor y = conv2d_styled(x.to(test_device()), style.to(test_device()), w.to(test_device()), {1, 1, 1});
     CHECK(rel_error(on_host(y), conv2d(rounded_for(unit, product), rounded_for(unit, w), {1, 1, 1})) < 1e-6);
   }
@@ -98,8 +99,8 @@ TEST_CASE("conv: on the device, bias, activation and its gate on tensor cores" *
   for (ProductUnit unit : {ProductUnit::bf16, ProductUnit::tf32, ProductUnit::tf32x3})
     for (std::int64_t outputs : {37, 40})
       for (std::int64_t channels : {12, 160}) {  // the last sums in parts
-        CAPTURE(str(name_of(unit), " ", outputs, " ", channels));
-        const WithProductUnit with(unit);
+        CAPTURE(str(to_string(unit), " ", outputs, " ", channels));
+        const WithOverride with("G2S_CUDA_UNIT", to_string(unit));
         Tensor x = hashed_input("x", {2, 6, 5, channels}).to(test_device()).set_requires_grad();
         Tensor w = hashed_input("w", {outputs, 3, 3, channels}, DType::f32, 0.3).to(test_device());
         BiasAct act;

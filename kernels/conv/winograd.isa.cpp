@@ -7,20 +7,18 @@
 #include "kernels/matmul/epilogue.isa.h"
 #include "kernels/matmul/gemm_args.h"
 #include "kernels/matmul/micro.isa.h"
+#include "kernels/sizes.isa.h"
 
 namespace g2s::kernels::G2S_ISA {
 namespace {
-
-constexpr std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
-constexpr std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 // Tiles of 6x6 evaluate at 0, +-p, +-q and infinity, tiles of 4x4 at 0, +-1 and infinity.
 constexpr float p = 2.f / 3, q = 3.f / 2, p2 = p * p, q2 = q * q;
 
 // B^T x
-inline void transform_input(const Vec (&x)[6], Vec (&out)[6]) {
-  const Vec even_p = x[4] - q2 * x[2], odd_p = x[3] - q2 * x[1];
-  const Vec even_q = x[4] - p2 * x[2], odd_q = x[3] - p2 * x[1];
+inline void transform_input(const VecF (&x)[6], VecF (&out)[6]) {
+  const VecF even_p = x[4] - q2 * x[2], odd_p = x[3] - q2 * x[1];
+  const VecF even_q = x[4] - p2 * x[2], odd_q = x[3] - p2 * x[1];
   out[0] = (x[4] - (p2 + q2) * x[2]) + x[0];
   out[1] = even_p + p * odd_p;
   out[2] = even_p - p * odd_p;
@@ -28,7 +26,7 @@ inline void transform_input(const Vec (&x)[6], Vec (&out)[6]) {
   out[4] = even_q - q * odd_q;
   out[5] = (x[5] - (p2 + q2) * x[3]) + x[1];
 }
-inline void transform_input(const Vec (&x)[4], Vec (&out)[4]) {
+inline void transform_input(const VecF (&x)[4], VecF (&out)[4]) {
   out[0] = x[0] - x[2];
   out[1] = x[1] + x[2];
   out[2] = x[2] - x[1];
@@ -36,27 +34,27 @@ inline void transform_input(const Vec (&x)[4], Vec (&out)[4]) {
 }
 
 // A^T x: 6 points to 4 or 2 outputs, 4 points to 2
-inline void transform_output(const Vec (&x)[6], Vec (&out)[4]) {
-  const Vec sum_p = x[1] + x[2], sum_q = x[3] + x[4], difference_p = x[1] - x[2], difference_q = x[3] - x[4];
+inline void transform_output(const VecF (&x)[6], VecF (&out)[4]) {
+  const VecF sum_p = x[1] + x[2], sum_q = x[3] + x[4], difference_p = x[1] - x[2], difference_q = x[3] - x[4];
   out[0] = x[0] + sum_p + sum_q;
   out[1] = p * difference_p + q * difference_q;
   out[2] = p2 * sum_p + q2 * sum_q;
   out[3] = p2 * p * difference_p + (q2 * q * difference_q + x[5]);
 }
-inline void transform_output(const Vec (&x)[6], Vec (&out)[2]) {
+inline void transform_output(const VecF (&x)[6], VecF (&out)[2]) {
   out[0] = x[0] + (x[1] + x[2]) + (x[3] + x[4]);
   out[1] = p * (x[1] - x[2]) + (q * (x[3] - x[4]) + x[5]);
 }
-inline void transform_output(const Vec (&x)[4], Vec (&out)[2]) {
+inline void transform_output(const VecF (&x)[4], VecF (&out)[2]) {
   out[0] = x[0] + (x[1] + x[2]);
   out[1] = (x[1] - x[2]) + x[3];
 }
 
 // G g
 template <int r>
-inline void transform_weight(const Vec (&g)[r], Vec (&out)[6]) {
+inline void transform_weight(const VecF (&g)[r], VecF (&out)[6]) {
   constexpr float by_p = 1 / (2 * p2 * (p2 - q2)), by_q = 1 / (2 * q2 * (q2 - p2));
-  Vec even_p = g[0], even_q = g[0], odd_p = p * g[1], odd_q = q * g[1];
+  VecF even_p = g[0], even_q = g[0], odd_p = p * g[1], odd_q = q * g[1];
   float power_p = p2, power_q = q2;
   for (int i = 2; i < r; ++i) {
     if (i % 2 == 0) {
@@ -76,8 +74,8 @@ inline void transform_weight(const Vec (&g)[r], Vec (&out)[6]) {
   out[4] = by_q * (even_q - odd_q);
   out[5] = g[r - 1];
 }
-inline void transform_weight(const Vec (&g)[3], Vec (&out)[4]) {
-  const Vec even = g[0] + g[2];
+inline void transform_weight(const VecF (&g)[3], VecF (&out)[4]) {
+  const VecF even = g[0] + g[2];
   out[0] = g[0];
   out[1] = 0.5f * (even + g[1]);
   out[2] = 0.5f * (even - g[1]);
@@ -91,18 +89,18 @@ void weight_at_points(const WinogradWeightArgs& a) {
   constexpr std::int64_t rows_at_once = 16;
   const std::int64_t pieces = divide_up(a.k, rows_at_once);
   parallel_for(panels * pieces, [&](std::int64_t piece) {
-    const std::int64_t first = piece % pieces * rows_at_once, last = smaller(a.k, first + rows_at_once);
+    const std::int64_t first = piece % pieces * rows_at_once, last = min(a.k, first + rows_at_once);
     const float* from = a.panels + piece / pieces * r * r * step;
     float* to = a.points + piece / pieces * points * step;
     for (std::int64_t at = first * panel; at < last * panel; at += lanes) {
-      Vec half[r][size];  // the columns of each row of the kernel transformed
+      VecF half[r][size];  // the columns of each row of the kernel transformed
       for (int u = 0; u < r; ++u) {
-        Vec g[r];
+        VecF g[r];
         for (int v = 0; v < r; ++v) g[v] = load(from + (u * r + v) * step + at);
         transform_weight(g, half[u]);
       }
       for (int j = 0; j < size; ++j) {
-        Vec g[r], out[size];
+        VecF g[r], out[size];
         for (int u = 0; u < r; ++u) g[u] = half[u][j];
         transform_weight(g, out);
         for (int i = 0; i < size; ++i) store(to + (i * size + j) * step + at, out[i]);
@@ -162,16 +160,16 @@ void input_tile(const WinogradArgs& a, const Tiles& t, std::int64_t tile, float*
   }
   if (a.equal_neighbours) a.equal_neighbours[tile] = equal_neighbours<size>(x, pixels_inside, a.k);
   for (std::int64_t k = 0; k < a.k; k += lanes) {
-    const int count = static_cast<int>(smaller(lanes, a.k - k));
-    Vec half[size][size];
+    const int count = static_cast<int>(min(lanes, a.k - k));
+    VecF half[size][size];
     for (int j = 0; j < size; ++j) {
-      Vec in[size], out[size];
+      VecF in[size], out[size];
       for (int i = 0; i < size; ++i) in[i] = count == lanes ? load(x[i][j] + k) : load_first(x[i][j] + k, count);
       transform_input(in, out);
       for (int i = 0; i < size; ++i) half[i][j] = out[i];
     }
     for (int i = 0; i < size; ++i) {
-      Vec out[size];
+      VecF out[size];
       transform_input(half[i], out);
       for (int j = 0; j < size; ++j) store(v + (i * size + j) * step + k, out[j]);
     }
@@ -182,20 +180,20 @@ template <int size, int m>
 void output_tile(const WinogradArgs& a, const Tiles& t, std::int64_t tile, const float* products, std::int64_t step, std::int64_t column_at,
                  int columns) {
   const std::int64_t b = tile / (t.down * t.across), row = tile / t.across % t.down * m, column = tile % t.across * m;
-  const int rows = static_cast<int>(smaller(m, a.y_rows - row)), across = static_cast<int>(smaller(m, a.y_columns - column));
+  const int rows = static_cast<int>(min(m, a.y_rows - row)), across = static_cast<int>(min(m, a.y_columns - column));
   float* y = a.y + ((b * a.y_rows + row) * a.y_columns + column) * a.n + column_at;
   for (int n = 0; n < columns; n += lanes) {
     const int count = columns - n < lanes ? columns - n : lanes;
     const ChannelEpilogue finish(*a.epilogue, a.n, b, column_at + n, count);
-    Vec half[m][size];
+    VecF half[m][size];
     for (int j = 0; j < size; ++j) {
-      Vec in[size], out[m];
+      VecF in[size], out[m];
       for (int i = 0; i < size; ++i) in[i] = load(products + (i * size + j) * step + n);
       transform_output(in, out);
       for (int i = 0; i < m; ++i) half[i][j] = out[i];
     }
     for (int i = 0; i < rows; ++i) {
-      Vec out[m];
+      VecF out[m];
       transform_output(half[i], out);
       float* to = y + i * a.y_columns * a.n + n;
       for (int j = 0; j < across; ++j, to += a.n) {
@@ -219,12 +217,12 @@ static_assert(group_columns % panel == 0);
 // out[m * group_columns + n] (+)= sum_k v[m * v_tile + k] * b[k * panel + n] for `rows` tiles
 template <int rows, int vectors>
 void product_tile(const float* v, std::int64_t v_tile, const float* b, std::int64_t k, float* out, bool accumulate) {
-  Vec sum[rows][vectors] = {};
+  VecF sum[rows][vectors] = {};
   for (std::int64_t i = 0; i < k; ++i, b += panel) {
-    Vec right[vectors];
+    VecF right[vectors];
     for (int j = 0; j < vectors; ++j) right[j] = load(b + j * lanes);
     for (int m = 0; m < rows; ++m) {
-      const Vec left = splat(v[m * v_tile + i]);
+      const VecF left = splat(v[m * v_tile + i]);
       for (int j = 0; j < vectors; ++j) sum[m][j] += left * right[j];
     }
   }
@@ -256,9 +254,9 @@ void multiply_point(const WinogradArgs& a, const float* v, std::int64_t v_tile, 
                     std::int64_t last_panel, std::int64_t point, float* out) {
   // The parts of the points and of the weight that are at work stay in the first-level cache.
   for (std::int64_t k = 0; k < a.k; k += k_block) {
-    const std::int64_t count = smaller(k_block, a.k - k);
+    const std::int64_t count = min(k_block, a.k - k);
     for (std::int64_t at = first_panel; at < last_panel; ++at) {
-      const int vectors = static_cast<int>(smaller(tile_vectors, divide_up(a.n - at * panel, lanes)));
+      const int vectors = static_cast<int>(min(tile_vectors, divide_up(a.n - at * panel, lanes)));
       // Groups of nearly equal size: `large` of them have one tile more than the others.
       const std::int64_t groups = divide_up(tiles, tile_rows(vectors)), rows = tiles / groups, large = tiles % groups;
       const float* b = a.weight + ((at * winograd_points(a.tile) + point) * a.k + k) * panel;
@@ -275,7 +273,7 @@ void multiply_point(const WinogradArgs& a, const float* v, std::int64_t v_tile, 
 void multiply_group(const WinogradArgs& a, const Tiles& t, std::int64_t first, std::int64_t tiles, const float* v, std::int64_t v_step,
                     std::int64_t v_tile, float* products, std::int64_t group) {
   const std::int64_t product_step = point_step(tiles, group_columns), column_at = group * group_columns;
-  const int columns = static_cast<int>(smaller(group_columns, a.n - column_at));
+  const int columns = static_cast<int>(min(group_columns, a.n - column_at));
   const std::int64_t first_panel = column_at / panel, last_panel = first_panel + divide_up(columns, panel);
   for (std::int64_t point = 0; point < winograd_points(a.tile); ++point)
     multiply_point(a, v + point * v_step, v_tile, tiles, first_panel, last_panel, point, products + point * product_step);
@@ -305,7 +303,7 @@ void winograd(const WinogradArgs& a) {
   };
   if (!a.transformed) {
     parallel_for(t.blocks, [&](std::int64_t block) {
-      const std::int64_t first = block * t.in_block, tiles = smaller(t.in_block, t.count - first), step = point_step(tiles, a.k);
+      const std::int64_t first = block * t.in_block, tiles = min(t.in_block, t.count - first), step = point_step(tiles, a.k);
       float* products = thread_scratch(products_size + points * point_step(t.in_block, a.k));
       float* v = products + products_size;
       for (std::int64_t i = 0; i < tiles; ++i) transform(first + i, v + i * v_tile, step);
@@ -318,7 +316,7 @@ void winograd(const WinogradArgs& a) {
     for (std::int64_t i = begin; i < end; ++i) transform(i, a.transformed + i * v_tile, step);
   });
   parallel_for(t.blocks * groups, [&](std::int64_t piece) {
-    const std::int64_t first = piece % t.blocks * t.in_block, tiles = smaller(t.in_block, t.count - first);
+    const std::int64_t first = piece % t.blocks * t.in_block, tiles = min(t.in_block, t.count - first);
     multiply_group(a, t, first, tiles, a.transformed + first * v_tile, step, v_tile, thread_scratch(products_size), piece / t.blocks);
   });
 }

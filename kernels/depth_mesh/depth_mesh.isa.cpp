@@ -3,89 +3,18 @@
 // samples a triangle covers and how deep it is there never depends on the band, so neither does the picture.
 #include <cmath>
 #include <cstring>
-#if defined(__SSE2__)
-#include <immintrin.h>
-#endif
 
 #include "engine/parallel.h"
 #include "kernels/depth_mesh/depth_mesh_args.h"
+#include "kernels/simd.isa.h"
 
 namespace g2s::kernels::G2S_ISA {
 namespace {
 
-#if defined(__AVX512F__)
-constexpr int vector_bytes = 64;
-#elif defined(__AVX__)
-constexpr int vector_bytes = 32;
-#else
-constexpr int vector_bytes = 16;
-#endif
-
-template <class T>
-struct Simd;
-template <>
-struct Simd<float> {
-  using Int = std::int32_t;
-  typedef float V __attribute__((vector_size(vector_bytes)));
-  typedef std::int32_t I __attribute__((vector_size(vector_bytes)));
-  typedef float V4 __attribute__((vector_size(16)));
-};
-template <>
-struct Simd<double> {
-  using Int = std::int64_t;
-  typedef double V __attribute__((vector_size(vector_bytes)));
-  typedef std::int64_t I __attribute__((vector_size(vector_bytes)));
-  typedef double V4 __attribute__((vector_size(32)));
-};
-template <class T>
-using Vec = typename Simd<T>::V;
-template <class T>
-using IntVec = typename Simd<T>::I;
-template <class T>
-using Int = typename Simd<T>::Int;
-template <class T>
-constexpr int lanes = vector_bytes / static_cast<int>(sizeof(T));
-
-template <class T>
-inline void load(const T* p, Vec<T>& v) { std::memcpy(&v, p, sizeof v); }
-template <class T>
-inline Vec<T> all(T value) { return Vec<T>{} + value; }
-template <class T>
-inline IntVec<T> lane_numbers() {
-  IntVec<T> v;
-  for (int l = 0; l < lanes<T>; ++l) v[l] = l;
-  return v;
-}
-
-// Bit l tells whether comparison m holds in lane l.
-template <class I>
-inline unsigned lane_bits(const I& m) {
-  constexpr bool wide = sizeof(m[0]) == 8;
-#if defined(__AVX512DQ__) && defined(__AVX512VL__)
-  __m512i v;
-  std::memcpy(&v, &m, sizeof v);
-  return wide ? static_cast<unsigned>(_mm512_movepi64_mask(v)) : static_cast<unsigned>(_mm512_movepi32_mask(v));
-#elif defined(__AVX__) && !defined(__AVX512F__)
-  __m256i v;
-  std::memcpy(&v, &m, sizeof v);
-  return static_cast<unsigned>(wide ? _mm256_movemask_pd(_mm256_castsi256_pd(v)) : _mm256_movemask_ps(_mm256_castsi256_ps(v)));
-#elif defined(__SSE2__) && !defined(__AVX__)
-  __m128i v;
-  std::memcpy(&v, &m, sizeof v);
-  return static_cast<unsigned>(wide ? _mm_movemask_pd(_mm_castsi128_pd(v)) : _mm_movemask_ps(_mm_castsi128_ps(v)));
-#else
-  unsigned bits = 0;
-  for (unsigned l = 0; l < sizeof m / sizeof m[0]; ++l) bits |= m[l] ? 1u << l : 0u;
-  return bits;
-#endif
-}
-
 template <class T>
 inline int largest_lane(const IntVec<T>& v) {
-  alignas(64) Int<T> values[lanes<T>];
-  std::memcpy(values, &v, sizeof values);
-  Int<T> out = values[0];
-  for (int l = 1; l < lanes<T>; ++l) out = values[l] > out ? values[l] : out;
+  Int<T> out = v[0];
+  for (int l = 1; l < lane_count<T>; ++l) out = v[l] > out ? v[l] : out;
   return static_cast<int>(out);
 }
 
@@ -140,12 +69,12 @@ template <class T>
 inline void load_cells(const DepthMeshArgs<T>& a, const T* screen, std::int64_t number, Cells<T>& c) {
   std::int64_t plane = a.height * a.vertex_stride, below = a.vertex_stride;
   const T* p = screen + number;
-  load(p, c.ax), load(p + below, c.bx), load(p + 1, c.cx), load(p + below + 1, c.dx);
+  c.ax = load(p), c.bx = load(p + below), c.cx = load(p + 1), c.dx = load(p + below + 1);
   p += plane;
-  load(p, c.ay), load(p + below, c.by), load(p + 1, c.cy), load(p + below + 1, c.dy);
+  c.ay = load(p), c.by = load(p + below), c.cy = load(p + 1), c.dy = load(p + below + 1);
   p += plane;
-  load(p, c.ai), load(p + below, c.bi), load(p + 1, c.ci), load(p + below + 1, c.di);
-  c.number = lane_numbers<T>() + static_cast<Int<T>>(number);
+  c.ai = load(p), c.bi = load(p + below), c.ci = load(p + 1), c.di = load(p + below + 1);
+  c.number = lane_numbers<Int<T>>() + static_cast<Int<T>>(number);
 }
 
 // The triangle of each cell that is in front at sample (x, y), and its depth; infinite where neither covers it.
@@ -156,7 +85,7 @@ inline void front(const Cells<T>& c, const Vec<T>& x, const Vec<T>& y, T near, V
   using I = IntVec<T>;
   V ax = c.ax - x, ay = c.ay - y, bx = c.bx - x, by = c.by - y, cx = c.cx - x, cy = c.cy - y, dx = c.dx - x, dy = c.dy - y;
   V ab = ax * by - bx * ay, bc = bx * cy - cx * by, ac = ax * cy - cx * ay, bd = bx * dy - dx * by, cd = cx * dy - dx * cy;
-  const V zero = {}, far_away = all<T>(static_cast<T>(INFINITY));
+  const V zero = {}, far_away = splat(static_cast<T>(INFINITY));
   I upper = ((bc >= zero) & (ac <= zero) & (ab >= zero)) | ((bc <= zero) & (ac >= zero) & (ab <= zero));
   I lower = ((bc <= zero) & (bd >= zero) & (cd <= zero)) | ((bc >= zero) & (bd <= zero) & (cd >= zero));
   // Barycentric weights are bc, -ac, ab of a, b, c, and -bc, bd, -cd of d, c, b, over their sum (twice the area, negative from the front).
@@ -190,7 +119,7 @@ template <class T>
 inline void span(const Vec<T>& p, const Vec<T>& q, const Vec<T>& r, const Vec<T>& s, Int<T> begin, Int<T> end, IntVec<T>& first, IntVec<T>& count) {
   using V = Vec<T>;
   using I = IntVec<T>;
-  const V limit = all<T>(static_cast<T>(screen_limit));
+  const V limit = splat(static_cast<T>(screen_limit));
   V low = min_of<T>(min_of<T>(min_of<T>(min_of<T>(limit, p), q), r), s), high = max_of<T>(max_of<T>(max_of<T>(max_of<T>(-limit, p), q), r), s);
   I lo = __builtin_convertvector(low, I), hi = __builtin_convertvector(high, I);  // towards zero
   lo -= __builtin_convertvector(lo, V) < low;                                     // up: a true comparison is -1
@@ -210,27 +139,25 @@ void draw_large_cell(const DepthMeshArgs<T>& a, const Band<T>& band, std::int64_
   std::int64_t plane = a.height * a.vertex_stride, below = a.vertex_stride;
   const T *sx = band.screen + number, *sy = sx + plane, *si = sy + plane;
   Cells<T> c;
-  c.ax = all(sx[0]), c.bx = all(sx[below]), c.cx = all(sx[1]), c.dx = all(sx[below + 1]);
-  c.ay = all(sy[0]), c.by = all(sy[below]), c.cy = all(sy[1]), c.dy = all(sy[below + 1]);
-  c.ai = all(si[0]), c.bi = all(si[below]), c.ci = all(si[1]), c.di = all(si[below + 1]);
+  c.ax = splat(sx[0]), c.bx = splat(sx[below]), c.cx = splat(sx[1]), c.dx = splat(sx[below + 1]);
+  c.ay = splat(sy[0]), c.by = splat(sy[below]), c.cy = splat(sy[1]), c.dy = splat(sy[below + 1]);
+  c.ai = splat(si[0]), c.bi = splat(si[below]), c.ci = splat(si[1]), c.di = splat(si[below + 1]);
   c.number = I{} + static_cast<Int<T>>(number);
-  typedef std::int32_t Stored __attribute__((vector_size(4 * lanes<T>)));
+  using Stored = Vec<std::int32_t, lane_count<T>>;
   for (Int<T> y = y_first; y < y_first + y_count; ++y) {
     T* row = band.depth + (y - band.begin) * a.sample_stride;
     std::int32_t* seen = band.samples + (y - band.begin) * a.sample_stride;
-    for (Int<T> x = x_first; x < x_first + x_count; x += lanes<T>) {
-      I at = lane_numbers<T>() + x;
-      V depth, old;
+    for (Int<T> x = x_first; x < x_first + x_count; x += lane_count<T>) {
+      I at = lane_numbers<Int<T>>() + x;
+      V depth, old = load(row + x);
       I triangle;
-      front<T>(c, __builtin_convertvector(at, V), all(static_cast<T>(y)), a.near, depth, triangle);
-      load(row + x, old);
       Stored stored;
+      front<T>(c, __builtin_convertvector(at, V), splat(static_cast<T>(y)), a.near, depth, triangle);
       std::memcpy(&stored, seen + x, sizeof stored);
       I before = __builtin_convertvector(stored, I);
       I better = ((depth < old) | ((depth == old) & (triangle < before))) & (at < x_first + x_count);
-      old = better ? depth : old;
+      store(row + x, better ? depth : old);
       stored = __builtin_convertvector(better ? triangle : before, Stored);
-      std::memcpy(row + x, &old, sizeof old);
       std::memcpy(seen + x, &stored, sizeof stored);
     }
   }
@@ -242,20 +169,20 @@ inline void draw_small_cells(const DepthMeshArgs<T>& a, const Band<T>& band, con
                              const IntVec<T>& y_first, const IntVec<T>& y_count, int width, int height) {
   using V = Vec<T>;
   using I = IntVec<T>;
-  const V far_away = all<T>(static_cast<T>(INFINITY)), x0 = __builtin_convertvector(x_first, V), y0 = __builtin_convertvector(y_first, V);
+  const V far_away = splat(static_cast<T>(INFINITY)), x0 = __builtin_convertvector(x_first, V), y0 = __builtin_convertvector(y_first, V);
   const I base = (y_first - static_cast<Int<T>>(band.begin)) * static_cast<Int<T>>(a.sample_stride) + x_first;
-  alignas(64) Int<T> at[lanes<T>];
-  std::memcpy(at, &base, sizeof at);
+  alignas(64) Int<T> at[lane_count<T>];
+  store(at, base);
   for (int oy = 0; oy < height; ++oy)
     for (int ox = 0; ox < width; ++ox) {
       V depth;
       I triangle;
       front<T>(c, x0 + static_cast<T>(ox), y0 + static_cast<T>(oy), a.near, depth, triangle);
       unsigned covered = lane_bits((x_count > ox) & (y_count > oy) & (depth < far_away));
-      alignas(64) T z[lanes<T>];
-      alignas(64) Int<T> t[lanes<T>];
-      std::memcpy(z, &depth, sizeof z);
-      std::memcpy(t, &triangle, sizeof t);
+      alignas(64) T z[lane_count<T>];
+      alignas(64) Int<T> t[lane_count<T>];
+      store(z, depth);
+      store(t, triangle);
       T* depth_at = band.depth + oy * a.sample_stride + ox;
       std::int32_t* samples_at = band.samples + oy * a.sample_stride + ox;
       for (; covered; covered &= covered - 1) {
@@ -274,7 +201,7 @@ void draw_row_of_cells(const DepthMeshArgs<T>& a, const Band<T>& band, std::int6
   using I = IntVec<T>;
   const Int<T> width = static_cast<Int<T>>(a.width * a.supersample), begin = static_cast<Int<T>>(band.begin), end = static_cast<Int<T>>(band.end);
   const Int<T> height = static_cast<Int<T>>(a.height * a.supersample);
-  for (std::int64_t x = 0; x < a.width - 1; x += lanes<T>) {
+  for (std::int64_t x = 0; x < a.width - 1; x += lane_count<T>) {
     std::int64_t number = y * a.vertex_stride + x;
     Cells<T> c;
     load_cells(a, band.screen, number, c);
@@ -372,16 +299,15 @@ inline void shares_of(const Vec<T> (&p)[9], const Vec<T>& x, const Vec<T>& y, co
 // One row of samples: adds to the vertices in the order of the samples.
 template <int S, class T>
 void gather_row(const DepthMeshArgs<T>& a, const T* screen, const std::int32_t* samples, const T* ddepth, std::int64_t y, T* gather) {
-  using V4 = typename Simd<T>::V4;
   constexpr std::int32_t number_mask = (std::int32_t{1} << mesh_kind_shift) - 1;
   const std::int64_t s = S ? S : a.supersample, plane = a.height * a.vertex_stride;
   const std::int32_t stride = static_cast<std::int32_t>(a.vertex_stride);
   const T scale = T(1) / static_cast<T>(s * s);
-  for (std::int64_t x = 0; x < a.width * s; x += lanes<T>) {
-    std::int32_t corner[3][lanes<T>];
-    alignas(64) T values[9][lanes<T>], gradient[lanes<T>];
+  for (std::int64_t x = 0; x < a.width * s; x += lane_count<T>) {
+    std::int32_t corner[3][lane_count<T>];
+    alignas(64) T values[9][lane_count<T>], gradient[lane_count<T>];
     bool any = false;
-    for (int l = 0; l < lanes<T>; ++l) {
+    for (int l = 0; l < lane_count<T>; ++l) {
       std::int32_t t = samples[x + l];
       bool seen = t >= 0 && x + l < a.width * s;
       any |= seen;
@@ -393,17 +319,15 @@ void gather_row(const DepthMeshArgs<T>& a, const T* screen, const std::int32_t* 
     }
     if (!any) continue;
     for (int k = 0; k < 9; ++k)
-      for (int l = 0; l < lanes<T>; ++l) values[k][l] = screen[k % 3 * plane + corner[k / 3][l]];
-    Vec<T> p[9], g;
-    std::memcpy(p, values, sizeof p);
-    std::memcpy(&g, gradient, sizeof g);
+      for (int l = 0; l < lane_count<T>; ++l) values[k][l] = screen[k % 3 * plane + corner[k / 3][l]];
+    Vec<T> p[9];
+    for (int k = 0; k < 9; ++k) p[k] = load(values[k]);
     Shares<T> shares;
-    shares_of<T>(p, __builtin_convertvector(lane_numbers<T>() + static_cast<Int<T>>(x), Vec<T>), all(static_cast<T>(y)), g, shares);
-    for (int l = 0; l < lanes<T>; ++l) {
+    shares_of<T>(p, __builtin_convertvector(lane_numbers<Int<T>>() + static_cast<Int<T>>(x), Vec<T>), splat(static_cast<T>(y)), load(gradient), shares);
+    for (int l = 0; l < lane_count<T>; ++l) {
       if (samples[x + l] < 0 || x + l >= a.width * s) continue;
-      V4 share = {shares.x[l], shares.y[l], shares.i[l], T(0)};
+      Vec<T, 4> share = {shares.x[l], shares.y[l], shares.i[l], T(0)}, sum;
       for (int k = 0; k < 3; ++k) {
-        V4 sum;
         T* at = gather + 4 * static_cast<std::int64_t>(corner[k][l]);
         std::memcpy(&sum, at, sizeof sum);
         sum += shares.weight[k][l] * share;

@@ -1,6 +1,6 @@
 #include "engine/parallel.h"
 #include "kernels/elementwise/elementwise_args.h"
-#include "kernels/vector_math.h"
+#include "kernels/vector_math.isa.h"
 
 namespace g2s::kernels::G2S_ISA {
 namespace {
@@ -43,7 +43,7 @@ void dear_row(const BinaryArgs& g, const float* a, const float* b, float* y, std
     case BinaryOp::mul_sin: return loop_mapped(a, b, p, y, n, [](const float* x, float* r, std::int64_t m) { map_sin(x, r, m); });
     case BinaryOp::mul_cos: return loop_mapped(a, b, p, y, n, [](const float* x, float* r, std::int64_t m) { map_cos(x, r, m); });
     case BinaryOp::softplus_grad:
-      return loop_mapped(a, b, 1.0f, y, n, [](const float* x, float* r, std::int64_t m) { map(x, r, m, [](vf v) { return sigmoid(v); }); });
+      return loop_mapped(a, b, 1.0f, y, n, [](const float* x, float* r, std::int64_t m) { map(x, r, m, [](VecF v) { return sigmoid(v); }); });
     default: return;
   }
 }

@@ -7,30 +7,30 @@
 
 namespace g2s {
 
-// a and b: same dtype, shapes that broadcast.
-Tensor add(const Tensor& a, const Tensor& b);
-Tensor sub(const Tensor& a, const Tensor& b);
-Tensor mul(const Tensor& a, const Tensor& b);
-Tensor div(const Tensor& a, const Tensor& b);
-// scale * x + offset
+// a and b: same dtype, shapes that broadcast. A broadcast operand's gradient is summed over what it was repeated along.
+Tensor add(const Tensor& a, const Tensor& b);  // da = dy, db = dy
+Tensor sub(const Tensor& a, const Tensor& b);  // da = dy, db = -dy
+Tensor mul(const Tensor& a, const Tensor& b);  // da = dy b, db = dy a
+Tensor div(const Tensor& a, const Tensor& b);  // da = dy / b, db = -dy y / b
+// scale * x + offset; dx = scale dy
 Tensor affine(const Tensor& x, double scale, double offset);
 
-Tensor abs(const Tensor& x);     // derivative sign(x), 0 at 0
-Tensor sign(const Tensor& x);    // derivative 0
-Tensor square(const Tensor& x);
-Tensor sqrt(const Tensor& x);
-Tensor rsqrt(const Tensor& x);   // 1 / sqrt(x)
-Tensor exp(const Tensor& x);
-Tensor log(const Tensor& x);
-Tensor sin(const Tensor& x);
-Tensor cos(const Tensor& x);
-Tensor tanh(const Tensor& x);
-Tensor sigmoid(const Tensor& x);
-Tensor softplus(const Tensor& x);  // log(1 + exp(x)), stable
-Tensor relu(const Tensor& x);      // derivative 0 at 0
-Tensor leaky_relu(const Tensor& x, double slope);
-// Derivative 1 where lo <= x <= hi, else 0 (as PyTorch).
-Tensor clamp(const Tensor& x, double lo, double hi = std::numeric_limits<double>::infinity());
+// Behind each: dx.
+Tensor abs(const Tensor& x);       // dy sign(x), 0 at 0
+Tensor sign(const Tensor& x);      // 0
+Tensor square(const Tensor& x);    // 2 x dy
+Tensor sqrt(const Tensor& x);      // dy / (2 y)
+Tensor rsqrt(const Tensor& x);     // y = 1 / sqrt(x): -dy y^3 / 2
+Tensor exp(const Tensor& x);       // dy y
+Tensor log(const Tensor& x);       // dy / x
+Tensor sin(const Tensor& x);       // dy cos(x)
+Tensor cos(const Tensor& x);       // -dy sin(x)
+Tensor tanh(const Tensor& x);      // dy (1 - y^2)
+Tensor sigmoid(const Tensor& x);   // y = 1 / (1 + exp(-x)): dy y (1 - y)
+Tensor softplus(const Tensor& x);  // y = log(1 + exp(x)), stable: dy sigmoid(x)
+Tensor relu(const Tensor& x);      // dy where x > 0, else 0
+Tensor leaky_relu(const Tensor& x, double slope);     // dy where x > 0, else slope dy
+Tensor clamp(const Tensor& x, double lo, double hi = std::numeric_limits<double>::infinity());  // dy where lo <= x <= hi, else 0 (as PyTorch)
 
 // 1 where x < bound, else 0, in x's dtype. No gradient.
 Tensor less(const Tensor& x, double bound);

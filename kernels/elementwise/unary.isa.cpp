@@ -1,6 +1,6 @@
 #include "engine/parallel.h"
 #include "kernels/elementwise/elementwise_args.h"
-#include "kernels/vector_math.h"
+#include "kernels/vector_math.isa.h"
 
 namespace g2s::kernels::G2S_ISA {
 namespace {
@@ -69,15 +69,15 @@ void simple(const UnaryArgs& args) {
 
 void transcendental(const UnaryArgs& args) {
   switch (args.op) {
-    case UnaryOp::exp: return each_vector(args, [](const float* x, float* y, std::int64_t n) { map(x, y, n, [](vf v) { return exp(v); }); });
-    case UnaryOp::log: return each_vector(args, [](const float* x, float* y, std::int64_t n) { map(x, y, n, [](vf v) { return log(v); }); });
+    case UnaryOp::exp: return each_vector(args, [](const float* x, float* y, std::int64_t n) { map(x, y, n, [](VecF v) { return exp(v); }); });
+    case UnaryOp::log: return each_vector(args, [](const float* x, float* y, std::int64_t n) { map(x, y, n, [](VecF v) { return log(v); }); });
     case UnaryOp::sin: return each_vector(args, [](const float* x, float* y, std::int64_t n) { map_sin(x, y, n); });
     case UnaryOp::cos: return each_vector(args, [](const float* x, float* y, std::int64_t n) { map_cos(x, y, n); });
-    case UnaryOp::tanh: return each_vector(args, [](const float* x, float* y, std::int64_t n) { map(x, y, n, [](vf v) { return tanh(v); }); });
+    case UnaryOp::tanh: return each_vector(args, [](const float* x, float* y, std::int64_t n) { map(x, y, n, [](VecF v) { return tanh(v); }); });
     case UnaryOp::sigmoid:
-      return each_vector(args, [](const float* x, float* y, std::int64_t n) { map(x, y, n, [](vf v) { return sigmoid(v); }); });
+      return each_vector(args, [](const float* x, float* y, std::int64_t n) { map(x, y, n, [](VecF v) { return sigmoid(v); }); });
     case UnaryOp::softplus:
-      return each_vector(args, [](const float* x, float* y, std::int64_t n) { map(x, y, n, [](vf v) { return softplus(v); }); });
+      return each_vector(args, [](const float* x, float* y, std::int64_t n) { map(x, y, n, [](VecF v) { return softplus(v); }); });
     default: return;
   }
 }

@@ -2,6 +2,7 @@
 
 #include "engine/parallel.h"
 #include "kernels/group_norm/group_norm_args.h"
+#include "kernels/sizes.isa.h"
 
 namespace g2s::kernels::G2S_ISA {
 namespace {
@@ -9,8 +10,6 @@ namespace {
 using std::int64_t;
 
 constexpr int64_t block = 256;  // channels at a time: their values stay in the L1 cache
-
-inline int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
 
 // Per-channel values of the blocks of channels of one picture: y = leaky(scale * x + offset), xhat = rstd * x + centre.
 template <class T>

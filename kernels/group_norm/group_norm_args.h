@@ -32,9 +32,7 @@ struct GroupNormArgs {
   T slope;
 };
 
-// With dpre = dy * (weight * xhat + bias > 0 ? 1 : slope):
-// dweight = sum of dpre * xhat, dbias = sum of dpre,
-// dx = rstd * (weight * dpre - mean(weight * dpre) - xhat * mean(weight * dpre * xhat)), means over the group.
+// The gradients that group_norm.h lists, and its dpre.
 template <class T>
 struct GroupNormGradArgs {
   const T* dy;            // [batch, pixels, channels]

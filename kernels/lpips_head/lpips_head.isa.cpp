@@ -3,13 +3,12 @@
 
 #include "engine/parallel.h"
 #include "kernels/lpips_head/lpips_head_args.h"
+#include "kernels/sizes.isa.h"
 
 namespace g2s::kernels::G2S_ISA {
 namespace {
 
 using std::int64_t;
-
-inline int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
 
 template <class T>
 struct Norms {

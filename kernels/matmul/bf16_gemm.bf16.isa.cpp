@@ -1,11 +1,14 @@
 // Products of bfloat16 with f32 sums: with matrix tiles (AMX) or with vectors (AVX512-BF16), by what this file is compiled for.
 #include <immintrin.h>
 
+#include <cstring>
+
 #include "engine/parallel.h"
 #include "kernels/matmul/bf16_args.h"
 #include "kernels/matmul/epilogue.isa.h"
 #include "kernels/matmul/gemm_args.h"
-#include "kernels/matmul/simd.isa.h"
+#include "kernels/simd.isa.h"
+#include "kernels/sizes.isa.h"
 
 namespace g2s::kernels::G2S_ISA {
 namespace {
@@ -16,15 +19,10 @@ constexpr int side = bf16_tile_side;
 constexpr std::int64_t chunk = bf16_chunk;
 constexpr std::int64_t square = side * side;
 
-constexpr std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
-constexpr std::int64_t larger(std::int64_t a, std::int64_t b) { return a > b ? a : b; }
-constexpr std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-
 // The first `count` of 32 numbers, then zeros.
 inline __m512i round_chunk(const float* from, std::int64_t count) {
-  const int low = static_cast<int>(smaller(count, lanes)), high = static_cast<int>(larger(count - lanes, 0));
-  return reinterpret_cast<__m512i>(
-      _mm512_cvtne2ps_pbh(reinterpret_cast<__m512>(load_first(from + lanes, high)), reinterpret_cast<__m512>(load_first(from, low))));
+  const int low = static_cast<int>(min(count, lanes)), high = static_cast<int>(max(count - lanes, 0));
+  return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(load_first(from + lanes, high), load_first(from, low)));
 }
 
 inline void put(Half* to, __m512i v) { _mm512_storeu_si512(to, v); }
@@ -161,10 +159,10 @@ struct Strip {
 void fill_plane(const Bf16GemmArgs& a, std::int64_t plane, std::int64_t begin, std::int64_t end, Half* to) {
   for (std::int64_t at = begin; at < end;) {
     const std::int64_t line = at < 0 ? -1 : at / a.pitch, first = at < 0 ? 0 : at % a.pitch;
-    const std::int64_t count = at < 0 ? smaller(-at, end - at) : smaller(a.pitch - first, end - at);
+    const std::int64_t count = at < 0 ? min(-at, end - at) : min(a.pitch - first, end - at);
     const std::int64_t b = line < 0 ? a.batch : line / a.pitch_rows, row = line < 0 ? 0 : line % a.pitch_rows * a.x_step + a.plane_rows[plane];
     const std::int64_t columns = divide_up(a.x_columns - a.plane_columns[plane], a.x_step);  // with pixels in them
-    const std::int64_t used = b < a.batch && row < a.x_rows ? larger(0, smaller(columns - first, count)) : 0;
+    const std::int64_t used = b < a.batch && row < a.x_rows ? max(0, min(columns - first, count)) : 0;
     const float* from = a.x + ((b * a.x_rows + row) * a.x_columns + first * a.x_step + a.plane_columns[plane]) * a.k;
     if (a.x_step == 1 && a.k == a.width) {
       round_row(from, used * a.k, to, used * a.k);
@@ -223,7 +221,7 @@ void finish_row(const Bf16GemmArgs& a, const ChannelEpilogue& finish, std::int64
 
 // Stores a tile of sums that cannot be stored at once, or that has an epilogue. dense: see dense_from.
 void place(const Bf16GemmArgs& a, std::int64_t start, std::int64_t dense, std::int64_t column, const float* tile) {
-  const int count = static_cast<int>(smaller(side, a.n - column));
+  const int count = static_cast<int>(min(side, a.n - column));
   const std::int64_t pixels = a.y_rows * a.y_columns;
   if (a.epilogue && dense >= 0) {
     const std::int64_t b = dense / pixels;
@@ -273,7 +271,7 @@ void multiply_block(const Bf16GemmArgs& a, const Strip& strip, const std::int64_
       Product p{};
       p.a_pitch = a.width;
       p.offsets = offsets + c;
-      p.chunks = smaller(a.chunks_at_once, a.chunks - c);
+      p.chunks = min(a.chunks_at_once, a.chunks - c);
       std::int64_t dense[2] = {-1, -1};
       for (int m = 0; m < rows; ++m) {
         p.a[m] = strip.data + (a.starts[tile + m] - strip.origin) * a.width;
@@ -291,10 +289,10 @@ void multiply_block(const Bf16GemmArgs& a, const Strip& strip, const std::int64_
 
 // 16 columns of one chunk whose 32 elements of k lie together in the source: pairs of them are turned.
 void turn_tile(const Bf16PackArgs& a, const float* source, int count, Half* to) {
-  Vec pairs[lanes];
+  VecF pairs[lanes];
   for (int n = 0; n < lanes; ++n) {
     const __m512i row = n < count ? round_chunk(source + n * a.n_stride, chunk) : _mm512_setzero_si512();
-    pairs[n] = reinterpret_cast<Vec>(row);
+    pairs[n] = reinterpret_cast<VecF>(row);
   }
   transpose(pairs);
   for (int p = 0; p < lanes; ++p) put(to + p * chunk, reinterpret_cast<__m512i>(pairs[p]));
@@ -302,14 +300,13 @@ void turn_tile(const Bf16PackArgs& a, const float* source, int count, Half* to) 
 
 // 16 columns of two elements of k, side by side.
 inline __m512i round_pair(__m512 even, __m512 odd) {
-  typedef short Words __attribute__((vector_size(64)));
-  const Words order = {0,  16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23, 8, 24, 9,  25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  const Vec<short> order = {0,  16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23, 8, 24, 9,  25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
   return _mm512_permutexvar_epi16(reinterpret_cast<__m512i>(order), reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(odd, even)));
 }
 
 // 16 columns of one chunk.
 void pack_tile(const Bf16PackArgs& a, const std::int64_t* k, std::int64_t column, Half* to) {
-  const int count = static_cast<int>(larger(0, smaller(side, a.n - column)));
+  const int count = static_cast<int>(max(0, min(side, a.n - column)));
   const float* source = a.source + column * a.n_stride;
   bool run = true;
   for (std::int64_t i = 0; i < chunk; ++i) run = run && k[i] >= 0 && k[i] == k[0] + i;
@@ -321,7 +318,7 @@ void pack_tile(const Bf16PackArgs& a, const std::int64_t* k, std::int64_t column
       if (at < 0) {
         both[odd] = _mm512_setzero_ps();
       } else if (a.n_stride == 1) {
-        both[odd] = reinterpret_cast<__m512>(load_first(source + at, count));
+        both[odd] = load_first(source + at, count);
       } else {
         float picked[lanes] = {};
         for (int n = 0; n < count; ++n) picked[n] = source[at + n * a.n_stride];
@@ -349,11 +346,11 @@ void bf16_gemm(const Bf16GemmArgs& a) {
   const std::int64_t whole = bf16_span(a.starts[0], a.starts[a.tiles - 1], a.lowest, a.highest);
   if (a.converted) {
     const Strip strip{a.converted, a.starts[0] + a.lowest, whole};
-    parallel_blocks(whole, larger(1, 8192 / a.width), [&](std::int64_t begin, std::int64_t end) {
+    parallel_blocks(whole, max(1, 8192 / a.width), [&](std::int64_t begin, std::int64_t end) {
       fill(a, strip, strip.origin + begin, strip.origin + end);
     });
   }
-  const std::int64_t panels_at_once = smaller(divide_up(panels, a.groups), a.panels_at_once);
+  const std::int64_t panels_at_once = min(divide_up(panels, a.groups), a.panels_at_once);
   const std::int64_t sums_size = (a.chunks > a.chunks_at_once ? divide_up(a.tiles_in_block, 2) * panels_at_once : panels_at_once) * 4 * square;
   parallel_for(blocks * a.groups, [&](std::int64_t piece) {
     const std::int64_t block = piece / a.groups, group = piece % a.groups;
@@ -372,7 +369,7 @@ void bf16_gemm(const Bf16GemmArgs& a) {
     begin_tiles();
     const std::int64_t panels_end = (group + 1) * panels / a.groups;
     for (std::int64_t p = group * panels / a.groups; p < panels_end; p += panels_at_once)
-      multiply_block(a, strip, offsets, begin, end, p, smaller(p + panels_at_once, panels_end), scratch);
+      multiply_block(a, strip, offsets, begin, end, p, min(p + panels_at_once, panels_end), scratch);
     end_tiles();
   });
 }

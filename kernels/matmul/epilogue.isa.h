@@ -2,23 +2,23 @@
 #pragma once
 
 #include "kernels/matmul/gemm_args.h"
-#include "kernels/matmul/simd.isa.h"
+#include "kernels/simd.isa.h"
 
 namespace g2s::kernels::G2S_ISA {
 namespace {
 
 // An epilogue at the channels [n, n + count) of one picture, count up to `lanes`.
 struct ChannelEpilogue {
-  Vec scale, bias, slope, gain;
+  VecF scale, bias, slope, gain;
   bool noisy;
 
   ChannelEpilogue(const Epilogue& e, std::int64_t channels, std::int64_t b, std::int64_t n, int count)
-      : scale(e.scale ? load_first(e.scale + b * channels + n, count) : splat(1)), bias(e.bias ? load_first(e.bias + n, count) : Vec{}),
+      : scale(e.scale ? load_first(e.scale + b * channels + n, count) : splat(1.0f)), bias(e.bias ? load_first(e.bias + n, count) : VecF{}),
         slope(splat(e.slope)), gain(splat(e.gain)), noisy(e.noise != nullptr) {}
 
-  Vec operator()(Vec y, float noise) const {
+  VecF operator()(VecF y, float noise) const {
     // Rounded as bias_act does it: the first addition is fused with the multiplication.
-    const Vec first = multiply_add(y, scale, noisy ? splat(noise) : bias), v = noisy ? first + bias : first;
+    const VecF first = multiply_add(y, scale, noisy ? splat(noise) : bias), v = noisy ? first + bias : first;
     return gain * (v > 0 ? v : v * slope);
   }
 };

@@ -3,13 +3,10 @@
 #include "kernels/matmul/epilogue.isa.h"
 #include "kernels/matmul/gemm_args.h"
 #include "kernels/matmul/micro.isa.h"
+#include "kernels/sizes.isa.h"
 
 namespace g2s::kernels::G2S_ISA {
 namespace {
-
-constexpr std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
-constexpr std::int64_t larger(std::int64_t a, std::int64_t b) { return a > b ? a : b; }
-constexpr std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 constexpr std::int64_t table_size = 8192;     // pointers
 constexpr std::int64_t block_tiles = 16;      // tiles that share a pass over a panel
@@ -77,11 +74,11 @@ Plan plan(const IndirectGemmArgs& a, std::int64_t pixels, std::int64_t tile_max,
   Plan p{};
   p.tile_max = tile_max;
   p.tiles = divide_up(pixels, tile_max);
-  p.tiles_in_block = larger(1, smaller(block_tiles, table_size / (larger(1, a.taps) * tile_max)));
+  p.tiles_in_block = max(1, min(block_tiles, table_size / (max(1, a.taps) * tile_max)));
   p.blocks = divide_up(p.tiles, p.tiles_in_block);
   p.panel_count = divide_up(a.n, panel_columns);
-  const std::int64_t flops = 2 * p.tiles_in_block * tile_max * larger(1, a.taps) * a.tap_width * a.k * smaller(a.n, panel_columns);
-  p.panels_in_group = smaller(p.panel_count, larger(1, piece_flops / larger(1, flops)));
+  const std::int64_t flops = 2 * p.tiles_in_block * tile_max * max(1, a.taps) * a.tap_width * a.k * min(a.n, panel_columns);
+  p.panels_in_group = min(p.panel_count, max(1, piece_flops / max(1, flops)));
   p.groups = divide_up(p.panel_count, p.panels_in_group);
   return p;
 }
@@ -94,7 +91,7 @@ struct Block {
 };
 
 void gather(const Pixels& pixels, const Plan& p, std::int64_t taps, std::int64_t block, Block& out) {
-  const std::int64_t first = block * p.tiles_in_block, last = smaller(p.tiles, first + p.tiles_in_block);
+  const std::int64_t first = block * p.tiles_in_block, last = min(p.tiles, first + p.tiles_in_block);
   out.count = last - first;
   for (std::int64_t i = first; i < last; ++i) {
     // Tiles of nearly equal size, so that the last one is no sliver.
@@ -122,8 +119,8 @@ void finish_rows(const IndirectGemmArgs& a, float* const* y, int rows, std::int6
 void multiply_block(const IndirectGemmArgs& a, const Plan& p, const Block& block, const std::int64_t* offsets, std::int64_t panel_index) {
   const std::int64_t column = panel_index * panel, k = a.k * a.tap_width;
   const bool packed = a.layout == WeightLayout::panels;
-  const int columns = static_cast<int>(smaller(panel, a.n - column));
-  const std::int64_t taps_at_once = larger(1, k_block / larger(1, k));
+  const int columns = static_cast<int>(min(panel, a.n - column));
+  const std::int64_t taps_at_once = max(1, k_block / max(1, k));
   for (std::int64_t tap = 0; tap == 0 || tap < a.taps; tap += taps_at_once) {
     for (std::int64_t i = 0; i < block.count; ++i) {
       float* y[max_tile_rows];
@@ -131,7 +128,7 @@ void multiply_block(const IndirectGemmArgs& a, const Plan& p, const Block& block
       RowTile tile{};
       tile.a = block.table + (i * a.taps + tap) * p.tile_max;
       tile.a_pitch = p.tile_max;
-      tile.taps = smaller(taps_at_once, a.taps - tap);
+      tile.taps = min(taps_at_once, a.taps - tap);
       tile.k = k;
       tile.b = packed ? a.w + panel_index * a.taps * k * panel : a.w + column;
       tile.b_stride = packed ? panel : a.w_stride;
@@ -170,23 +167,23 @@ void dot_block(const IndirectGemmArgs& a, const Plan& p, const Block& block, std
 void indirect_gemm(const IndirectGemmArgs& a) {
   const Pixels pixels(a);
   const bool dots = a.layout == WeightLayout::nk;
-  const std::int64_t width = dots ? smaller(dot_columns, a.n) : panel;
-  const std::int64_t vectors = smaller(tile_vectors, divide_up(a.n, lanes));
+  const std::int64_t width = dots ? min(dot_columns, a.n) : panel;
+  const std::int64_t vectors = min(tile_vectors, divide_up(a.n, lanes));
   const Plan p = plan(a, pixels.count(), dots ? dot_rows(static_cast<int>(width)) : tile_rows(static_cast<int>(vectors)), width);
-  const std::int64_t flops = 2 * p.tiles_in_block * p.tile_max * larger(1, a.taps) * a.k * a.tap_width * smaller(a.n, width * p.panels_in_group);
-  const std::int64_t run = larger(1, piece_flops / larger(1, flops));  // blocks per piece
+  const std::int64_t flops = 2 * p.tiles_in_block * p.tile_max * max(1, a.taps) * a.k * a.tap_width * min(a.n, width * p.panels_in_group);
+  const std::int64_t run = max(1, piece_flops / max(1, flops));  // blocks per piece
   std::int64_t offsets[table_size];
   for (std::int64_t t = 0; t < a.taps; ++t) offsets[t] = a.layout == WeightLayout::panels ? t * a.k * a.tap_width * panel : a.tap_offsets[t];
   const std::int64_t runs = divide_up(p.blocks, run);
   parallel_for(runs * p.groups, [&](std::int64_t piece) {
     const std::int64_t first_panel = piece / runs * p.panels_in_group;
-    const std::int64_t last_panel = smaller(p.panel_count, first_panel + p.panels_in_group);
-    const std::int64_t first_block = piece % runs * run, last_block = smaller(p.blocks, first_block + run);
+    const std::int64_t last_panel = min(p.panel_count, first_panel + p.panels_in_group);
+    const std::int64_t first_block = piece % runs * run, last_block = min(p.blocks, first_block + run);
     for (std::int64_t b = first_block; b < last_block; ++b) {
       Block block;
       gather(pixels, p, a.taps, b, block);
       for (std::int64_t i = first_panel; i < last_panel; ++i) {
-        if (dots) dot_block(a, p, block, i * width, static_cast<int>(smaller(width, a.n - i * width)));
+        if (dots) dot_block(a, p, block, i * width, static_cast<int>(min(width, a.n - i * width)));
         else multiply_block(a, p, block, offsets, i);
       }
     }

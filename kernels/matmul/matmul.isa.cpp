@@ -1,7 +1,7 @@
 // Matrix products loop by loop.
 #include "engine/parallel.h"
 #include "kernels/matmul/matmul_args.h"
-#include "kernels/matmul/simd.isa.h"
+#include "kernels/simd.isa.h"
 
 namespace g2s::kernels::G2S_ISA {
 namespace {
@@ -53,8 +53,8 @@ void transpose_matrix(const TransposeArgs& a) {
       for (std::int64_t j = 0; j < a.columns; j += lanes) {
         const int rows = static_cast<int>(end - i < lanes ? end - i : lanes);
         const int columns = static_cast<int>(a.columns - j < lanes ? a.columns - j : lanes);
-        Vec tile[lanes];
-        for (int r = 0; r < lanes; ++r) tile[r] = r < rows ? load_first(a.source + (i + r) * a.columns + j, columns) : Vec{};
+        VecF tile[lanes];
+        for (int r = 0; r < lanes; ++r) tile[r] = r < rows ? load_first(a.source + (i + r) * a.columns + j, columns) : VecF{};
         transpose(tile);
         for (int c = 0; c < columns; ++c) store_first(a.target + (j + c) * a.rows + i, tile[c], rows);
       }

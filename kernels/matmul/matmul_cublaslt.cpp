@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <utility>
+
+#include "engine/context.h"
 
 namespace g2s::kernels {
 namespace {
@@ -21,10 +22,13 @@ std::int64_t alignment_of(const Tensor& t) {
   return std::min<std::int64_t>(usual_alignment, static_cast<std::int64_t>(address & (~address + 1)));
 }
 
-// The plan of each product, made once by this thread, whose handle it needs; null where there is none.
+struct Plans {
+  std::map<std::pair<Product, std::string>, std::unique_ptr<Plan>> made;
+};
+
+// The plan of each product, made once by each thread, whose handle it needs; null where there is none.
 const Plan* plan_of(const Product& p, const char* algorithm) {
-  thread_local std::map<std::pair<Product, std::string>, std::unique_ptr<Plan>> plans;
-  const auto [it, is_new] = plans.try_emplace({p, algorithm ? algorithm : ""});
+  const auto [it, is_new] = thread_object<Plans>().made.try_emplace({p, algorithm ? algorithm : ""});
   if (!is_new) return it->second.get();
   if (algorithm) {
     it->second = cuda::blas::plan(p, cuda::algorithm_from(algorithm));

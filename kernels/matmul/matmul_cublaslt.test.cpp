@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 
+#include "engine/context.h"
 #include "engine/cuda/launches.h"
 #include "kernels/matmul/matmul.h"
 #include "kernels/matmul/matmul_cublaslt.h"
@@ -18,7 +19,7 @@ using namespace g2s::test;
 using namespace g2s::kernels;
 
 TEST_CASE("matmul: the table of cases, by cuBLASLt" * doctest::skip(no_test_device())) {
-  const ForcedCudaMatmul by_cublaslt(CudaMatmulWish::cublaslt);
+  const ForcedCudaMatmul by_cublaslt("cublaslt");
   cuda::forget_launches();
   run_cases("matmul", [](const Case& c, const std::vector<Tensor>& in) {
     return matmul(in[0], in[1], c.boolean("transpose_a", false), c.boolean("transpose_b", false));
@@ -27,11 +28,11 @@ TEST_CASE("matmul: the table of cases, by cuBLASLt" * doctest::skip(no_test_devi
 }
 
 TEST_CASE("matmul: by cuBLASLt on the device, factors are rounded as asked and no more" * doctest::skip(no_test_device())) {
-  const ForcedCudaMatmul by_cublaslt(CudaMatmulWish::cublaslt);
+  const ForcedCudaMatmul by_cublaslt("cublaslt");
   for (bool transpose_a : {false, true})
     for (bool transpose_b : {false, true})
       for (ProductUnit unit : {ProductUnit::fma, ProductUnit::tf32}) {
-        const WithProductUnit with(unit);
+        const WithOverride with("G2S_CUDA_UNIT", to_string(unit));
         const Tensor a = hashed_input("a", transpose_a ? Shape{3, 20, 33} : Shape{3, 33, 20});
         const Tensor b = hashed_input("b", transpose_b ? Shape{3, 28, 20} : Shape{3, 20, 28});
         cuda::forget_launches();
@@ -46,7 +47,7 @@ TEST_CASE("matmul: on the device, a forced cuBLASLt that is not there is an erro
   ::setenv("G2S_SIMT_NO_VENDOR", "1", 1);
   const std::string absence = cuda::blas::absence();
   if (!absence.empty()) {
-    const ForcedCudaMatmul by_cublaslt(CudaMatmulWish::cublaslt);
+    const ForcedCudaMatmul by_cublaslt("cublaslt");
     CHECK_THROWS_WITH_AS(matmul(a, b), ("G2S_CUDA_MATMUL: cublaslt is forced, but " + absence).c_str(), Error);
   } else {
     skip("the library cannot be hidden from this program");
@@ -67,7 +68,7 @@ TEST_CASE("matmul: a product by rows is described by columns") {
 }
 
 TEST_CASE("matmul: the table of CUDA's paths is in order, and it is what is taken") {
-  const ForcedCudaMatmul none(std::nullopt);
+  const ForcedCudaMatmul none(nullptr);
   for (const CudaMatmulRow* r = cuda_matmul_table_begin(); r != cuda_matmul_table_end(); ++r) {
     if (r + 1 != cuda_matmul_table_end()) CHECK((r->sm != r[1].sm ? r->sm < r[1].sm : r->problem < r[1].problem));
     CHECK(choose_cuda_matmul(r->problem, r->sm).path == r->path);
@@ -75,6 +76,6 @@ TEST_CASE("matmul: the table of CUDA's paths is in order, and it is what is take
   }
   const CudaMatmulProblem unknown{1, 77, 78, 79, false, true, true, true};
   CHECK(choose_cuda_matmul(unknown, 90).path == CudaMatmulPath::fma);
-  const ForcedCudaMatmul cublaslt(CudaMatmulWish::cublaslt);
+  const ForcedCudaMatmul cublaslt("cublaslt");
   CHECK(choose_cuda_matmul(unknown, 90).path == CudaMatmulPath::cublaslt);
 }

@@ -27,12 +27,11 @@ struct CudaMatmulChoice {
 };
 CudaMatmulChoice choose_cuda_matmul(const CudaMatmulProblem& problem, int sm);
 
-// As with convolutions (kernels/conv/conv_cuda_choice.h): G2S_CUDA_MATMUL=own|cublaslt forces it for a whole run.
+// As with convolutions (kernels/conv/conv_cuda_choice.h): the override G2S_CUDA_MATMUL=own|cublaslt.
 enum class CudaMatmulWish { own, cublaslt };
-std::optional<CudaMatmulWish> force_cuda_matmul(std::optional<CudaMatmulWish> wish);
 std::optional<CudaMatmulWish> forced_cuda_matmul();
 
-// Calls `observer` with every f32 product that is computed on a device from now on; an empty one ends this.
+// Calls `observer` with every f32 product that this context computes on a device from now on; an empty one ends this.
 void observe_cuda_matmuls(std::function<void(const CudaMatmulProblem&)> observer);
 
 // One row of the table, in ascending order of SM version and problem.

@@ -1,7 +1,7 @@
 // Register-blocked inner loops of the matrix products. Only for *.isa.cpp files.
 #pragma once
 
-#include "kernels/matmul/simd.isa.h"
+#include "kernels/simd.isa.h"
 
 namespace g2s::kernels::G2S_ISA {
 namespace {
@@ -33,13 +33,13 @@ struct RowTile {
 };
 
 template <int rows, int vectors>
-inline void store_tile(const Vec (&sum)[rows][vectors], float* const* y, std::int64_t at, int columns, bool accumulate) {
+inline void store_tile(const VecF (&sum)[rows][vectors], float* const* y, std::int64_t at, int columns, bool accumulate) {
   const int last = columns - (vectors - 1) * lanes;
   for (int m = 0; m < rows; ++m) {
     float* row = y[m] + at;
     for (int v = 0; v < vectors - 1; ++v) store(row + v * lanes, accumulate ? load(row + v * lanes) + sum[m][v] : sum[m][v]);
     float* end = row + (vectors - 1) * lanes;
-    Vec value = sum[m][vectors - 1];
+    VecF value = sum[m][vectors - 1];
     if (last == lanes) {
       store(end, accumulate ? load(end) + value : value);
     } else {
@@ -51,7 +51,7 @@ inline void store_tile(const Vec (&sum)[rows][vectors], float* const* y, std::in
 // `partial`: the last vector of b holds only columns % lanes elements that may be read.
 template <int rows, int vectors, bool partial>
 void row_tile(const RowTile& t) {
-  Vec sum[rows][vectors] = {};
+  VecF sum[rows][vectors] = {};
   const int last = t.columns - (vectors - 1) * lanes;
   for (std::int64_t tap = 0; tap < t.taps; ++tap) {
     const float* const* pointers = t.a + tap * t.a_pitch;
@@ -60,10 +60,10 @@ void row_tile(const RowTile& t) {
     for (int m = 0; m < rows; ++m) a[m] = pointers[m];
     const float* b = t.b + t.b_offsets[tap];
     for (std::int64_t k = 0; k < t.k; ++k, b += t.b_stride) {
-      Vec right[vectors];
+      VecF right[vectors];
       for (int v = 0; v < vectors; ++v) right[v] = partial && v == vectors - 1 ? load_first(b + v * lanes, last) : load(b + v * lanes);
       for (int m = 0; m < rows; ++m) {
-        Vec left = splat(a[m][k]);
+        VecF left = splat(a[m][k]);
         for (int v = 0; v < vectors; ++v) sum[m][v] += left * right[v];
       }
     }
@@ -104,17 +104,17 @@ struct PixelTile {
 
 template <int rows, int vectors, bool partial>
 void pixel_tile(const PixelTile& t) {
-  Vec sum[rows][vectors] = {};
+  VecF sum[rows][vectors] = {};
   const int last = t.columns - (vectors - 1) * lanes;
   const std::int64_t f_step = t.f_step, g_step = t.g_step;
   for (std::int64_t r = 0; r < t.run_count; ++r) {
     const float* f = t.runs[r].f + t.f_at;
     const float* g = t.runs[r].g + t.g_at;
     for (std::int64_t i = t.runs[r].length; i > 0; --i, f += f_step, g += g_step) {
-      Vec right[vectors];
+      VecF right[vectors];
       for (int v = 0; v < vectors; ++v) right[v] = partial && v == vectors - 1 ? load_first(g + v * lanes, last) : load(g + v * lanes);
       for (int m = 0; m < rows; ++m) {
-        Vec left = splat(f[m]);
+        VecF left = splat(f[m]);
         for (int v = 0; v < vectors; ++v) sum[m][v] += left * right[v];
       }
     }
@@ -149,7 +149,7 @@ constexpr int max_dot_rows = dot_rows(1);
 
 template <int rows, int columns>
 void dot(const RowTile& t) {
-  Vec sum[rows][columns] = {};
+  VecF sum[rows][columns] = {};
   const std::int64_t whole = t.k / lanes * lanes;
   const int rest = static_cast<int>(t.k - whole);
   for (std::int64_t tap = 0; tap < t.taps; ++tap) {
@@ -160,16 +160,16 @@ void dot(const RowTile& t) {
     for (int m = 0; m < rows; ++m) a[m] = pointers[m];
     for (int n = 0; n < columns; ++n) b[n] = t.b + t.b_offsets[tap] + n * t.b_stride;
     for (std::int64_t k = 0; k < whole; k += lanes) {
-      Vec right[columns];
+      VecF right[columns];
       for (int n = 0; n < columns; ++n) right[n] = load(b[n] + k);
       for (int m = 0; m < rows; ++m) {
-        Vec left = load(a[m] + k);
+        VecF left = load(a[m] + k);
         for (int n = 0; n < columns; ++n) sum[m][n] += left * right[n];
       }
     }
     if (!rest) continue;
     for (int n = 0; n < columns; ++n) {
-      Vec right = load_first(b[n] + whole, rest);
+      VecF right = load_first(b[n] + whole, rest);
       for (int m = 0; m < rows; ++m) sum[m][n] += load_first(a[m] + whole, rest) * right;
     }
   }

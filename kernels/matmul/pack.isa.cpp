@@ -23,11 +23,11 @@ void transpose_panel(const PackArgs& a, const float* source, float* target, int 
   for (std::int64_t k = 0; k < a.k; k += lanes) {
     const int count = static_cast<int>(a.k - k < lanes ? a.k - k : lanes);
     for (int v = 0; v < tile_vectors; ++v) {
-      Vec rows[lanes];
+      VecF rows[lanes];
       for (int i = 0; i < lanes; ++i) {
         const int column = v * lanes + i;
         const float* from = source + column * a.n_stride + k;
-        rows[i] = column >= columns ? Vec{} : count == lanes ? load(from) : load_first(from, count);
+        rows[i] = column >= columns ? VecF{} : count == lanes ? load(from) : load_first(from, count);
       }
       transpose(rows);
       for (int i = 0; i < count; ++i) store(target + (k + i) * panel + v * lanes, rows[i]);

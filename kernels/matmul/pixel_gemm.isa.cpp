@@ -2,13 +2,10 @@
 #include "engine/parallel.h"
 #include "kernels/matmul/gemm_args.h"
 #include "kernels/matmul/micro.isa.h"
+#include "kernels/sizes.isa.h"
 
 namespace g2s::kernels::G2S_ISA {
 namespace {
-
-constexpr std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
-constexpr std::int64_t larger(std::int64_t a, std::int64_t b) { return a > b ? a : b; }
-constexpr std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 constexpr std::int64_t chunk_pixels = 512;  // the pixels between two visits to an output tile: their rows stay in the cache
 constexpr std::int64_t piece_flops = 8 << 20;
@@ -24,18 +21,18 @@ struct Cut {
 
 Cut cut(const PixelGemmArgs& a) {
   Cut c{};
-  const std::int64_t vectors = smaller(tile_vectors, divide_up(a.g.width, lanes));
+  const std::int64_t vectors = min(tile_vectors, divide_up(a.g.width, lanes));
   c.tile_max = tile_rows(static_cast<int>(vectors));
   c.row_tiles = divide_up(a.f.width, c.tile_max);
   const std::int64_t panels = divide_up(a.g.width, panel), pixels = divide_up(a.batch * a.rows * a.columns, a.splits);
-  const std::int64_t panel_bytes = smaller(pixels, chunk_pixels) * panel * static_cast<std::int64_t>(sizeof(float));
-  c.panel_groups = divide_up(panels, smaller(panels, larger(1, panels_bytes / larger(1, panel_bytes))));
+  const std::int64_t panel_bytes = min(pixels, chunk_pixels) * panel * static_cast<std::int64_t>(sizeof(float));
+  c.panel_groups = divide_up(panels, min(panels, max(1, panels_bytes / max(1, panel_bytes))));
   c.panels_in_group = divide_up(panels, c.panel_groups);
-  const std::int64_t flops = 2 * pixels * c.tile_max * smaller(a.g.width, panel * c.panels_in_group);
-  c.tiles_in_group = smaller(c.row_tiles, larger(1, piece_flops / larger(1, flops)));
+  const std::int64_t flops = 2 * pixels * c.tile_max * min(a.g.width, panel * c.panels_in_group);
+  c.tiles_in_group = min(c.row_tiles, max(1, piece_flops / max(1, flops)));
   // Enough tiles in a group to use each row of g several times, but no more where that leaves few pieces.
-  const std::int64_t wanted = larger(1, c.row_tiles * a.taps * c.panel_groups * a.splits / 48);
-  c.tiles_in_group = larger(c.tiles_in_group, smaller(c.row_tiles, wanted));
+  const std::int64_t wanted = max(1, c.row_tiles * a.taps * c.panel_groups * a.splits / 48);
+  c.tiles_in_group = max(c.tiles_in_group, min(c.row_tiles, wanted));
   c.groups = divide_up(c.row_tiles, c.tiles_in_group);
   return c;
 }
@@ -43,7 +40,7 @@ Cut cut(const PixelGemmArgs& a) {
 // First and one-past-last index i in [0, count) with 0 <= i * step + shift < size.
 void inside(std::int64_t count, std::int64_t step, std::int64_t shift, std::int64_t size, std::int64_t& first, std::int64_t& last) {
   first = shift >= 0 ? 0 : divide_up(-shift, step);
-  last = size - shift <= 0 ? 0 : smaller(count, (size - 1 - shift) / step + 1);
+  last = size - shift <= 0 ? 0 : min(count, (size - 1 - shift) / step + 1);
 }
 
 const float* at(const PixelFactor& f, std::int64_t b, std::int64_t row, std::int64_t column) {
@@ -79,14 +76,14 @@ std::int64_t find_runs(const PixelGemmArgs& a, std::int64_t tap, std::int64_t be
 
 void multiply_group(const PixelGemmArgs& a, const Cut& c, float* target, std::int64_t tap, std::int64_t panel_group, std::int64_t group,
                     std::int64_t begin, std::int64_t end) {
-  const std::int64_t first = group * c.tiles_in_group, last = smaller(c.row_tiles, first + c.tiles_in_group);
-  const std::int64_t rows_at_once = larger(1, chunk_pixels / a.columns);
-  const std::int64_t g_begin = panel_group * c.panels_in_group * panel, g_end = smaller(a.g.width, g_begin + c.panels_in_group * panel);
+  const std::int64_t first = group * c.tiles_in_group, last = min(c.row_tiles, first + c.tiles_in_group);
+  const std::int64_t rows_at_once = max(1, chunk_pixels / a.columns);
+  const std::int64_t g_begin = panel_group * c.panels_in_group * panel, g_end = min(a.g.width, g_begin + c.panels_in_group * panel);
   for (std::int64_t row = begin; row == begin || row < end; row += rows_at_once) {
     Run runs[chunk_pixels];
     PixelTile tile{};
     tile.runs = runs;
-    tile.run_count = find_runs(a, tap, row, smaller(end, row + rows_at_once), runs);
+    tile.run_count = find_runs(a, tap, row, min(end, row + rows_at_once), runs);
     if (tile.run_count == 0 && row > begin) continue;
     tile.f_step = a.f.step * a.f.pitch;
     tile.g_step = a.g.step * a.g.pitch;
@@ -99,7 +96,7 @@ void multiply_group(const PixelGemmArgs& a, const Cut& c, float* target, std::in
       tile.c = rows;
       for (std::int64_t g = g_begin; g < g_end; g += panel) {
         tile.g_at = tile.c_at = g;
-        tile.columns = static_cast<int>(smaller(panel, g_end - g));
+        tile.columns = static_cast<int>(min(panel, g_end - g));
         if (tile.columns % lanes == 0) multiply_pixels<false>(tile, static_cast<int>(m_end - m));
         else multiply_pixels<true>(tile, static_cast<int>(m_end - m));
       }

@@ -1,38 +1,20 @@
 #include "kernels/matmul/product_unit.h"
 
-#include <atomic>
-#include <cstdlib>
-#include <string>
-
-#include "engine/error.h"
+#include "kernels/choice.h"
 
 namespace g2s::kernels {
-namespace {
-
-constexpr const char* names[] = {"fma", "bf16", "tf32", "tf32x3"};  // as ProductUnit
-constexpr int none = -1;
-
-int wish() {
-  const char* text = std::getenv("G2S_CUDA_UNIT");
-  if (!text) return none;
-  for (int i = 0; i < 4; ++i)
-    if (std::string(text) == names[i]) return i;
-  fail(Errc::invalid_argument, "G2S_CUDA_UNIT", "'", text, "' is none of fma, bf16, tf32, tf32x3");
-}
-
-std::atomic<int>& forced() {
-  static std::atomic<int> unit{wish()};
-  return unit;
-}
-
-}  // namespace
 
 ProductUnit product_unit(ProductUnit usual) {
-  const int unit = forced().load(std::memory_order_relaxed);
-  return unit == none ? usual : static_cast<ProductUnit>(unit);
+  return choice_overridden<ProductUnit>("G2S_CUDA_UNIT", {{"fma", ProductUnit::fma},
+                                                          {"bf16", ProductUnit::bf16},
+                                                          {"tf32", ProductUnit::tf32},
+                                                          {"tf32x3", ProductUnit::tf32x3}})
+      .value_or(usual);
 }
 
-WithProductUnit::WithProductUnit(ProductUnit unit) : before_(forced().exchange(static_cast<int>(unit))) {}
-WithProductUnit::~WithProductUnit() { forced() = before_; }
+const char* to_string(ProductUnit unit) {
+  constexpr const char* names[] = {"fma", "bf16", "tf32", "tf32x3"};
+  return names[static_cast<std::size_t>(unit)];
+}
 
 }  // namespace g2s::kernels

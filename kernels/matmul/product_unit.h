@@ -5,19 +5,8 @@
 
 namespace g2s::kernels {
 
-// `usual`, unless the environment variable G2S_CUDA_UNIT=fma|bf16|tf32|tf32x3 or WithProductUnit names another for all products.
+// `usual`, unless the override G2S_CUDA_UNIT=fma|bf16|tf32|tf32x3 (engine/context.h) names another for all products.
 ProductUnit product_unit(ProductUnit usual);
-
-// For tests: another unit for the life of this object.
-class WithProductUnit {
- public:
-  explicit WithProductUnit(ProductUnit unit);
-  ~WithProductUnit();
-  WithProductUnit(const WithProductUnit&) = delete;
-  WithProductUnit& operator=(const WithProductUnit&) = delete;
-
- private:
-  int before_;
-};
+const char* to_string(ProductUnit unit);
 
 }  // namespace g2s::kernels

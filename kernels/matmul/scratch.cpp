@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "engine/allocator.h"
+#include "engine/context.h"
 #include "kernels/matmul/gemm_args.h"
 
 namespace g2s::kernels {
@@ -17,7 +18,7 @@ struct Scratch {
 }  // namespace
 
 float* thread_scratch(std::int64_t floats) {
-  thread_local Scratch scratch;
+  Scratch& scratch = thread_object<Scratch>();
   const std::size_t bytes = std::max(static_cast<std::size_t>(floats) * sizeof(float), least_bytes);
   if (bytes > scratch.bytes) {
     allocator({}).release(scratch.data, scratch.bytes);

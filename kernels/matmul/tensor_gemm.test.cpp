@@ -1,6 +1,7 @@
 // Products on tensor cores, against f64 on factors rounded as the unit rounds them.
 #include <doctest/doctest.h>
 
+#include "engine/context.h"
 #include "engine/precision.h"
 #include "engine/simt/order.h"
 #include "kernels/matmul/matmul.h"
@@ -10,7 +11,7 @@
 
 using namespace g2s;
 using namespace g2s::test;
-using kernels::ProductUnit, kernels::WithProductUnit;
+using kernels::ProductUnit;
 
 namespace {
 
@@ -27,10 +28,10 @@ TEST_CASE("matmul: on the device, on tensor cores" * doctest::skip(no_test_devic
       for (int turned = 0; turned < 4; ++turned) {
         if (s.m > 1000 && turned % 3 != 0) continue;  // slow
         const bool transpose_a = turned & 1, transpose_b = turned & 2;
-        CAPTURE(str(name_of(unit), " ", s.m, " ", s.n, " ", s.k, " ", turned));
+        CAPTURE(str(to_string(unit), " ", s.m, " ", s.n, " ", s.k, " ", turned));
         const Tensor a = hashed_input("a", transpose_a ? Shape{s.k, s.m} : Shape{s.m, s.k});
         const Tensor b = hashed_input("b", transpose_b ? Shape{s.n, s.k} : Shape{s.k, s.n});
-        const WithProductUnit with(unit);
+        const WithOverride with("G2S_CUDA_UNIT", to_string(unit));
         const Tensor c = matmul(a.to(test_device()), b.to(test_device()), transpose_a, transpose_b).to(Device{}).to(DType::f64);
         // What a unit does not take runs on fma.
         const bool vectors = (transpose_a ? s.m : s.k) % 4 == 0 && (transpose_b ? s.k : s.n) % 4 == 0;
@@ -44,7 +45,7 @@ TEST_CASE("matmul: on the device, on tensor cores" * doctest::skip(no_test_devic
 TEST_CASE("matmul: on the device, batches on tensor cores" * doctest::skip(no_test_device())) {
   const Tensor a = hashed_input("a", {3, 40, 72}), b = hashed_input("b", {3, 72, 36});
   for (ProductUnit unit : {ProductUnit::bf16, ProductUnit::tf32, ProductUnit::tf32x3}) {
-    const WithProductUnit with(unit);
+    const WithOverride with("G2S_CUDA_UNIT", to_string(unit));
     const Tensor c = matmul(a.to(test_device()), b.to(test_device())).to(Device{}).to(DType::f64);
     CHECK(rel_error(c, matmul(rounded_for(unit, a), rounded_for(unit, b))) < 1e-6);
     if (!simt::set_order) continue;

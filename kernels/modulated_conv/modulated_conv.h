@@ -1,5 +1,6 @@
-// The modulated convolution of StyleGAN2 in its shared-weight form, demod * conv(style * x, W): exactly the per-sample-weight form, with
-// one convolution for the whole batch and no weight gradient when W is frozen.
+// The modulated convolution of StyleGAN2 (Karras et al. 2020) in its shared-weight form, demod * conv(style * x, W): exactly the form with
+// weights W style of each picture, since a convolution is linear in x; with one convolution for the batch and no gradient of a frozen W.
+// All are made of other operators, whose gradients they have, to x, style and w, to any order: conv.h for those of conv(style * x, W).
 #pragma once
 
 #include "engine/tensor.h"
@@ -17,7 +18,7 @@ Tensor modulated_conv2d(const Tensor& x, const Tensor& w, const Tensor& style, M
 // bias_act of it, in one pass where conv2d_bias_act can.
 Tensor modulated_conv2d_bias_act(const Tensor& x, const Tensor& w, const Tensor& style, const BiasAct& act, ModulatedConv options = {});
 // demod[b,o] = 1 / sqrt(sum_{u,v,c} (w[o,u,v,c] style[b,c])^2 + 1e-8): [B,O]. Feed it to bias_act as its scale.
-// All: gradients to x, style and w, to any order.
+// With q = demod: dstyle = -style ((dq q^3) Q), Q[o,c] = sum_{u,v} w^2; dw = -w sum_b (dq q^3 style^2).
 Tensor demodulation(const Tensor& w, const Tensor& style);
 
 }  // namespace g2s

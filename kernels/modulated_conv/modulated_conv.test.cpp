@@ -52,7 +52,7 @@ namespace {
 
 // y, dx, dstyle, and the derivative of their squares to both, of an upsampling with a constant weight.
 std::vector<Tensor> upsample(const Shape& shape, std::int64_t outputs, DType dtype, Device device, bool fold) {
-  const ForcedCudaConv forced(fold ? std::optional(kernels::CudaConvWish::polyphase) : std::nullopt);
+  const ForcedCudaConv forced(fold ? "polyphase" : nullptr);
   const auto input = [&](const char* name, const Shape& s, double offset = 0) { return hashed_input(name, s, dtype, 0.5, offset).to(device); };
   Tensor x = input("x", shape).set_requires_grad(), style = input("style", {shape[0], shape[3]}, 1).set_requires_grad();
   const Tensor w = input("w", {outputs, 3, 3, shape[3]}).set_constant();

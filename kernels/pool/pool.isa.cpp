@@ -1,5 +1,6 @@
 #include "engine/parallel.h"
 #include "kernels/pool/pool_args.h"
+#include "kernels/sizes.isa.h"
 
 namespace g2s::kernels::G2S_ISA {
 namespace {
@@ -7,9 +8,6 @@ namespace {
 using std::int64_t;
 
 constexpr int64_t piece_elements = 16384;
-
-inline int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
-inline int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
 
 template <bool Choice, class T>
 inline void take(const T* x, T* y, std::uint8_t* choice, std::uint8_t place, int64_t n) {

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "engine/autograd.h"
+#include "engine/context.h"
 #include "engine/replay.h"
 #include "kernels/resample/resample_args.h"
 
@@ -59,13 +60,18 @@ struct DeviceTables {
   Tensor start, count, weight;
 };
 
-// The tables of an axis on a device. They stay: a program resamples between few sizes, and work that was captured finds its tables again.
-const DeviceTables& device_tables(const ResampleAxis& axis, DType dtype, Device device) {
+struct AllDeviceTables {
   using Key = std::tuple<int, DType, std::int64_t, std::vector<std::int32_t>, std::vector<std::int32_t>, std::vector<double>>;
-  static std::mutex mutex;
-  static auto* known = new std::map<Key, DeviceTables>;  // never destroyed, as the device's allocator is not
-  std::lock_guard lock(mutex);
-  DeviceTables& tables = (*known)[{device.index, dtype, axis.taps, axis.start, axis.count, axis.weight}];
+  std::mutex mutex;
+  std::map<Key, DeviceTables> known;
+};
+
+// The tables of an axis on a device. They stay with the context: a program resamples between few sizes, and work that was captured finds its
+// tables again.
+const DeviceTables& device_tables(const ResampleAxis& axis, DType dtype, Device device) {
+  AllDeviceTables& all = Context::current().object<AllDeviceTables>();
+  std::lock_guard lock(all.mutex);
+  DeviceTables& tables = all.known[{device.index, dtype, axis.taps, axis.start, axis.count, axis.weight}];
   if (!tables.start.defined()) {
     const KeptMemory kept;
     const Tensor weight = Tensor::from(axis.weight, {static_cast<std::int64_t>(axis.weight.size())}, Device{});

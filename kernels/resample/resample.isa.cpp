@@ -2,6 +2,7 @@
 // The first half runs along whole rows and the second along channels, whatever the tables are.
 #include "engine/parallel.h"
 #include "kernels/resample/resample_args.h"
+#include "kernels/sizes.isa.h"
 
 namespace g2s::kernels::G2S_ISA {
 namespace {
@@ -11,9 +12,6 @@ using std::int64_t;
 constexpr int64_t tile_elements = 4096;
 constexpr int64_t channel_block = 256;  // long runs of memory matter more than columns shared by tiles
 constexpr int64_t piece_elements = 32768;
-
-inline int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
-inline int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
 
 // v[i] = (add: v[i] +) sum over N inputs `step` elements apart, each times its weight.
 template <int N, bool Add, class T>

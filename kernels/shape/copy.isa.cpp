@@ -2,6 +2,7 @@
 
 #include "engine/parallel.h"
 #include "kernels/shape/copy_args.h"
+#include "kernels/simd.isa.h"
 
 namespace g2s::kernels::G2S_ISA {
 namespace {
@@ -23,27 +24,14 @@ void transpose_square(const T (&x)[side][side], T (&y)[side][side]) {
     for (std::int64_t i = 0; i < side; ++i) y[j][i] = x[i][j];
 }
 
-using Four = std::uint32_t __attribute__((vector_size(16)));
-
 inline void transpose_square(const std::uint32_t (&x)[side][side], std::uint32_t (&y)[side][side]) {
-  for (std::int64_t i = 0; i < side; i += 4) {
-    for (std::int64_t j = 0; j < side; j += 4) {
-      Four a, b, c, d;
-      std::memcpy(&a, &x[i][j], 16);
-      std::memcpy(&b, &x[i + 1][j], 16);
-      std::memcpy(&c, &x[i + 2][j], 16);
-      std::memcpy(&d, &x[i + 3][j], 16);
-      const Four low = {0, 4, 1, 5}, high = {2, 6, 3, 7}, first = {0, 1, 4, 5}, second = {2, 3, 6, 7};
-      Four ab0 = __builtin_shuffle(a, b, low), ab1 = __builtin_shuffle(a, b, high);
-      Four cd0 = __builtin_shuffle(c, d, low), cd1 = __builtin_shuffle(c, d, high);
-      a = __builtin_shuffle(ab0, cd0, first);
-      b = __builtin_shuffle(ab0, cd0, second);
-      c = __builtin_shuffle(ab1, cd1, first);
-      d = __builtin_shuffle(ab1, cd1, second);
-      std::memcpy(&y[j][i], &a, 16);
-      std::memcpy(&y[j + 1][i], &b, 16);
-      std::memcpy(&y[j + 2][i], &c, 16);
-      std::memcpy(&y[j + 3][i], &d, 16);
+  constexpr int n = lane_count<std::uint32_t>;
+  for (std::int64_t i = 0; i < side; i += n) {
+    for (std::int64_t j = 0; j < side; j += n) {
+      Vec<std::uint32_t> rows[n];
+      for (int r = 0; r < n; ++r) rows[r] = load(&x[i + r][j]);
+      transpose(rows);
+      for (int r = 0; r < n; ++r) store(&y[j + r][i], rows[r]);
     }
   }
 }

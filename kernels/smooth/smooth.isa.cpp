@@ -1,15 +1,13 @@
 #include <cmath>
 
 #include "engine/parallel.h"
+#include "kernels/sizes.isa.h"
 #include "kernels/smooth/smooth_args.h"
 
 namespace g2s::kernels::G2S_ISA {
 namespace {
 
 using std::int64_t;
-
-inline int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
-inline int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
 
 // The second differences at element i: along the row (steps of c), across (steps of r), and mixed.
 template <class T>

@@ -12,7 +12,8 @@ struct FirPad {
 };
 
 // x [B,H,W,C] -> [B,(H*up+y0+y1-k)/down+1,(W*up+x0+x1-k)/down+1,C]. `taps` is a separable filter of k numbers, applied along both axes
-// as a true convolution (the flipped kernel is correlated), times `gain`. Differentiable to any order.
+// as a true convolution (the flipped kernel is correlated), times `gain`. Along one axis, with z = x and up-1 zeros behind each element:
+//   y[o] = sum_j taps[k-1-j] z[o down + j - x0].  dx[i] = sum of dy[o] times the tap that met it, to any order (kernels/resample).
 Tensor upfirdn2d(const Tensor& x, const std::vector<double>& taps, double gain = 1, int up = 1, int down = 1, FirPad pad = {});
 
 // The filter [1,3,3,1] / 8 of StyleGAN2 along one axis.

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <map>
 #include <numbers>
 
@@ -13,7 +12,7 @@ namespace {
 
 using nlohmann::json;
 
-// The published prior files are not public. These follow METHOD section 4: yaw 0.3 rad, pitch 0.1 rad, in units of 60 degrees.
+// The published prior files are not public. These follow docs/method.md section 4: yaw 0.3 rad, pitch 0.1 rad, in units of 60 degrees.
 ViewLightPrior usual_prior() {
   const double unit = std::numbers::pi / 3;
   return {MultivariateNormal::diagonal({0, 0, 0, 0, 0, 0}, {0.1 / unit, 0.3 / unit, 0.01, 0.05, 0.05, 0.01}),
@@ -61,7 +60,6 @@ Config car() {
   Config c;
   c.preset = c.category = "car";
   c.gan_size = 512;
-  c.channel_multiplier = 2;
   c.relative_encoder = false;
   c.use_mask = true;
   c.view_scale = 1;
@@ -100,21 +98,6 @@ std::vector<double> numbers(const json& j, const std::string& origin, const char
   return v;
 }
 
-MultivariateNormal normal_from_json(const json& j, const std::string& origin, const char* name, std::size_t n) {
-  const json& part = json_field(j, origin, name);
-  auto mean = numbers(part, origin, "mean", n);
-  if (part.contains("sd")) return MultivariateNormal::diagonal(mean, numbers(part, origin, "sd", n));
-  auto rows = field<std::vector<std::vector<double>>>(part, origin, "cov");
-  MultivariateNormal out{mean, {}};
-  for (const auto& row : rows) {
-    if (row.size() != n) fail(Errc::format, origin, "field 'cov' of '", name, "' is not ", n, " x ", n);
-    out.covariance.insert(out.covariance.end(), row.begin(), row.end());
-  }
-  if (rows.size() != n) fail(Errc::format, origin, "field 'cov' of '", name, "' is not ", n, " x ", n);
-  out.factor();  // throws unless positive definite
-  return out;
-}
-
 }  // namespace
 
 MultivariateNormal MultivariateNormal::diagonal(std::vector<double> mean, const std::vector<double>& sd) {
@@ -142,22 +125,6 @@ std::vector<double> MultivariateNormal::factor() const {
   return l;
 }
 
-ViewLightPrior prior_from_json(const json& j, const std::string& origin) {
-  return {normal_from_json(j, origin, "view", 6), normal_from_json(j, origin, "light", 4)};
-}
-
-ViewLightPrior load_prior(const std::string& path) {
-  std::ifstream in(path);
-  if (!in) fail(Errc::io, path, "cannot be read");
-  json j;
-  try {
-    in >> j;
-  } catch (const json::exception& e) {
-    fail(Errc::format, path, "is not JSON: ", e.what());
-  }
-  return prior_from_json(j, path);
-}
-
 Quality quality_from_name(const std::string& name) {
   if (name == "draft") return Quality::draft;
   if (name == "standard") return Quality::standard;
@@ -182,6 +149,7 @@ void Config::validate() const {
   require(batch > 0, "batch", "must be positive");
   require(stages > 0, "stages", "must be positive");
   require(collect >= 2, "collect", "at least two batches are needed");
+  require(step3_batch >= 0 && step3_batch <= std::int64_t{batch} * collect, "step3_batch", "must not be greater than batch times collect, the samples");
   require(min_depth > 0 && max_depth > min_depth, "max_depth", "must be greater than min_depth, which must be positive");
   require(prior_far > prior_near, "prior_far", "must be greater than prior_near");
   require(prior.view.mean.size() == 6 && prior.light.mean.size() == 4, "prior", "needs 6 view and 4 light components");
@@ -291,7 +259,6 @@ json to_json(const Config& c) {
           {"size", c.size},
           {"crop", c.crop},
           {"gan_size", c.gan_size},
-          {"channel_multiplier", c.channel_multiplier},
           {"truncation", c.truncation},
           {"F1_d", c.f1_depth},
           {"relative_encoder", c.relative_encoder},

@@ -26,10 +26,6 @@ struct ViewLightPrior {
   MultivariateNormal light;  // ambient, diffuse, dx, dy
 };
 
-// Reads {"view": {"mean": [6], "sd": [6] or "cov": [6][6]}, "light": {... 4}}.
-ViewLightPrior load_prior(const std::string& path);
-ViewLightPrior prior_from_json(const nlohmann::json& json, const std::string& origin);
-
 // Ranges of step 2's lights: directions dx in [x0,x1], dy in [y0,y1], extra diffuse light a in [a0,a1], ambient changed by alpha * a.
 struct RandomLight {
   double x0 = -1, x1 = 1, y0 = -0.2, y1 = 0.8, a0 = -0.1, a1 = 0.6, alpha = -0.6;
@@ -61,7 +57,7 @@ struct Config {
   int crop = 0;    // centre crop of the original picture and of the generator's, pixels; 0: none
 
   // Generator.
-  int gan_size = 128, channel_multiplier = 1;
+  int gan_size = 128;
   double truncation = 1;  // 1: none
   int f1_depth = 2;       // F1_d: the mapping network is cut before module 8 - F1_d
   bool relative_encoder = true, use_mask = false;
@@ -110,7 +106,7 @@ std::vector<std::string> preset_names();
 // Shortens the schedule; `paper` leaves the published counts. `depth_prior`: netD starts from weights that were fitted to ellipsoids before.
 void apply_quality(Config& config, Quality quality, bool depth_prior);
 
-// The values that METHOD.md's golden traces carry. Nothing comes from a preset: a missing field throws naming file and field.
+// The values that the golden traces carry (tests/golden). Nothing comes from a preset: a missing field throws naming file and field.
 Config config_from_trace(const nlohmann::json& json, const std::string& origin);
 
 // Everything, for result.json and for recognising a state file of other settings.

@@ -30,14 +30,13 @@ Tensor pixels(const Tensor& shown) { return picture_to_pixels(affine(shown, 2, -
 Tensor grey_shape(const Tensor& normal) { return clamp(slice(normal, 3, 2, 3), 0, 1) * shape_grey; }
 
 // The object's mask in the input view, where the mesh reaches.
-Tensor object_mask(const FitResult& fit, const Target& target) { return target.mask * fit.valid; }
+Tensor object_mask(const FitResult& fit) { return fit.target.mask * fit.valid; }
 
-Subject make_subject(const FitResult& fit, const FitResult& fit_of_method, const Method& method, const Target& target, const Tensor& photo) {
-  const Renderer& renderer = method.renderer;
+Subject make_subject(const FitResult& fit, const Renderer& renderer, const Tensor& photo) {
   Pose pose = renderer.pose(fit.view);
   TextureBake bake;
   bake.photo = photo;
-  bake.photo_mask = target.mask;
+  bake.photo_mask = fit.target.mask;
   bake.model = fit.texture;
   bake.depth = fit.canonical.depth;
   bake.warped_depth = fit.depth;
@@ -51,7 +50,7 @@ Subject make_subject(const FitResult& fit, const FitResult& fit_of_method, const
   source.mask = fit.canonical_mask;
   source.camera = renderer.camera();
   source.texture_size = bake.size;
-  return {fit, fit_of_method, build_mesh(source), bake_texture(bake)};
+  return {fit, build_mesh(source), bake_texture(bake)};
 }
 
 // 16 bits: depth = max - value / 65535 * (max - min); 0 is background, which no pixel of the object gets.
@@ -81,13 +80,14 @@ struct AllViews {
   std::vector<NamedPicture> mesh_turned, gan_turned, mesh_relit, gan_relit;
 };
 
-Tensor overview(const FitResult& fit, const Target& target, const Config& config, const AllViews& views) {
+Tensor overview(const FitResult& fit, const Config& config, const AllViews& views) {
+  const Target& target = fit.target;
   std::vector<std::vector<Tile>> rows;
   rows.push_back({{unit(target.image), "input"},
                   {target.mask, "mask"},
                   {unit(target.gan_image), "generator's projection"},
                   {unit(fit.recon), "reconstruction"},
-                  {depth_pixels(fit.depth, object_mask(fit, target), config).to(DType::f32) * (1.0 / 65535), "depth, input view"},
+                  {depth_pixels(fit.depth, object_mask(fit), config).to(DType::f32) * (1.0 / 65535), "depth, input view"},
                   {unit(fit.canonical.normal), "normals, canonical"},
                   {unit(fit.canonical.albedo), "albedo"},
                   {unit(fit.texture), "texture"},
@@ -128,19 +128,15 @@ void write_mesh(const std::string& folder, const Subject& s, const Config& confi
 
 }  // namespace
 
-ExportReport export_fit(const FitResult& result, const Method& method, const Target& method_target, const Tensor& photo, const std::string& folder) {
+ExportReport export_fit(const FitResult& fit, const Method& method, const Tensor& photo, const std::string& folder) {
   NoGrad no_grad;
   const Config& config = method.config;
-  // Meshes and files are made on the CPU; what the generator draws, where it is.
-  const FitResult fit = moved(result, Device{});
-  Target target = method_target;
-  for (Tensor* t : {&target.image, &target.mask, &target.gan_image}) *t = t->to(Device{});
-  Subject subject = make_subject(fit, result, method, target, photo);
-  AllViews views{mesh_turned(subject, method, view_size), gan_turned(subject, method, method_target), mesh_relit(subject, method, view_size),
-                 gan_relit(subject, method, method_target)};
+  const Subject subject = make_subject(fit, method.renderer, photo);
+  const GanViews drawn(fit, method);
+  const AllViews views{mesh_turned(subject, method, view_size), drawn.turned(), mesh_relit(subject, method, view_size), drawn.relit()};
 
-  write_png(folder + "/mask.png", pixels(target.mask));
-  write_png(folder + "/depth.png", depth_pixels(fit.depth, object_mask(fit, target), config));
+  write_png(folder + "/mask.png", pixels(fit.target.mask));
+  write_png(folder + "/depth.png", depth_pixels(fit.depth, object_mask(fit), config));
   write_png(folder + "/normal.png", pixels(unit(fit.canonical.normal)));
   write_png(folder + "/albedo.png", pixels(unit(fit.canonical.albedo)));
   write_png(folder + "/shape.png", pixels(grey_shape(fit.canonical.normal)));
@@ -151,9 +147,9 @@ ExportReport export_fit(const FitResult& result, const Method& method, const Tar
   make_folders(folder + "/relight");
   write_views(folder + "/relight", "mesh_", views.mesh_relit);
   write_views(folder + "/relight", "gan_", views.gan_relit);
-  write_png(folder + "/overview.png", pixels(overview(fit, target, config, views)));
+  write_png(folder + "/overview.png", pixels(overview(fit, config, views)));
   write_npy(folder + "/input_depth.npy", input_depth(fit));
-  write_safetensors(folder + "/latent.safetensors", {{"latent", fit.latent}});
+  write_safetensors(folder + "/latent.safetensors", {{"latent", fit.target.latent}});
 
   ExportReport report;
   report.vertices = static_cast<std::int64_t>(subject.mesh.positions.size());

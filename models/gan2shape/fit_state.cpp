@@ -1,7 +1,6 @@
-// Saving and resuming a fit: one safetensors file with the networks under their checkpoint names, and all else beside them.
-#include <cstdio>
+#include "models/gan2shape/fit_state.h"
 
-#include "models/gan2shape/fit.h"
+#include <cstdio>
 
 namespace g2s {
 namespace {
@@ -53,120 +52,138 @@ PhaseRecord record_from_json(const json& j) {
   return r;
 }
 
-// Names the part in which two identities differ; of settings, the setting.
-std::string difference(const std::string& key, const std::string& mine, const std::string& theirs) {
-  if (key != "settings") return key;
-  const json a = json::parse(mine, nullptr, false), b = json::parse(theirs, nullptr, false);
-  if (!a.is_object() || !b.is_object()) return key;
-  for (const auto& [name, value] : a.items()) {
-    if (!b.contains(name) || b.at(name) != value) return "setting '" + name + "'";
+// The first of my settings that they do not have, or have otherwise. They may have more: an older program's.
+std::string differing_setting(const std::string& mine, const std::string& theirs) {
+  const json a = json::parse(mine), b = json::parse(theirs, nullptr, false);
+  for (const auto& [name, value] : a.items())
+    if (!b.is_object() || !b.contains(name) || b.at(name) != value) return name;
+  return {};
+}
+
+// Older states name the parts of batches also where they are whole, which is what no name says.
+void forget_whole_batches(FitIdentity& identity) {
+  const json settings = json::parse(identity["settings"], nullptr, false);
+  if (!settings.is_object()) return;
+  const std::string whole = str(settings.value("batch", 0), " and ", settings.value("step3_batch", 0) + 1, " pictures at a time");
+  if (identity["--memory-limit"] == whole) identity.erase("--memory-limit");
+}
+
+// Reads from a file's metadata.
+template <class Read>
+auto readable(const std::string& path, Read read) {
+  try {
+    return read();
+  } catch (const json::exception& e) {
+    fail(Errc::format, path, "is damaged: ", e.what());
   }
-  return key;
 }
 
 }  // namespace
 
-std::map<std::string, std::string> Fit::full_identity() const {
-  auto out = options_.identity;
-  out["settings"] = to_json(config_).dump();
-  out["seed"] = std::to_string(options_.seed);
-  // The order of the sums over pictures.
-  if (plan_.step2 < config_.batch || plan_.step3 <= config_.batch) out["--memory-limit"] = str(plan_.step2, " and ", plan_.step3, " pictures at a time");
-  return out;
-}
-
-void Fit::save(const std::string& path) const {
+void save_state(const std::string& path, const FitState& state, Adam* optimizer, const FitIdentity& identity) {
   const DefaultDevice host{Device{}};
-  NamedTensors tensors = networks_.to_checkpoint();
+  NamedTensors tensors = state.networks.to_checkpoint();
   auto add = [&](const std::string& name, const Tensor& t) {
     if (t) tensors.emplace_back(name, t.detach().to(Device{}));
   };
-  add("state.latent", latent_);
-  add("state.snapshot.depth", snapshot_.canonical.depth);
-  add("state.snapshot.normal", snapshot_.canonical.normal);
-  add("state.snapshot.albedo", snapshot_.canonical.albedo);
-  add("state.snapshot.light", snapshot_.light);
-  add("state.snapshot.canon_mask", snapshot_.canon_mask);
-  for (std::size_t i = 0; i < images_.size(); ++i) {
-    add(numbered("state.images", i), images_[i]);
-    add(numbered("state.masks", i), masks_[i]);
+  const Snapshot& snapshot = state.snapshot;
+  const Samples& samples = state.samples;
+  add("state.latent", state.target.latent);
+  add("state.snapshot.depth", snapshot.canonical.depth);
+  add("state.snapshot.normal", snapshot.canonical.normal);
+  add("state.snapshot.albedo", snapshot.canonical.albedo);
+  add("state.snapshot.light", snapshot.light);
+  add("state.snapshot.canon_mask", snapshot.canon_mask);
+  for (std::size_t i = 0; i < samples.images.size(); ++i) {
+    add(numbered("state.images", i), samples.images[i]);
+    add(numbered("state.masks", i), samples.masks[i]);
   }
-  if (!order_.empty()) add("state.order", Tensor::from(std::vector<std::int32_t>(order_.begin(), order_.end())));
-  if (adam_) {
-    const auto& moments = adam_->moments();
-    for (std::size_t i = 0; i < moments.size(); ++i) add(numbered("adam", i), moments[i]);
-  }
+  if (!samples.order.empty()) add("state.order", Tensor::from(std::vector<std::int32_t>(samples.order.begin(), samples.order.end())));
+  if (optimizer)
+    for (std::size_t i = 0; i < optimizer->moments().size(); ++i) add(numbered("adam", i), optimizer->moments()[i]);
   json history = json::array();
-  for (const PhaseRecord& r : history_) history.push_back(to_json(r));
+  for (const PhaseRecord& r : state.history) history.push_back(to_json(r));
   const json position = {{"version", state_version},
-                         {"phase", static_cast<int>(phase_)},
-                         {"stage", stage_},
-                         {"iteration", iteration_},
-                         {"projected", projected_},
-                         {"sample_index", sample_index_},
-                         {"views", views_.position()},
-                         {"shuffles", shuffles_.position()},
-                         {"adam_steps", adam_ ? adam_->steps() : 0},
-                         {"seconds", seconds_},
+                         {"phase", static_cast<int>(state.phase)},
+                         {"stage", state.stage},
+                         {"iteration", state.iteration},
+                         {"projected", state.projected},
+                         {"sample_index", samples.index},
+                         {"views", state.views.position()},
+                         {"shuffles", state.shuffles.position()},
+                         {"adam_steps", optimizer ? optimizer->steps() : 0},
+                         {"seconds", state.seconds},
                          {"history", history},
-                         {"record", to_json(record_)},
-                         {"batches", images_.size()}};
-  write_safetensors(path, tensors, {{"format", "pt"}, {"gan2shape_state", position.dump()}, {"gan2shape_identity", json(full_identity()).dump()}});
+                         {"record", to_json(state.record)},
+                         {"batches", samples.images.size()}};
+  write_safetensors(path, tensors, {{"format", "pt"}, {"gan2shape_state", position.dump()}, {"gan2shape_identity", json(identity).dump()}});
 }
 
-void Fit::resume(const std::string& path) {
-  const DefaultDevice guard(device_);
-  const SafetensorsFile file(path);
-  const auto& meta = file.metadata();
+SavedState::SavedState(const std::string& path) : file_(path) {
+  const auto& meta = file_.metadata();
   if (!meta.contains("gan2shape_state") || !meta.contains("gan2shape_identity")) fail(Errc::format, path, "is not a saved state of a fit");
-  try {
-    const auto theirs = json::parse(meta.at("gan2shape_identity")).get<std::map<std::string, std::string>>();
-    for (const auto& [key, value] : full_identity()) {
-      auto found = theirs.find(key);
-      const std::string other = found == theirs.end() ? "" : found->second;
-      if (other != value) fail(Errc::invalid_argument, path, "cannot be resumed: it was made with another ", difference(key, value, other));
-    }
-    const json p = json::parse(meta.at("gan2shape_state"));
-    if (p.at("version").get<int>() != state_version) fail(Errc::format, path, "was saved by another version of this program");
-    auto get = [&](const std::string& name) { return file.contains(name) ? file.get(name).clone().to(device_) : Tensor(); };
-    networks_.load(file);
-    latent_ = get("state.latent");
-    snapshot_ = {{get("state.snapshot.depth"), get("state.snapshot.normal"), get("state.snapshot.albedo")}, get("state.snapshot.light"),
-                 get("state.snapshot.canon_mask")};
-    images_.clear();
-    masks_.clear();
-    for (std::size_t i = 0; i < p.at("batches").get<std::size_t>(); ++i) {
-      images_.push_back(get(numbered("state.images", i)));
-      masks_.push_back(get(numbered("state.masks", i)));
-    }
-    order_.clear();
-    if (file.contains("state.order")) {
-      for (std::int32_t i : file.get("state.order").to_vector<std::int32_t>()) order_.push_back(i);
-    }
-    phase_ = static_cast<Phase>(p.at("phase").get<int>());
-    stage_ = p.at("stage").get<int>();
-    iteration_ = p.at("iteration").get<int>();
-    projected_ = p.at("projected").get<bool>();
-    sample_index_ = p.at("sample_index").get<std::int64_t>();
-    views_.seek(p.at("views").get<std::uint64_t>());
-    shuffles_.seek(p.at("shuffles").get<std::uint64_t>());
-    seconds_ = p.at("seconds").get<double>();
-    history_.clear();
-    for (const json& r : p.at("history")) history_.push_back(record_from_json(r));
-    record_ = record_from_json(p.at("record"));
-    adam_.reset();
-    target_.gan_image = {};
-    if (phase_ == Phase::done) return;
-    begin();
-    const auto steps = p.at("adam_steps").get<std::int64_t>();
-    if (adam_ && steps > 0) {
-      auto& moments = adam_->moments();
-      for (std::size_t i = 0; i < moments.size(); ++i) copy_into(moments[i], file.get(numbered("adam", i)));
-      adam_->set_steps(steps);
-    }
-  } catch (const json::exception& e) {
-    fail(Errc::format, path, "is damaged: ", e.what());
+  readable(path, [&] {
+    identity_ = json::parse(meta.at("gan2shape_identity")).get<FitIdentity>();
+    position_ = json::parse(meta.at("gan2shape_state"));
+    if (position_.at("version").get<int>() != state_version) fail(Errc::format, path, "was saved by another version of this program");
+    const int phase = position_.at("phase").get<int>();
+    if (phase < 0 || phase > static_cast<int>(Phase::done)) fail(Errc::format, path, "is damaged: there is no phase ", phase);
+    forget_whole_batches(identity_);
+  });
+}
+
+void SavedState::require(const FitIdentity& identity) const {
+  auto part = [](const FitIdentity& of, const std::string& key) {
+    const auto found = of.find(key);
+    return found == of.end() ? std::string() : found->second;
+  };
+  FitIdentity keys = identity_;
+  keys.insert(identity.begin(), identity.end());
+  for (const auto& [key, any] : keys) {
+    const std::string mine = part(identity, key), theirs = part(identity_, key);
+    if (mine == theirs) continue;
+    const std::string setting = key == "settings" ? differing_setting(mine, theirs) : "";
+    if (key == "settings" && setting.empty()) continue;
+    fail(Errc::invalid_argument, file_.path(), "cannot be resumed: it was made with another ", setting.empty() ? key : "setting '" + setting + "'");
   }
+}
+
+void SavedState::restore(FitState& state) const {
+  auto get = [&](const std::string& name) { return file_.contains(name) ? file_.get(name).clone().to(default_device()) : Tensor(); };
+  readable(file_.path(), [&] {
+    const json& p = position_;
+    state.networks.load(file_);
+    state.target.latent = get("state.latent");
+    state.target.gan_image = {};
+    state.snapshot = {{get("state.snapshot.depth"), get("state.snapshot.normal"), get("state.snapshot.albedo")}, get("state.snapshot.light"),
+                      get("state.snapshot.canon_mask")};
+    state.samples = {};
+    for (std::size_t i = 0; i < p.at("batches").get<std::size_t>(); ++i) {
+      state.samples.images.push_back(get(numbered("state.images", i)));
+      state.samples.masks.push_back(get(numbered("state.masks", i)));
+    }
+    if (file_.contains("state.order"))
+      for (std::int32_t i : file_.get("state.order").to_vector<std::int32_t>()) state.samples.order.push_back(i);
+    state.samples.index = p.at("sample_index").get<std::int64_t>();
+    state.phase = static_cast<Phase>(p.at("phase").get<int>());
+    state.stage = p.at("stage").get<int>();
+    state.iteration = p.at("iteration").get<int>();
+    state.projected = p.at("projected").get<bool>();
+    state.views.seek(p.at("views").get<std::uint64_t>());
+    state.shuffles.seek(p.at("shuffles").get<std::uint64_t>());
+    state.seconds = p.at("seconds").get<double>();
+    state.history.clear();
+    for (const json& r : p.at("history")) state.history.push_back(record_from_json(r));
+    state.record = record_from_json(p.at("record"));
+  });
+}
+
+void SavedState::restore(Adam& optimizer) const {
+  const auto steps = readable(file_.path(), [&] { return position_.at("adam_steps").get<std::int64_t>(); });
+  if (steps == 0) return;
+  auto& moments = optimizer.moments();
+  for (std::size_t i = 0; i < moments.size(); ++i) copy_into(moments[i], file_.get(numbered("adam", i)));
+  optimizer.set_steps(steps);
 }
 
 }  // namespace g2s

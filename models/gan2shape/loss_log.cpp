@@ -24,7 +24,7 @@ LossLog::LossLog(Device device) : device_(device) {
 int LossLog::capacity() const { return device_.type == DeviceType::cpu ? 1 : put_off; }
 float* LossLog::row(std::size_t i) const { return static_cast<float*>(rows_.get()) + i * most_values; }
 
-void LossLog::set(const std::vector<std::pair<std::string, Tensor>>& losses) {
+void LossLog::set(const NamedTensors& losses) {
   NoGrad no_grad;
   names_.clear();
   std::vector<Tensor> values;

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "engine/tensor.h"
+#include "engine/safetensors.h"
 
 namespace g2s {
 
@@ -18,7 +18,7 @@ class LossLog {
  public:
   explicit LossLog(Device device);
   // As part of an iteration's work: what its losses are, f32 scalars. Undefined ones are left out.
-  void set(const std::vector<std::pair<std::string, Tensor>>& losses);
+  void set(const NamedTensors& losses);
   // After iteration number `iteration`. No more than capacity() until they are taken.
   void push(int iteration);
   bool full() const { return static_cast<int>(iterations_.size()) >= capacity(); }

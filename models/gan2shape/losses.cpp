@@ -13,6 +13,10 @@ Tensor masked_l1(const Tensor& a, const Tensor& b, const Tensor& mask, const Ten
   return sum(abs(a - b) * weight);
 }
 
+Tensor masked_mse(const Tensor& a, const Tensor& b, const Tensor& mask) {
+  return sum(square(a - b) * (mask / (sum(mask) * static_cast<double>(a.dim(3)))));
+}
+
 Tensor feature_l1(const std::vector<Tensor>& a, const std::vector<Tensor>& b, const Tensor& mask, const Tensor& whole) {
   Tensor total;
   for (std::size_t i = 0; i < a.size(); ++i) {

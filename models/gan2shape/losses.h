@@ -1,4 +1,4 @@
-// The losses of the method, METHOD section 4.
+// The losses of the method, docs/method.md section 4.
 #pragma once
 
 #include <vector>
@@ -10,6 +10,9 @@ namespace g2s {
 // sum(|a-b| m) / (C sum(m)), a scalar. a, b [B,H,W,C], mask [B,H,W,1] without gradient. Where the pictures are a part of a batch, sum(m) is that of
 // `whole`, the masks of all of it: then the parts' losses add up to the batch's.
 Tensor masked_l1(const Tensor& a, const Tensor& b, const Tensor& mask, const Tensor& whole);
+
+// The same of (a-b)^2, of one batch.
+Tensor masked_mse(const Tensor& a, const Tensor& b, const Tensor& mask);
 
 // The sum of masked_l1 over layers of features, the mask averaged over each layer's pixels. mask [B,S,S,1].
 Tensor feature_l1(const std::vector<Tensor>& a, const std::vector<Tensor>& b, const Tensor& mask, const Tensor& whole);

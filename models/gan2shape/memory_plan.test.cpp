@@ -16,8 +16,8 @@ using namespace g2s::test;
 namespace {
 
 void check_losses(const Losses& a, const Losses& b, double tolerance = 1e-5) {
-  for (Tensor Losses::*term : {&Losses::l1, &Losses::lpips, &Losses::l1_flip, &Losses::lpips_flip, &Losses::smooth_depth, &Losses::smooth_diffuse,
-                               &Losses::disc, &Losses::latent_norm, &Losses::total}) {
+  for (const auto& [name, term] : loss_terms) {
+    INFO(name);
     REQUIRE((a.*term).defined() == (b.*term).defined());
     if ((a.*term).defined()) CHECK((a.*term).item() == doctest::Approx((b.*term).item()).epsilon(tolerance));
   }

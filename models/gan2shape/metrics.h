@@ -16,7 +16,7 @@ struct Measures {
   Accuracy fit, ellipsoid, constant;  // all on the same pixels
 };
 
-// Background of a true depth: where it is largest (METHOD section 5). depth [1,S,S,1] -> 1 on the object.
+// Background of a true depth: where it is largest (docs/method.md section 5). depth [1,S,S,1] -> 1 on the object.
 Tensor truth_mask(const Tensor& depth);
 
 // depth, truth [1,S,S,1] of the input view; masks [1,S,S,1] of {0,1}. Compared where both masks hold after each lost its outermost pixel

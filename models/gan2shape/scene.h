@@ -12,6 +12,8 @@ struct Canonical {
   Tensor depth;   // [1,S,S,1], border blended
   Tensor normal;  // [1,S,S,3]
   Tensor albedo;  // [1,S,S,3] in [-1,1]
+
+  Canonical to(Device device) const { return {depth.to(device), normal.to(device), albedo.to(device)}; }
 };
 
 // The left-right mirror image, its normals computed anew from its depth. An undefined albedo stays undefined.

@@ -57,8 +57,7 @@ void add_up(std::vector<Tensor>& sums, const std::vector<Tensor>& more) {
 }
 
 void add_values(Losses& sums, const Losses& more) {
-  for (Tensor Losses::*term : {&Losses::l1, &Losses::lpips, &Losses::l1_flip, &Losses::lpips_flip, &Losses::smooth_depth, &Losses::smooth_diffuse,
-                               &Losses::disc, &Losses::latent_norm, &Losses::total}) {
+  for (const auto& [name, term] : loss_terms) {
     if (!(more.*term)) continue;
     Tensor& sum = sums.*term;
     sum = sum ? accumulate(std::move(sum), (more.*term).detach(), false) : (more.*term).detach();
@@ -70,6 +69,20 @@ Tensor with_mean(const Tensor& x, const std::vector<double>& mean) {
 }
 
 }  // namespace
+
+NamedTensors named(const Losses& losses, const std::string& prefix) {
+  NamedTensors out;
+  for (const auto& [name, term] : loss_terms)
+    if (losses.*term) out.emplace_back(prefix + name, losses.*term);
+  return out;
+}
+
+Target Target::to(Device device) const {
+  Target out = *this;
+  for (Tensor* t : {&out.image, &out.mask, &out.latent, &out.mean_latent, &out.gan_image, &out.center_w, &out.center_h})
+    if (*t) *t = t->to(device);
+  return out;
+}
 
 AdamOptions adam_options(const Config& c) { return {c.lr, c.beta1, c.beta2, c.eps, c.weight_decay}; }
 
@@ -90,6 +103,7 @@ Tensor as_input(const Method& c, const Target& target, const Tensor& generated) 
 }
 
 void prepare_target(const Method& c, Target& target) {
+  if (target.gan_image) return;
   NoGrad no_grad;
   check(c.config.crop == 0 || target.original_size >= c.config.crop, "prepare_target", "the original picture is ", target.original_size,
         " pixels wide, the crop ", c.config.crop);
@@ -162,6 +176,15 @@ Step1::Result Step1::forward() const {
   l.smooth_diffuse = smooth_diffuse_;
   add_up_input(l, method_.config);
   out.snapshot = {{shape_.depth, shape_.normal, out.canonical.albedo.detach()}, light_, canon_mask_};
+  return out;
+}
+
+Step1::Updated Step1::update() const {
+  const Result r = forward();
+  Updated out;
+  add_values(out.losses, r.losses);
+  out.gradients = grad({r.losses.total}, parameters());
+  out.snapshot = r.snapshot;
   return out;
 }
 

@@ -1,4 +1,4 @@
-// The three steps of the method, one forward pass each. Whoever calls takes the gradients of `total` to parameters() and steps an optimiser.
+// The three steps of the method: forward() gives all that one computes, update() its losses and gradients for an optimiser of parameters().
 // What a step does not train is computed outside the graph.
 #pragma once
 
@@ -22,6 +22,17 @@ struct Losses {
   Tensor total;
 };
 
+struct LossTerm {
+  const char* name;
+  Tensor Losses::* value;
+};
+constexpr LossTerm loss_terms[] = {
+    {"l1", &Losses::l1}, {"lpips", &Losses::lpips}, {"l1_flip", &Losses::l1_flip}, {"lpips_flip", &Losses::lpips_flip},
+    {"smooth_depth", &Losses::smooth_depth}, {"smooth_diffuse", &Losses::smooth_diffuse},
+    {"disc", &Losses::disc}, {"latent_norm", &Losses::latent_norm}, {"total", &Losses::total}};
+// Those that apply, by name.
+NamedTensors named(const Losses& losses, const std::string& prefix = "");
+
 // The input picture and what is constant about it.
 struct Target {
   Tensor image;             // [1,S,S,3]
@@ -31,6 +42,8 @@ struct Target {
   Tensor mean_latent;       // [1,512]; with truncation < 1 only
   Tensor gan_image;         // [1,S,S,3]: the generator's picture for the latent, as the steps see pictures
   Tensor center_w, center_h;  // [1,512]: the mapping network at zero, and before its last F1_d + 1 modules
+
+  Target to(Device device) const;
 };
 
 // One update of a step: the values of its losses and the gradients of the total to its parameters.
@@ -39,7 +52,7 @@ struct Update {
   std::vector<Tensor> gradients;
 };
 
-// Everything that a step needs. What it refers to outlives it.
+// Everything that a step needs, on one device. What it refers to outlives it.
 struct Method {
   const Config& config;
   const Networks& networks;
@@ -48,6 +61,7 @@ struct Method {
   const Lpips& lpips;
   Renderer renderer;
 
+  Device device() const { return networks.netD.parameters().tensors().front().device(); }
   Method(const Config& c, const Networks& n, const StyleGan2Generator& g, const StyleGan2Discriminator& d, const Lpips& l)
       : config(c), networks(n), generator(g), discriminator(d), lpips(l), renderer(c.renderer()) {}
 };
@@ -60,7 +74,7 @@ Tensor generate(const Method& method, const Target& target, const Tensor& latent
 Tensor at_input_size(const Method& method, const Target& target, const Tensor& generated);
 // The same, clamped to [-1,1] before.
 Tensor as_input(const Method& method, const Target& target, const Tensor& generated);
-// Fills in gan_image, center_w and center_h from the latent.
+// Fills in gan_image, center_w and center_h from the latent, unless they are there.
 void prepare_target(const Method& method, Target& target);
 
 // netD's depth with the border blended, [1,S,S,1].
@@ -91,6 +105,10 @@ class Step1 {
     Snapshot snapshot;
   };
   Result forward() const;
+  struct Updated : Update {
+    Snapshot snapshot;
+  };
+  Updated update() const;
   std::vector<Tensor> parameters() const;
   const Tensor& view() const { return view_; }    // [1,6] radians
   const Tensor& light() const { return light_; }  // [1,4]

@@ -38,15 +38,12 @@ void TraceOutput::six(const std::string& name, const std::string& numbered, cons
 }
 
 void TraceOutput::losses(const std::string& step, const Losses& l) {
-  const std::pair<const char*, const Tensor*> terms[] = {
-      {"l1", &l.l1},     {"lpips", &l.lpips},           {"l1_flip", &l.l1_flip}, {"lpips_flip", &l.lpips_flip}, {"smooth_depth", &l.smooth_depth},
-      {"disc", &l.disc}, {"latent_norm", &l.latent_norm}, {"total", &l.total},     {"smooth_diffuse", &l.smooth_diffuse}};
-  for (const auto& [name, value] : terms) {
-    if (*value) loss(step + "/loss/" + name, *value);
-  }
-  if (l.smooth_depth) {
-    all_.emplace_back(step + "/loss/smooth", Tensor::from<float>({static_cast<float>(l.smooth_depth.item() + l.smooth_diffuse.item())}, {1}, Device{}));
-  }
+  const std::string at = step + "/loss/";
+  for (const auto& [name, value] : named(l))
+    if (name != "smooth_diffuse") loss(at + name, value);
+  if (!l.smooth_depth) return;
+  loss(at + "smooth_diffuse", l.smooth_diffuse);
+  all_.emplace_back(at + "smooth", Tensor::from<float>({static_cast<float>(l.smooth_depth.item() + l.smooth_diffuse.item())}, {1}, Device{}));
 }
 
 Tensor dot_picture(const std::string& name, const Tensor& x) {

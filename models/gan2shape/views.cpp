@@ -26,7 +26,7 @@ std::string format(const char* pattern, double a, double b = 0, double c = 0) {
   return text;
 }
 
-double yaw_range(const std::string& category) { return category == "car" || category == "church" || category == "horse" ? 45 : 70; }
+double yaw_range(const std::string& category) { return category == "car" || category == "church" ? 45 : 70; }
 
 Tensor to_unit(const Tensor& picture) { return clamp(affine(picture, 0.5, 0.5), 0, 1); }
 
@@ -39,9 +39,9 @@ MeshView front_view(const Renderer& renderer, std::int64_t size) {
   return view;
 }
 
-Tensor relit_shading(const FitResult& fit, const Renderer& renderer, const Relight& light) {
+Tensor relit_shading(const Renderer& renderer, const Tensor& normal, const Tensor& own_light, const Relight& light) {
   Tensor random = Tensor::from(std::vector<float>{static_cast<float>(light.dx), static_cast<float>(light.dy), static_cast<float>(light.a)}, {1, 3});
-  return shade_randomly(renderer, fit.canonical.normal, fit.light, random, relight_alpha).shading;
+  return shade_randomly(renderer, normal, own_light, random, relight_alpha).shading;
 }
 
 // S x S to the texels of the mesh's texture: corner centres on corner centres.
@@ -52,23 +52,6 @@ Tensor enlarge(const Tensor& x, std::int64_t size) {
     grid[static_cast<std::size_t>(2 * i + 1)] = static_cast<float>(2.0 * static_cast<double>(i / size) / static_cast<double>(size - 1) - 1);
   }
   return grid_sample(x, Tensor::from(grid, {1, size, size, 2}));
-}
-
-// A canonical texture as the method sees it with a view [1,6].
-Tensor method_rendering(const Subject& subject, const Renderer& renderer, const Tensor& texture, const Tensor& view) {
-  return renderer.reconstruct(texture, warp(renderer, subject.fit_of_method.canonical.depth, view).grid);
-}
-
-// Encodes pictures in batches and draws them with the generator.
-std::vector<Tensor> reproject(const std::vector<Tensor>& pictures, const Method& method, const Target& target, const Subject& subject) {
-  Step2 step(method, target, Snapshot{subject.fit_of_method.canonical, subject.fit_of_method.light, {}});
-  std::vector<Tensor> out;
-  for (std::size_t begin = 0; begin < pictures.size(); begin += projection_batch) {
-    std::size_t end = std::min(pictures.size(), begin + projection_batch);
-    Tensor images = step.project(concat({pictures.begin() + static_cast<std::ptrdiff_t>(begin), pictures.begin() + static_cast<std::ptrdiff_t>(end)}, 0)).image;
-    for (std::int64_t i = 0; i < images.dim(0); ++i) out.push_back(to_unit(slice(images, 0, i, i + 1)).to(Device{}));
-  }
-  return out;
 }
 
 }  // namespace
@@ -117,43 +100,64 @@ std::vector<NamedPicture> mesh_relit(const Subject& subject, const Method& metho
   view.roll = v[2];
   view.translation = {v[3], v[4], v[5]};
   Tensor texture = to_unit(subject.mesh_texture);
-  Tensor before = clamp(shade(method.renderer, subject.fit.canonical.normal, subject.fit.light).shading, darkest_shading, 10);
+  const Tensor &normal = subject.fit.canonical.normal, &own_light = subject.fit.light;
+  Tensor before = clamp(shade(method.renderer, normal, own_light).shading, darkest_shading, 10);
   std::vector<NamedPicture> out;
   for (const Relight& light : relights()) {
-    Tensor ratio = clamp(relit_shading(subject.fit, method.renderer, light), 0, 10) / before;
+    Tensor ratio = clamp(relit_shading(method.renderer, normal, own_light, light), 0, 10) / before;
     out.push_back({light.name, render_mesh(subject.mesh, clamp(texture * enlarge(ratio, texture.dim(1)), 0, 1), view)});
   }
   return out;
 }
 
-std::vector<NamedPicture> gan_turned(const Subject& subject, const Method& method, const Target& target) {
+GanViews::GanViews(const FitResult& fit, const Method& method)
+    : method_(method),
+      device_(method.device()),
+      target_(fit.target.to(device_)),
+      canonical_(fit.canonical.to(device_)),
+      texture_(fit.texture.to(device_)),
+      view_(fit.view.to(device_)),
+      light_(fit.light.to(device_)) {}
+
+std::vector<NamedPicture> GanViews::turned() const {
   NoGrad no_grad;
-  const DefaultDevice guard(subject.fit_of_method.texture.device());
-  std::vector<Tensor> pictures;
-  std::vector<Turn> all = turns(method.config.category);
-  for (const Turn& turn : all) {
-    std::vector<float> view{static_cast<float>(turn.pitch), static_cast<float>(turn.yaw), 0, 0, 0, 0};
-    pictures.push_back(method_rendering(subject, method.renderer, subject.fit_of_method.texture, Tensor::from(view, {1, 6})));
-  }
-  pictures = reproject(pictures, method, target, subject);
+  const DefaultDevice guard(device_);
   std::vector<NamedPicture> out;
-  for (std::size_t i = 0; i < all.size(); ++i) out.push_back({all[i].name, pictures[i]});
+  for (const Turn& turn : turns(method_.config.category)) {
+    std::vector<float> view{static_cast<float>(turn.pitch), static_cast<float>(turn.yaw), 0, 0, 0, 0};
+    out.push_back({turn.name, rendering(texture_, Tensor::from(view, {1, 6}))});
+  }
+  reproject(out);
   return out;
 }
 
-std::vector<NamedPicture> gan_relit(const Subject& subject, const Method& method, const Target& target) {
+std::vector<NamedPicture> GanViews::relit() const {
   NoGrad no_grad;
-  const DefaultDevice guard(subject.fit_of_method.texture.device());
-  std::vector<Tensor> pictures;
-  std::vector<Relight> all = relights();
-  for (const Relight& light : all) {
-    Tensor texture = method.renderer.texture(subject.fit_of_method.canonical.albedo, relit_shading(subject.fit_of_method, method.renderer, light));
-    pictures.push_back(method_rendering(subject, method.renderer, texture, subject.fit_of_method.view));
-  }
-  pictures = reproject(pictures, method, target, subject);
+  const DefaultDevice guard(device_);
   std::vector<NamedPicture> out;
-  for (std::size_t i = 0; i < all.size(); ++i) out.push_back({all[i].name, pictures[i]});
+  for (const Relight& light : relights()) {
+    Tensor texture = method_.renderer.texture(canonical_.albedo, relit_shading(method_.renderer, canonical_.normal, light_, light));
+    out.push_back({light.name, rendering(texture, view_)});
+  }
+  reproject(out);
   return out;
+}
+
+// A canonical texture as the method sees it with a view [1,6].
+Tensor GanViews::rendering(const Tensor& texture, const Tensor& view) const {
+  return method_.renderer.reconstruct(texture, warp(method_.renderer, canonical_.depth, view).grid);
+}
+
+// Encodes pictures in batches and draws them with the generator.
+void GanViews::reproject(std::vector<NamedPicture>& pictures) const {
+  const Step2 step(method_, target_, Snapshot{canonical_, light_, {}});
+  for (std::size_t begin = 0; begin < pictures.size(); begin += projection_batch) {
+    std::vector<Tensor> batch;
+    for (std::size_t i = begin; i < std::min(pictures.size(), begin + projection_batch); ++i) batch.push_back(pictures[i].picture);
+    const Tensor images = step.project(concat(batch, 0)).image;
+    for (std::int64_t i = 0; i < images.dim(0); ++i)
+      pictures[begin + static_cast<std::size_t>(i)].picture = to_unit(slice(images, 0, i, i + 1)).to(Device{});
+  }
 }
 
 }  // namespace g2s

@@ -17,8 +17,7 @@ struct NamedPicture {
 
 // What is drawn: an object after its fit, with its mesh.
 struct Subject {
-  const FitResult& fit;           // on the CPU, for the mesh
-  const FitResult& fit_of_method;  // where the networks are
+  const FitResult& fit;
   TexturedMesh mesh;
   Tensor mesh_texture;  // f32 [1,T,T,3] in [-1,1]
 };
@@ -31,15 +30,30 @@ struct Relight {
   std::string name;
   double dx = 0, dy = 0, a = 0;
 };
-// 9 yaws within 70 degrees (45 for cars, churches and horses), then 5 pitches within 20.
+// 9 yaws within 70 degrees (45 for cars and churches), then 5 pitches within 20.
 std::vector<Turn> turns(const std::string& category);
 // dx in {-1.5, -.7, 0, .7, 1.5}, dy in {0, .6}, a in {.3, .6}.
 std::vector<Relight> relights();
 
 std::vector<NamedPicture> mesh_turned(const Subject& subject, const Method& method, std::int64_t size);
 std::vector<NamedPicture> mesh_relit(const Subject& subject, const Method& method, std::int64_t size);
-// Rendered with the method's own warp, then encoded and drawn by the generator.
-std::vector<NamedPicture> gan_turned(const Subject& subject, const Method& method, const Target& target);
-std::vector<NamedPicture> gan_relit(const Subject& subject, const Method& method, const Target& target);
+
+// The same of a fit rendered with the method's own warp, then encoded and drawn by the generator, where the method's networks are.
+class GanViews {
+ public:
+  GanViews(const FitResult& fit, const Method& method);
+  std::vector<NamedPicture> turned() const;
+  std::vector<NamedPicture> relit() const;
+
+ private:
+  Tensor rendering(const Tensor& texture, const Tensor& view) const;
+  void reproject(std::vector<NamedPicture>& pictures) const;
+
+  const Method& method_;
+  Device device_;
+  Target target_;
+  Canonical canonical_;
+  Tensor texture_, view_, light_;
+};
 
 }  // namespace g2s

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "engine/context.h"
 #include "engine/autograd.h"
 #include "engine/cuda/launches.h"
 #include "engine/precision.h"
@@ -33,7 +34,7 @@
 
 using namespace g2s;
 using namespace g2s::test;
-using kernels::ProductUnit, kernels::WithProductUnit;
+using kernels::ProductUnit;
 
 namespace {
 
@@ -101,7 +102,7 @@ void styled() {
 
 void units() {
   for (ProductUnit unit : {ProductUnit::bf16, ProductUnit::tf32, ProductUnit::tf32x3}) {
-    const WithProductUnit with(unit);
+    const WithOverride with("G2S_CUDA_UNIT", to_string(unit));
     convolutions();
     matrices();
     if (unit != ProductUnit::tf32x3) large_products();

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/context.h"
 #include "engine/cuda/pack.cuh"
 #include "engine/cuda/ptx.cuh"
 #include "engine/error.h"
@@ -285,9 +286,8 @@ TEST_CASE("counted: the same on any number of threads") {
   const Tensor x = numbers(4096);
   Tensor y = numbers(4096);
   for (int threads : {1, 3}) {
-    set_num_threads(threads);
+    const WithThreads with(threads);
     run({"packs", 32, 32}, packs<float, 4>, x.ptr<float>(), y.mutable_ptr<float>());
     check(counted(Memory::device, Access::read), 32, 32 * 512, 32 * 16, 32 * 16);
   }
-  set_num_threads(0);
 }

@@ -4,6 +4,7 @@
 #include <numeric>
 #include <vector>
 
+#include "engine/context.h"
 #include "engine/cuda/launch.cuh"
 #include "engine/error.h"
 #include "engine/parallel.h"
@@ -17,14 +18,9 @@ namespace {
 
 constexpr unsigned whole = 0xffffffffu;
 
-struct ThreadsGuard {
-  explicit ThreadsGuard(int threads) { set_num_threads(threads); }
-  ~ThreadsGuard() { set_num_threads(0); }
-};
-
 template <class F> void everywhere(F f) {
   for (int threads : {1, 2, 3}) {
-    ThreadsGuard guard(threads);
+    const WithThreads with(threads);
     in_every_order(f);
   }
 }

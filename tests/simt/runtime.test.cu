@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/accelerator.h"
+#include "engine/context.h"
 #include "engine/cuda/launch.cuh"
 #include "engine/cuda/launches.h"
 #include "engine/error.h"
@@ -136,4 +137,23 @@ TEST_CASE("simt: launches and waits of the host are counted") {
   CHECK(host_waits() == before);
   t.to(Device{});
   CHECK(host_waits() == before + 1);
+}
+
+TEST_CASE("simt: a context works on the stream that its caller gives, and leaves it alive") {
+  const Device device{DeviceType::cuda, 0};
+  Stream of_caller;
+  {
+    Context context({.device = device, .stream = of_caller.s});
+    const UseContext in(context);
+    CHECK(cuda::stream() == of_caller.s);
+    std::vector<float> x(100, 1), y(100);
+    // What the context asks for is part of the caller's graph.
+    cudaGraphExec_t exec = capture(of_caller.s, [&] { twice(x.data(), y.data(), 100); });
+    CHECK(y[0] == 0);
+    CHECK(cudaGraphLaunch(exec, of_caller.s) == cudaSuccess);
+    CHECK(y[0] == 2);
+    CHECK(cudaGraphExecDestroy(exec) == cudaSuccess);
+  }
+  CHECK(cuda::stream() != of_caller.s);
+  CHECK(cudaStreamSynchronize(of_caller.s) == cudaSuccess);
 }

@@ -37,36 +37,6 @@ std::vector<std::string> lines_of(const std::string& text) {
   return lines;
 }
 
-// Comments, strings and preprocessor lines blanked out, line breaks kept.
-std::string code_only(const std::string& text) {
-  std::string out = text;
-  auto blank = [&](std::size_t from, std::size_t to) {
-    for (std::size_t i = from; i < to && i < out.size(); ++i)
-      if (out[i] != '\n') out[i] = ' ';
-  };
-  for (std::size_t i = 0; i < text.size();) {
-    std::size_t end = i + 1;
-    if (text.compare(i, 2, "//") == 0) {
-      end = std::min(text.find('\n', i), text.size());
-      blank(i, end);
-    } else if (text.compare(i, 2, "/*") == 0) {
-      end = std::min(text.find("*/", i), text.size() - 2) + 2;
-      blank(i, end);
-    } else if (text.compare(i, 3, "R\"(") == 0) {
-      end = std::min(text.find(")\"", i), text.size() - 2) + 2;
-      blank(i, end);
-    } else if (text[i] == '"' || (text[i] == '\'' && (i == 0 || !std::isalnum(static_cast<unsigned char>(text[i - 1]))))) {
-      while (end < text.size() && text[end] != text[i] && text[end] != '\n') end += text[end] == '\\' ? 2 : 1;
-      blank(i, ++end);
-    } else if (text[i] == '#' && (i == 0 || text[i - 1] == '\n')) {
-      while (end < text.size() && !(text[end] == '\n' && text[end - 1] != '\\')) ++end;
-      blank(i, end);
-    }
-    i = end;
-  }
-  return out;
-}
-
 // What opens a brace at namespace or class level: namespace g2s, struct Node, or a function, or else an initialiser.
 bool is_scope(const std::string& head) {
   static const std::regex keyword("(^|[^A-Za-z0-9_])(namespace|class|struct|union|enum|extern)([^A-Za-z0-9_]|$)");
@@ -114,6 +84,35 @@ bool is_cuda_header(const std::string& name) {
 }
 
 }  // namespace
+
+std::string code_only(const std::string& text) {
+  std::string out = text;
+  auto blank = [&](std::size_t from, std::size_t to) {
+    for (std::size_t i = from; i < to && i < out.size(); ++i)
+      if (out[i] != '\n') out[i] = ' ';
+  };
+  for (std::size_t i = 0; i < text.size();) {
+    std::size_t end = i + 1;
+    if (text.compare(i, 2, "//") == 0) {
+      end = std::min(text.find('\n', i), text.size());
+      blank(i, end);
+    } else if (text.compare(i, 2, "/*") == 0) {
+      end = std::min(text.find("*/", i), text.size() - 2) + 2;
+      blank(i, end);
+    } else if (text.compare(i, 3, "R\"(") == 0) {
+      end = std::min(text.find(")\"", i), text.size() - 2) + 2;
+      blank(i, end);
+    } else if (text[i] == '"' || (text[i] == '\'' && (i == 0 || !std::isalnum(static_cast<unsigned char>(text[i - 1]))))) {
+      while (end < text.size() && text[end] != text[i] && text[end] != '\n') end += text[end] == '\\' ? 2 : 1;
+      blank(i, ++end);
+    } else if (text[i] == '#' && (i == 0 || text[i - 1] == '\n')) {
+      while (end < text.size() && !(text[end] == '\n' && text[end - 1] != '\\')) ++end;
+      blank(i, end);
+    }
+    i = end;
+  }
+  return out;
+}
 
 Findings check_includes(const SourceFile& file) {
   Findings findings;
@@ -223,6 +222,16 @@ Findings check_device_code(const SourceFile& file) {
       findings.push_back(where + "assembler belongs in engine/cuda/ptx.cuh");
     if (line.find("<<<") != std::string::npos) findings.push_back(where + "kernels are launched by g2s::cuda::launch");
   }
+  return findings;
+}
+
+Findings check_vectors(const SourceFile& file) {
+  Findings findings;
+  if (!is_cpp(file.path) || file.path == "kernels/simd.isa.h") return findings;
+  const std::vector<std::string> code = lines_of(code_only(file.text));
+  for (std::size_t i = 0; i < code.size(); ++i)
+    if (code[i].find("vector_size") != std::string::npos)
+      findings.push_back(str(file.path, ":", i + 1, ": types of vectors belong in kernels/simd.isa.h"));
   return findings;
 }
 

@@ -22,8 +22,13 @@ Findings check_words(const SourceFile& file);
 // Assembler of a GPU is in engine/cuda/ptx.cuh alone; a kernel is launched by g2s::cuda::launch, which the emulator and the list of launches
 // know.
 Findings check_device_code(const SourceFile& file);
+// The CPU's vectors are those of kernels/simd.isa.h.
+Findings check_vectors(const SourceFile& file);
 // What every kernels/<family> holds, from the paths of all files.
 Findings check_families(const std::vector<std::string>& paths);
+
+// Comments, strings and preprocessor lines blanked out, line breaks kept.
+std::string code_only(const std::string& text);
 
 // The functions of a C++ text, by an approximate reading: bodies at namespace or class level that follow a parameter list.
 struct FunctionSpan {

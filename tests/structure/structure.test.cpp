@@ -34,6 +34,7 @@ bool bad_include(const std::string& from, const std::string& what) { return !che
 TEST_CASE("includes point one way") { apply(check_includes); }
 TEST_CASE("files and functions stay short") { apply(check_sizes); }
 TEST_CASE("assembler is in one file, and kernels are launched in one way") { apply(check_device_code); }
+TEST_CASE("kernels share one layer of vectors") { apply(check_vectors); }
 TEST_CASE("no file names a machine's paths or package hosts") { apply(check_words); }
 
 TEST_CASE("every operator family has its header, table of cases, golden values and test") {
@@ -111,6 +112,10 @@ TEST_CASE("the rule on device code finds what it should") {
 }
 
 TEST_CASE("the other rules find what they should") {
+  const std::string vector = "typedef float V __attribute__((vector_size(64)));\n";
+  CHECK(check_vectors({"kernels/conv/winograd.isa.cpp", vector}).size() == 1);
+  CHECK(check_vectors({"kernels/simd.isa.h", vector}).empty());
+  CHECK(check_includes({"kernels/conv/conv.cpp", "#include \"kernels/vector_math.isa.h\"\n"}).size() == 1);
   CHECK(check_words({"a.md", std::string("see /ho") + "me/me/x\n"}).size() == 1);
   CHECK(check_words({"a.md", "see docs/architecture.md\n"}).empty());
   CHECK(check_families({"kernels/conv/conv.h"}).size() == 5);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/context.h"
 #include "engine/hashed.h"
 #include "engine/parallel.h"
 #include "engine/tensor.h"
@@ -25,16 +26,7 @@ bool same_bits(const Tensor& a, const Tensor& b);  // shape, dtype and every byt
 // scale * u(name, i) + offset rounded to f32 (in f64 too, so that both see the same numbers).
 Tensor hashed_input(const std::string& name, const Shape& shape, DType dtype = DType::f32, double scale = 1, double offset = 0);
 
-// Sets the number of threads and puts the old one back.
-class Threads {
- public:
-  explicit Threads(int count) : before_(num_threads()) { set_num_threads(count); }
-  ~Threads() { set_num_threads(before_); }
-  Threads(const Threads&) = delete;
-
- private:
-  int before_;
-};
+using Threads = WithThreads;
 
 using Function = std::function<Tensor(const std::vector<Tensor>&)>;
 

@@ -6,12 +6,14 @@
 #include <optional>
 #include <string>
 
+#include "engine/context.h"
 #include "kernels/conv/conv_choice.h"
-#include "tests/support/forced.h"
 
 namespace g2s::test {
 
-using ForcedConvPath = Forced<kernels::force_conv_path>;
+struct ForcedConvPath : WithOverride {
+  explicit ForcedConvPath(std::optional<kernels::ConvPath> path) : WithOverride("G2S_CONV_PATH", path ? kernels::to_string(*path) : nullptr) {}
+};
 
 // fn() as users run it, then with each path.
 template <class Fn>

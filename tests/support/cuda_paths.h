@@ -3,20 +3,24 @@
 
 #include <cstdint>
 
+#include "engine/context.h"
 #include "engine/cuda/launches.h"
-#include "kernels/conv/conv_cuda_choice.h"
-#include "kernels/matmul/matmul_cuda_choice.h"
-#include "tests/support/forced.h"
 
 namespace g2s::test {
 
-using ForcedCudaConv = Forced<kernels::force_cuda_conv>;
-using ForcedCudaMatmul = Forced<kernels::force_cuda_matmul>;
+// own, cudnn or polyphase; null: not forced.
+struct ForcedCudaConv : WithOverride {
+  explicit ForcedCudaConv(const char* wish) : WithOverride("G2S_CUDA_CONV", wish) {}
+};
+// own or cublaslt; null: not forced.
+struct ForcedCudaMatmul : WithOverride {
+  explicit ForcedCudaMatmul(const char* wish) : WithOverride("G2S_CUDA_MATMUL", wish) {}
+};
 
 // No vendor's library, whatever the tables say.
 struct OurKernels {
-  ForcedCudaConv convolutions{kernels::CudaConvWish::own};
-  ForcedCudaMatmul products{kernels::CudaMatmulWish::own};
+  ForcedCudaConv convolutions{"own"};
+  ForcedCudaMatmul products{"own"};
 };
 
 // How often a kernel was launched, by its name, since cuda::forget_launches().

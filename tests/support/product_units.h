@@ -23,9 +23,4 @@ inline Tensor rounded_for(kernels::ProductUnit unit, const Tensor& t) {
   return r;
 }
 
-inline const char* name_of(kernels::ProductUnit unit) {
-  static constexpr const char* names[] = {"fma", "bf16", "tf32", "tf32x3"};
-  return names[static_cast<int>(unit)];
-}
-
 }  // namespace g2s::test

@@ -1,0 +1,30 @@
+// What is current in a thread: the one thread-local of the engine. Every member is set by the constructor of some object and put back by its
+// destructor. Trivially destructible, because tensors may be released after all else of a thread has been destroyed.
+#pragma once
+
+#include "engine/context.h"
+#include "engine/types.h"
+
+namespace g2s {
+
+class Recording;
+struct CapturedUpdates;
+struct DismantledNodes;
+
+struct ThreadState {
+  Context* context = nullptr;          // null: the default one (UseContext)
+  const Settings* settings = nullptr;  // null: the context's (WithSettings)
+  ThreadResources* resources = nullptr;  // null: not asked for yet
+  Device device;                       // of new tensors (DefaultDevice, UseContext)
+  bool grad_enabled = true;            // NoGrad
+  bool in_parallel_region = false;     // parallel_for: nested ones run on the calling thread
+  DismantledNodes* dismantled = nullptr;  // nodes of the graph that wait to be freed, see autograd.cpp
+  // Work that is repeated on a device, see replay.h.
+  Recording* recording = nullptr;         // whose memory new tensors take
+  CapturedUpdates* captured = nullptr;    // while the work is being written down
+  int kept_memory = 0;                    // how many KeptMemory are alive
+};
+
+ThreadState& thread_state();
+
+}  // namespace g2s
