@@ -37,7 +37,7 @@ int run(const Options& o) {
   if (std::filesystem::path(out).extension() != ".safetensors") fail(Errc::invalid_argument, out, "is the output, which must end in .safetensors");
   std::vector<std::shared_ptr<const convert::Checkpoint>> inputs;
   for (std::size_t i = 0; i + 1 < o.files.size(); ++i) inputs.push_back(convert::open_checkpoint(o.files[i]));
-  convert::Plan plan = convert::make_plan(inputs, request);
+  convert::ConversionPlan plan = convert::make_plan(inputs, request);
   for (std::string& note : plan.notes) note = with_options(note);
   convert::write_plan(out, plan, inputs);
   if (o.json) {

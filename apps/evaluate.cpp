@@ -21,15 +21,16 @@ int run(const Options& o) {
   for (const std::string& stem : found.skipped) {
     std::cerr << "gan2shape: " << stem << " has no " << stem << "_depth.png in " << o.truth << ", it is left out" << std::endl;
   }
-  if (found.pictures.empty()) fail(Errc::io, o.truth, "holds the true depth (STEM_depth.png) of none of the reconstructions");
+  if (found.images.empty()) fail(Errc::io, o.truth, "holds the true depth (STEM_depth.png) of none of the reconstructions");
   if (o.as_json) {
-    json pictures = json::object(), after = json::array();
-    for (const auto& [stem, metrics] : found.pictures) pictures[stem] = metrics;
+    json images = json::object(), after = json::array();
+    for (const auto& [stem, metrics] : found.images) images[stem] = metrics;
     for (const auto& [phase, metrics] : found.phases) after.push_back({{"phase", phase}, {"mean", metrics}});
-    std::cout << json{{"pictures", pictures}, {"mean", mean_metrics(found.pictures)}, {"phases", after}, {"skipped", found.skipped}}.dump(2) << '\n';
+    std::cout << json{{"pictures", images}, {"mean", mean_metrics(found.images)}, {"phases", after}, {"skipped", found.skipped}}.dump(2)
+              << '\n';
     return 0;
   }
-  print_table(std::cout, found.pictures);
+  print_table(std::cout, found.images);
   print_phases(std::cout, found.phases);
   return 0;
 }

@@ -64,12 +64,12 @@ int run(const Options& o) {
   make_folders(o.out);
   Tensor all = o.raw ? Tensor::empty({n, size, size, 3}) : Tensor();
   nlohmann::json files = nlohmann::json::array();
-  draw_pictures(generator, w, [&](std::int64_t first, const Tensor& pictures) {
-    const std::int64_t count = pictures.dim(0);
-    if (o.raw) std::copy_n(pictures.data<float>(), pictures.numel(), all.mutable_data<float>() + first * (all.numel() / n));
+  draw_images(generator, w, [&](std::int64_t first, const Tensor& images) {
+    const std::int64_t count = images.dim(0);
+    if (o.raw) std::copy_n(images.data<float>(), images.numel(), all.mutable_data<float>() + first * (all.numel() / n));
     for (std::int64_t i = 0; !o.raw && i < count; ++i) {
       files.push_back(numbered(o.out, first + i));
-      write_png(files.back(), picture_to_pixels(slice(pictures, 0, i, i + 1)));
+      write_png(files.back(), image_to_pixels(slice(images, 0, i, i + 1)));
     }
   });
   progress.clear();

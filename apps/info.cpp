@@ -38,7 +38,7 @@ json weights_info(const std::string& path) {
   }
   json info = {{"file", path}, {"kind", "tensors"}, {"format", convert::to_string(file->format)}, {"tensors", tensors.size()}, {"numbers", numbers}};
   try {
-    const convert::Plan plan = convert::make_plan({file}, {});
+    const convert::ConversionPlan plan = convert::make_plan({file}, {});
     info["kind"] = plan.kind, info["description"] = plan.description;
     for (const auto& [key, value] : plan.metadata) info["metadata"][key] = value;
     if (plan.kind.rfind("stylegan2", 0) == 0) info["size"] = std::stoll(plan.metadata.at("size"));
@@ -53,7 +53,7 @@ json weights_info(const std::string& path) {
 }
 
 json file_info(const std::string& path) {
-  if (!is_picture(path)) return weights_info(path);
+  if (!is_image(path)) return weights_info(path);
   const ImageInfo i = image_info(path);
   return {{"file", path},     {"kind", "picture"},           {"width", i.width},   {"height", i.height},
           {"channels", i.channels}, {"bits", i.bit_depth}, {"orientation", i.orientation}};
@@ -97,10 +97,10 @@ std::string cuda_state() {
   if (!cuda_accelerator) return "no CUDA in this build";
   Accelerator& cuda = *cuda_accelerator();
   const int count = cuda.count();
-  if (count == 0) return "no CUDA device: " + cuda.absence();
+  if (count == 0) return "no CUDA device: " + cuda.unavailable_reason();
   std::string all;
   for (int i = 0; i < count; ++i) {
-    const std::string reason = cuda::reason_against(i);
+    const std::string reason = cuda::unusable_reason(i);
     all += str(i > 0 ? ", " : "", Device{DeviceType::cuda, i}, reason.empty() ? " is " + cuda.name(i) : ": " + reason);
   }
   return all;

@@ -32,7 +32,8 @@ int run(const Options& o) {
   const WeightPaths paths = find_weights(weight_source(o.weights), o.preset, {.generator = true, .u2netp = true});
   const DepthPriorReport report = make_depth_prior(o.out, paths, config, {o.count, o.iterations, o.seed});
   progress.clear();
-  std::cout << o.out << ": the depth network after " << o.iterations << " iterations on " << report.pictures << " pictures, loss " << report.loss << '\n';
+  std::cout << o.out << ": the depth network after " << o.iterations << " iterations on " << report.images << " pictures, loss "
+            << report.loss << '\n';
   return 0;
 }
 

@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <iostream>
 
-#include "apps/at_once.h"
+#include "apps/concurrent.h"
 #include "apps/settings.h"
 #include "apps/table.h"
 #include "engine/accelerator.h"
@@ -48,7 +48,7 @@ json known_beside(Quality quality) {
   return more;
 }
 
-// Fits one picture and puts its folder into place. The checkpoint goes when the result is there.
+// Fits one image and puts its folder into place. The checkpoint goes when the result is there.
 json run_job(const ReconstructOptions& o, const Reconstructor& reconstructor, const Job& job, ProgressPrinter& progress) {
   if (o.jobs == 1) allocator(reconstructor.device).reset_peak();
   FitOptions options;
@@ -97,7 +97,7 @@ void print_results(const ReconstructOptions& o, const std::vector<std::pair<std:
   print_phases(std::cout, phase_means(measured));
 }
 
-// One picture of the plan, finished or found finished.
+// One image of the session, finished or found finished.
 json do_job(const ReconstructOptions& o, const Reconstructor& reconstructor, const Job& job, ProgressPrinter& progress) {
   check_cancelled(job.stem);
   if (job.kept) {
@@ -117,8 +117,8 @@ json do_job(const ReconstructOptions& o, const Reconstructor& reconstructor, con
   }
 }
 
-// What went wrong with some of several pictures, in one sentence; of a single one as it was said.
-void report_failures(const Plan& plan, const std::vector<std::exception_ptr>& thrown) {
+// What went wrong with some of several images, in one sentence; of a single one as it was said.
+void report_failures(const ReconstructSession& session, const std::vector<std::exception_ptr>& thrown) {
   std::string all;
   std::size_t count = 0;
   std::exception_ptr first, interrupted;
@@ -129,34 +129,34 @@ void report_failures(const Plan& plan, const std::vector<std::exception_ptr>& th
       std::rethrow_exception(thrown[i]);
     } catch (const Error& e) {
       if (e.code() == Errc::cancelled && !interrupted) interrupted = thrown[i];
-      all += str(count++ > 0 ? "; " : "", e.op() == plan.jobs[i].stem ? "" : plan.jobs[i].stem + ": ", message_of(e));
+      all += str(count++ > 0 ? "; " : "", e.op() == session.jobs[i].stem ? "" : session.jobs[i].stem + ": ", message_of(e));
     } catch (const std::exception& e) {
-      all += str(count++ > 0 ? "; " : "", plan.jobs[i].stem, ": ", e.what());
+      all += str(count++ > 0 ? "; " : "", session.jobs[i].stem, ": ", e.what());
     }
   }
   if (count == 0) return;
-  if (plan.jobs.size() == 1) std::rethrow_exception(first);
+  if (session.jobs.size() == 1) std::rethrow_exception(first);
   if (interrupted) fail(Errc::cancelled, "reconstruct", all);
-  fail(Errc::internal, "reconstruct", count, " of ", plan.jobs.size(), " pictures failed, the others are done: ", all);
+  fail(Errc::internal, "reconstruct", count, " of ", session.jobs.size(), " pictures failed, the others are done: ", all);
 }
 
 int run(const ReconstructOptions& o) {
   const CommandContext context(reconstruct_context(o));
-  const Plan plan = make_plan(o);
+  const ReconstructSession session = prepare_session(o);
   make_folders(o.out);
   ProgressPrinter progress(std::cerr, progress_style(o.progress));
-  if (const json more = known_beside(plan.reconstructor.settings.quality); more.contains("note")) progress.note(more["note"]);
-  const Device device = plan.reconstructor.device;
+  if (const json more = known_beside(session.reconstructor.settings.quality); more.contains("note")) progress.note(more["note"]);
+  const Device device = session.reconstructor.device;
   if (device.type != DeviceType::cpu) accelerator(device, "reconstruct").synchronize();  // other threads shall see the weights
-  std::vector<json> done(plan.jobs.size());
-  const auto thrown = run_at_once(plan.jobs.size(), static_cast<std::size_t>(o.jobs),
-                                  [&](std::size_t i) { done[i] = do_job(o, plan.reconstructor, plan.jobs[i], progress); });
+  std::vector<json> done(session.jobs.size());
+  const auto thrown = run_concurrently(session.jobs.size(), static_cast<std::size_t>(o.jobs),
+                                       [&](std::size_t i) { done[i] = do_job(o, session.reconstructor, session.jobs[i], progress); });
   progress.clear();
   std::vector<std::pair<std::string, json>> results;
   for (std::size_t i = 0; i < done.size(); ++i)
-    if (!done[i].is_null()) results.emplace_back(plan.jobs[i].stem, done[i]);
+    if (!done[i].is_null()) results.emplace_back(session.jobs[i].stem, done[i]);
   if (!results.empty() && !Context::current().cancelled()) print_results(o, results);
-  report_failures(plan, thrown);
+  report_failures(session, thrown);
   return 0;
 }
 

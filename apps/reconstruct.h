@@ -14,14 +14,14 @@ struct ReconstructOptions {
   std::string preset = "default", quality = "standard", weights, latent, mask, truth, out = "out", crop = "auto", progress = "auto",
               precision = "f32", memory_limit;
   std::uint64_t seed = 0;
-  int jobs = 1;            // pictures at a time
+  int jobs = 1;            // images at a time
   double save_every = 120;  // seconds
   double scale = 1;         // of every iteration count
   bool resume = false, force = false, json = false;
   MachineOptions machine;
 };
 
-// One picture.
+// One image.
 struct Job {
   std::string stem;
   std::string folder;      // OUT/STEM
@@ -33,13 +33,13 @@ struct Job {
   ReconstructionJob prepared;
 };
 
-struct Plan {
+struct ReconstructSession {
   Reconstructor reconstructor;
   std::vector<Job> jobs;
 };
 
-// Reads every file that is named, prepares every picture, checks the checkpoints that are to be resumed. Throws naming what is wrong.
-Plan make_plan(const ReconstructOptions& options);
+// Reads every file that is named, prepares every image, checks the checkpoints that are to be resumed. Throws naming what is wrong.
+ReconstructSession prepare_session(const ReconstructOptions& options);
 
 ContextOptions reconstruct_context(const ReconstructOptions& options);
 }  // namespace g2s::app

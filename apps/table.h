@@ -7,7 +7,7 @@
 
 namespace g2s::app {
 
-// One line per picture and one of means, SIDE times 100.
+// One line per image and one of means, SIDE times 100.
 void print_table(std::ostream& out, const MetricRows& rows);
 
 void print_phases(std::ostream& out, const MetricRows& phases);

@@ -21,7 +21,7 @@
 #include "engine/context.h"
 #include "engine/error.h"
 #include "engine/parallel.h"
-#include "engine/work.h"
+#include "engine/multiply_adds.h"
 #include "kernels/isa.h"
 #include "kernels/precision.h"
 
@@ -46,7 +46,7 @@ struct Work {
 };
 
 Work counted(g2s::Device device) {
-  return {2 * static_cast<double>(g2s::products_counted()), 2 * static_cast<double>(g2s::allocator(device).stats().handed_out)};
+  return {2 * static_cast<double>(g2s::multiply_adds_counted()), 2 * static_cast<double>(g2s::allocator(device).stats().total_allocated)};
 }
 
 // Until everything that was launched is done: the beginning and the end of what is timed.

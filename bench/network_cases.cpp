@@ -42,7 +42,7 @@ std::function<void()> generator_case(int size, std::int64_t batch, bool backward
 
 std::function<void()> discriminator_case(int size, std::int64_t batch) {
   auto discriminator = std::make_shared<StyleGan2Discriminator>(random_discriminator(size));
-  Tensor a = random_pictures(batch, size, "a").set_requires_grad(), b = random_pictures(batch, size, "b");
+  Tensor a = random_images(batch, size, "a").set_requires_grad(), b = random_images(batch, size, "b");
   return [=] {
     std::vector<Tensor> fa = discriminator->features(a), fb;
     {
@@ -60,7 +60,7 @@ std::function<void()> discriminator_case(int size, std::int64_t batch) {
 
 std::function<void()> lpips_case(const std::string& assets, std::int64_t batch, std::int64_t size) {
   auto lpips = std::make_shared<Lpips>(SafetensorsFile(assets + "/lpips_vgg.safetensors"));
-  Tensor a = random_pictures(batch, size, "a").set_requires_grad(), b = random_pictures(batch, size, "b");
+  Tensor a = random_images(batch, size, "a").set_requires_grad(), b = random_images(batch, size, "b");
   return [=] {
     Lpips::Features target;
     {
@@ -74,7 +74,7 @@ std::function<void()> lpips_case(const std::string& assets, std::int64_t batch, 
 template <class Net>
 std::function<void()> training_case(std::shared_ptr<Net> net, std::int64_t batch, std::int64_t size) {
   net->parameters().set_trainable(true);
-  Tensor x = random_pictures(batch, size, "x");
+  Tensor x = random_images(batch, size, "x");
   return [=] { grad({mean(square((*net)(x)))}, net->parameters().tensors()); };
 }
 
@@ -118,7 +118,9 @@ StyleGan2Discriminator random_discriminator(int size) {
   return StyleGan2Discriminator(config, parameters);
 }
 
-Tensor random_pictures(std::int64_t batch, std::int64_t size, const char* stream) { return Random(0, stream).uniform({batch, size, size, 3}, -1, 1); }
+Tensor random_images(std::int64_t batch, std::int64_t size, const char* stream) {
+  return Random(0, stream).uniform({batch, size, size, 3}, -1, 1);
+}
 
 Body rasteriser_case(std::int64_t size, std::int64_t batch) {
   RendererConfig config;

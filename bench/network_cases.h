@@ -14,7 +14,7 @@ namespace g2s::bench {
 // Random weights of the right shapes: config-e at 128, or the shipped 64-pixel width.
 StyleGan2Generator random_generator(int size);
 StyleGan2Discriminator random_discriminator(int size);
-Tensor random_pictures(std::int64_t batch, std::int64_t size, const char* stream);
+Tensor random_images(std::int64_t batch, std::int64_t size, const char* stream);
 
 std::map<std::string, Setup> network_cases(const std::string& assets);
 std::map<std::string, Setup> step_cases(const std::string& assets);

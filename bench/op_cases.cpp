@@ -50,7 +50,7 @@ Body conv_case(std::int64_t batch, std::int64_t side, std::int64_t in, std::int6
 }
 
 // One layer of the synthesis network: style, convolution, demodulation, noise, bias and activation.
-Body styled_case(std::int64_t batch, std::int64_t side, std::int64_t in, std::int64_t out, bool upsample) {
+Body modulated_case(std::int64_t batch, std::int64_t side, std::int64_t in, std::int64_t out, bool upsample) {
   const std::int64_t after = upsample ? 2 * side : side;
   Tensor x = random({batch, side, side, in}, "x").set_requires_grad(), style = random({batch, in}, "style").set_requires_grad();
   Tensor w = random({out, 3, 3, in}, "w").set_constant(), dy = random({batch, after, after, out}, "dy");
@@ -166,9 +166,9 @@ std::map<std::string, Setup> operator_cases() {
     if (l.kernel % 2 == 1) add("_fwd", Pass::forward), add("_dx", Pass::input_grad);
     if (l.trained) add("_dw", Pass::weight_grad);
   }
-  all["op_styled_16x128_128_128_fwdbwd"] = [] { return styled_case(16, 128, 128, 128, false); };
-  all["op_styled_16x64_256_128_up_fwdbwd"] = [] { return styled_case(16, 64, 256, 128, true); };
-  all["op_styled_1x32_512_512_fwdbwd"] = [] { return styled_case(1, 32, 512, 512, false); };
+  all["op_styled_16x128_128_128_fwdbwd"] = [] { return modulated_case(16, 128, 128, 128, false); };
+  all["op_styled_16x64_256_128_up_fwdbwd"] = [] { return modulated_case(16, 64, 256, 128, true); };
+  all["op_styled_1x32_512_512_fwdbwd"] = [] { return modulated_case(1, 32, 512, 512, false); };
   all["op_matmul_16x512_512"] = [] { return matmul_case(16, 512, 512); };
   all["op_matmul_2048x1024_1024"] = [] { return matmul_case(2048, 1024, 1024); };
   all["op_bias_act_16x128_64_fwdbwd"] = bias_act_case;

@@ -56,7 +56,7 @@ json time_schedule(const ScheduleOptions& o) {
   const StyleGan2Discriminator discriminator = random_discriminator(config.gan_size);
   const Lpips lpips(SafetensorsFile(o.assets + "/lpips_vgg.safetensors"));
   FitInput input;
-  input.image = random_pictures(1, config.size, "input");
+  input.image = random_images(1, config.size, "input");
   input.mask = Tensor::full({1, config.size, config.size, 1}, 1);
   input.original_size = std::max(config.crop, config.size);
   Stopwatch watch;

@@ -1,4 +1,4 @@
-// The whole schedule of a preset on one made-up picture, with a random generator: what a fit takes, whatever comes out.
+// The whole schedule of a preset on one made-up image, with a random generator: what a fit takes, whatever comes out.
 #pragma once
 
 #include <nlohmann/json.hpp>

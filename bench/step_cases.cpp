@@ -23,7 +23,7 @@ struct World {
       : config(c), networks(c, 0), generator(random_generator(c.gan_size)), discriminator(random_discriminator(c.gan_size)),
         lpips(SafetensorsFile(assets + "/lpips_vgg.safetensors")), method(config, networks, generator, discriminator, lpips) {
     networks.set_trainable();
-    target.image = random_pictures(1, c.size, "input");
+    target.image = random_images(1, c.size, "input");
     target.mask = Tensor::full({1, c.size, c.size, 1}, 1);
     target.latent = Random(2, "latent").normal({1, 512});
     prepare_target(method, target);
@@ -48,7 +48,7 @@ std::function<void()> step1_case(int size, const std::string& assets) {
   return iteration(w, step, [](const Step1& s) { return s.update().gradients; });
 }
 
-// Steps 2 and 3 with at most `part` pictures at a time, as a memory limit has them; 0: all.
+// Steps 2 and 3 with at most `part` images at a time, as a memory limit has them; 0: all.
 std::function<void()> step2_case(int size, const std::string& assets, std::int64_t part) {
   auto w = world(size, assets);
   Snapshot snapshot = Step1(w->method, w->target, false, Tensor()).forward().snapshot;
@@ -63,7 +63,7 @@ std::function<void()> step2_case(int size, const std::string& assets, std::int64
 std::function<void()> step3_case(int size, const std::string& assets, std::int64_t part) {
   auto w = world(size, assets);
   auto step = std::make_shared<Step3>(w->method, w->target, true);
-  Tensor images = random_pictures(w->config.batch, size, "projected"), masks = Tensor::full({w->config.batch, size, size, 1}, 1);
+  Tensor images = random_images(w->config.batch, size, "projected"), masks = Tensor::full({w->config.batch, size, size, 1}, 1);
   return iteration(w, step, [=](const Step3& s) { return s.update(images, masks, part > 0 ? part : w->config.batch + 1).gradients; });
 }
 

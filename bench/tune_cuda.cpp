@@ -17,7 +17,7 @@
 #include "kernels/conv/conv_cudnn.h"
 #include "kernels/matmul/matmul.h"
 #include "kernels/matmul/matmul_cublaslt.h"
-#include "kernels/matmul/product_unit.h"
+#include "kernels/matmul/math_mode.h"
 #include "kernels/random/random.h"
 
 namespace g2s::bench {
@@ -96,8 +96,8 @@ const Candidate<Path>& fastest(const std::vector<Candidate<Path>>& candidates) {
   return *best;
 }
 
-// The unit that makes our kernels compute `path`, and lets factors be what the problem says.
-ProductUnit unit_of(CudaConvPath path) { return static_cast<ProductUnit>(path); }
+// The mode in which our kernels compute `path`, and lets factors be what the problem says.
+MathMode mode_of(CudaConvPath path) { return static_cast<MathMode>(path); }
 
 std::vector<Candidate<CudaConvPath>> candidates_of(const CudaConvProblem& p, int sm) {
   const CudaConvPath rule = cuda_conv_by_rule(p, sm);
@@ -113,12 +113,12 @@ std::vector<Candidate<CudaConvPath>> candidates_of(const CudaConvProblem& p, int
   for (CudaConvPath path : {rule, CudaConvPath::fma, CudaConvPath::tf32, CudaConvPath::bf16}) {
     if (!possible(path, p, sm) || (path == rule && !all.empty())) continue;
     all.push_back({path, "", [=]() mutable {
-                     const WithOverride with("G2S_CUDA_UNIT", to_string(unit_of(path)));
+                     const WithOverride with("G2S_CUDA_MATH", to_string(mode_of(path)));
                      const WithOverride own("G2S_CUDA_CONV", "own");
                      conv_cuda(p.kind, shape, first, second, result);
                    }});
   }
-  if (!possible(CudaConvPath::cudnn, p, sm) || !cuda::dnn::absence().empty()) return all;
+  if (!possible(CudaConvPath::cudnn, p, sm) || !cuda::dnn::unavailable_reason().empty()) return all;
   const cuda::dnn::Convolution described = describe(p);
   std::size_t taken = 0;
   for (const cuda::Algorithm& engine : cuda::dnn::engines(described)) {
@@ -141,11 +141,11 @@ std::vector<Candidate<CudaMatmulPath>> candidates_of(const CudaMatmulProblem& p)
   Tensor c = random.normal({p.batch, p.m, p.n});
   std::vector<Candidate<CudaMatmulPath>> all;
   all.push_back({CudaMatmulPath::fma, "", [=] {
-                   const WithOverride with("G2S_CUDA_UNIT", to_string(ProductUnit::fma));
+                   const WithOverride with("G2S_CUDA_MATH", to_string(MathMode::fma));
                    const WithOverride own("G2S_CUDA_MATMUL", "own");
                    matmul(a, b, p.transpose_a, p.transpose_b);
                  }});
-  if (p.batch * p.m * p.n * p.k == 0 || !cuda::blas::absence().empty()) return all;
+  if (p.batch * p.m * p.n * p.k == 0 || !cuda::blas::unavailable_reason().empty()) return all;
   for (const cuda::Algorithm& algorithm : cuda::blas::algorithms(describe(p, false))) {
     const std::string text = cuda::to_string(algorithm);
     all.push_back({CudaMatmulPath::cublaslt, text, [=]() mutable { matmul_cublaslt(p, text.c_str(), false, a, b, c); }});
@@ -226,7 +226,7 @@ void tune_cuda(const std::string& assets, const std::string& kernels, const std:
 
 void check_plans(const std::string& assets, int sm) {
   if (!cuda::dnn::plan) fail(Errc::unsupported, "--cudnn-plans", "this program was built without CUDA");
-  if (const std::string absence = cuda::dnn::absence(); !absence.empty()) fail(Errc::unsupported, "--cudnn-plans", absence);
+  if (const std::string reason = cuda::dnn::unavailable_reason(); !reason.empty()) fail(Errc::unsupported, "--cudnn-plans", reason);
   cuda::dnn::use_properties(cuda::dnn::properties_like(sm));
   std::set<CudaConvProblem> all;
   for (CudaConvProblem p : problems_of(assets, cases_to_plan).convolutions)

@@ -97,15 +97,15 @@ endfunction()
 
 # Contexts and repeated work on the emulated device; once more on one that is as late as it may be. AddressSanitizer must not see that: it takes a block for
 # gone when the host has let go of it, which then still waits for its work.
-function(g2s_add_emulated_replay)
-  set(run COMMAND g2s_tests_emulated --no-intro=true --source-file=*/tests/replay.test.cpp WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
-  add_test(NAME emulated/replay ${run})
-  g2s_emulated_test(emulated/replay)
+function(g2s_add_emulated_graph)
+  set(run COMMAND g2s_tests_emulated --no-intro=true --source-file=*/tests/captured_graph.test.cpp WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
+  add_test(NAME emulated/captured_graph ${run})
+  g2s_emulated_test(emulated/captured_graph)
   add_test(NAME emulated/context COMMAND g2s_tests_emulated --no-intro=true --source-file=*/tests/context.test.cpp WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
   g2s_emulated_test(emulated/context)
   if(NOT G2S_SANITIZE MATCHES address)
-    add_test(NAME emulated/replay_late ${run})
-    g2s_emulated_test(emulated/replay_late G2S_SIMT_LATE=1)
+    add_test(NAME emulated/captured_graph_late ${run})
+    g2s_emulated_test(emulated/captured_graph_late G2S_SIMT_LATE=1)
   endif()
 endfunction()
 

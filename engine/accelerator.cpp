@@ -13,13 +13,13 @@ Accelerator& accelerator(Device device, const char* op) {
   if (!cuda_accelerator) fail(Errc::unsupported, op, "this program was built without CUDA, so there is no ", device);
   Accelerator& a = *cuda_accelerator();
   const int count = a.count();
-  if (count == 0) fail(Errc::unsupported, op, "there is no ", device, ": ", a.absence());
+  if (count == 0) fail(Errc::unsupported, op, "there is no ", device, ": ", a.unavailable_reason());
   if (device.index < 0 || device.index >= count) fail(Errc::unsupported, op, "there is no ", device, ", the machine has ", count, " CUDA device(s)");
   return a;
 }
 
-std::int64_t host_waits() { return Context::current().counts().host_waits; }
-void count_host_wait() { ++Context::current().counts().host_waits; }
+std::int64_t host_syncs() { return Context::current().counts().host_syncs; }
+void count_host_sync() { ++Context::current().counts().host_syncs; }
 std::int64_t graph_launches() { return Context::current().counts().graph_launches; }
 void count_graph_launch() { ++Context::current().counts().graph_launches; }
 
@@ -37,7 +37,7 @@ Device cuda_named(const std::string& text, const char* setting) {
   return device;
 }
 
-bool first_device_works() { return cuda_accelerator && cuda_accelerator()->count() > 0 && cuda::reason_against(0).empty(); }
+bool first_device_works() { return cuda_accelerator && cuda_accelerator()->count() > 0 && cuda::unusable_reason(0).empty(); }
 
 }  // namespace
 
@@ -45,7 +45,8 @@ Device device_from(const std::string& text, const char* setting) {
   if (text == "cpu" || (text == "auto" && !first_device_works())) return {};
   const Device device = text == "auto" ? Device{DeviceType::cuda, 0} : cuda_named(text, setting);
   accelerator(device, setting);
-  if (const std::string reason = cuda::reason_against(device.index); !reason.empty()) fail(Errc::unsupported, setting, device, ": ", reason);
+  if (const std::string reason = cuda::unusable_reason(device.index); !reason.empty())
+    fail(Errc::unsupported, setting, device, ": ", reason);
   return device;
 }
 

@@ -18,16 +18,17 @@ enum class CopyKind : std::uint8_t {
   device_to_host_later,  // into pinned() memory, which may be read after the next synchronize()
 };
 
-// What a thread asks of a device, written down and then done at each launch, and the memory that it works in. Replay is how to use it.
-class Recording {
+// What a thread asks of a device, written down and then done at each launch, and the memory that it works in. See CapturedGraph.
+class DeviceGraph {
  public:
-  virtual ~Recording() = default;  // its memory goes to everybody, but for blocks that are still in use
-  // While it is a thread's (ThreadState::recording) that one's memory comes from the recording's own. Then from begin() on all is written down
-  // instead of done, until end(), which throws naming the last kernel if the device refuses, or abandon(). Copies between host and device and
+  virtual ~DeviceGraph() = default;  // its memory goes to everybody, but for blocks that are still in use
+  // While it is a thread's (ThreadState::recording) that one's memory comes from the graph's own. Then from begin_capture() on all is
+  // written down instead of done, until end_capture(), which throws naming the last kernel if the device refuses, or abandon_capture().
+  // Copies between host and device and
   // waiting throw meanwhile. What goes back to everybody's memory stays in use.
-  virtual void begin() = 0;
-  virtual void end() = 0;
-  virtual void abandon() noexcept = 0;
+  virtual void begin_capture() = 0;
+  virtual void end_capture() = 0;
+  virtual void abandon_capture() noexcept = 0;
   virtual void launch() = 0;
 };
 
@@ -36,8 +37,8 @@ class Recording {
 class Accelerator {
  public:
   virtual ~Accelerator() = default;
-  virtual int count() = 0;            // devices
-  virtual std::string absence() = 0;  // why there are none
+  virtual int count() = 0;                       // devices
+  virtual std::string unavailable_reason() = 0;  // why there are none
   virtual std::string name(int index) = 0;
   virtual Allocator& allocator(int index) = 0;
   virtual void copy(void* to, const void* from, std::size_t bytes, CopyKind kind) = 0;
@@ -50,7 +51,7 @@ class Accelerator {
   virtual void synchronize() = 0;
   // Memory of the host that the device reaches by itself.
   virtual std::shared_ptr<void> pinned(std::size_t bytes) = 0;
-  virtual std::unique_ptr<Recording> recording(const char* name) = 0;
+  virtual std::unique_ptr<DeviceGraph> graph(const char* name) = 0;
 };
 
 // Null in a program that was built without it.
@@ -60,8 +61,8 @@ __attribute__((weak)) Accelerator* cuda_accelerator();
 Accelerator& accelerator(Device device, const char* op);
 
 // Of this thread's context, see Context::Counts.
-std::int64_t host_waits();
-void count_host_wait();
+std::int64_t host_syncs();
+void count_host_sync();
 std::int64_t graph_launches();
 void count_graph_launch();
 

@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "engine/accelerator.h"
-#include "engine/counted_allocator.h"
-#include "engine/ranges.h"
+#include "engine/allocator_base.h"
+#include "engine/range_allocator.h"
 
 namespace g2s {
 namespace {
@@ -37,7 +37,7 @@ std::size_t size_class(std::size_t bytes) {
 // Addresses that large blocks are cut from. The system puts memory behind a page when it is first written to.
 struct Region {
   char* base;
-  Ranges ranges;
+  RangeAllocator ranges;
 
   void drop(std::size_t offset, std::size_t size) {
     const std::size_t begin = round_up(offset, page_size()), end = (offset + size) / page_size() * page_size();
@@ -45,7 +45,7 @@ struct Region {
   }
 };
 
-class CpuAllocator final : public CountedAllocator {
+class CpuAllocator final : public AllocatorBase {
  protected:
   // Of ranges a multiple of 4 KiB.
   std::size_t block_size(std::size_t bytes) const override {
@@ -103,7 +103,7 @@ class CpuAllocator final : public CountedAllocator {
 
   void* take_range(std::size_t size) {
     for (Region& region : regions_)
-      if (const std::size_t offset = region.ranges.take(size); offset != Ranges::none) return region.base + offset;
+      if (const std::size_t offset = region.ranges.take(size); offset != RangeAllocator::none) return region.base + offset;
     if (!add_region(size)) return nullptr;
     return regions_.back().base + regions_.back().ranges.take(size);
   }
@@ -122,8 +122,8 @@ class CpuAllocator final : public CountedAllocator {
 #if defined(MADV_HUGEPAGE)
         madvise(base, capacity, MADV_HUGEPAGE);  // which the system may refuse
 #endif
-        forbid(base, capacity);
-        regions_.push_back({base, Ranges(capacity)});
+        asan_poison(base, capacity);
+        regions_.push_back({base, RangeAllocator(capacity)});
         return true;
       }
       if (capacity == least) return false;

@@ -11,7 +11,7 @@ struct MemoryStats {
   std::size_t in_use = 0;    // bytes handed out now, rounded up to classes of sizes
   std::size_t peak = 0;      // the most ever handed out at once since reset_peak()
   std::size_t reserved = 0;  // bytes held from the system, cached blocks included
-  std::size_t handed_out = 0;  // all bytes ever handed out, a block as often as it was
+  std::size_t total_allocated = 0;  // all bytes ever handed out, a block as often as it was
 };
 
 class Allocator {

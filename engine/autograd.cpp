@@ -6,7 +6,7 @@
 #include <unordered_map>
 
 #include "engine/accumulate.h"
-#include "engine/graph_place.h"
+#include "engine/graph_vertex.h"
 #include "engine/thread_state.h"
 
 namespace g2s {
@@ -21,7 +21,7 @@ struct TensorAccess {
     t.impl_->node = std::move(node);
     return t;
   }
-  static Tensor place_of(const Tensor& t) {
+  static Tensor graph_vertex(const Tensor& t) {
     if (!t.defined() || !t.requires_grad()) return {};
     if (!t.node()) return t;
     Tensor stub;
@@ -38,7 +38,7 @@ namespace {
 std::atomic<std::uint64_t> next_sequence{1};  // of all threads: a graph may be built by several, one after another
 
 // What a destroyed node held.
-struct Remains {
+struct DestroyedNode {
   std::vector<Tensor> inputs;
   Derivative derivative;
 };
@@ -46,23 +46,23 @@ struct Remains {
 }  // namespace
 
 // Freeing one may destroy its predecessors, which add to the same list instead of recursing.
-struct DismantledNodes {
-  std::vector<Remains> list;
+struct PendingNodes {
+  std::vector<DestroyedNode> list;
 };
 
 namespace {
 
-void dismantle(Remains remains) {
+void destroy_without_recursion(DestroyedNode node) {
   ThreadState& state = thread_state();
-  if (state.dismantled) return state.dismantled->list.push_back(std::move(remains));
-  DismantledNodes nodes;
-  state.dismantled = &nodes;
-  nodes.list.push_back(std::move(remains));
+  if (state.pending_nodes) return state.pending_nodes->list.push_back(std::move(node));
+  PendingNodes nodes;
+  state.pending_nodes = &nodes;
+  nodes.list.push_back(std::move(node));
   while (!nodes.list.empty()) {
-    Remains last = std::move(nodes.list.back());
+    DestroyedNode last = std::move(nodes.list.back());
     nodes.list.pop_back();
   }
-  state.dismantled = nullptr;
+  state.pending_nodes = nullptr;
 }
 
 using Vertex = const void*;
@@ -72,9 +72,9 @@ struct Later {
 };
 
 // Which nodes lie between the outputs and the wanted inputs, and which of their arguments lead on to them.
-class Plan {
+class BackwardPaths {
  public:
-  Plan(const std::vector<Tensor>& outputs, const std::vector<Tensor>& inputs) {
+  BackwardPaths(const std::vector<Tensor>& outputs, const std::vector<Tensor>& inputs) {
     for (const Tensor& t : inputs) wanted_[TensorAccess::vertex(t)] = true;
     for (const Tensor& t : outputs) visit(t);
   }
@@ -133,13 +133,13 @@ void release(Node& node) {
   node.output_storage.reset();
 }
 
-std::vector<Tensor> run_derivative(const std::shared_ptr<Node>& node, const Tensor& dy, const Plan& plan) {
+std::vector<Tensor> run_derivative(const std::shared_ptr<Node>& node, const Tensor& dy, const BackwardPaths& paths) {
   if (node->released)
     fail(Errc::invalid_argument, "grad", "the graph behind ", node->op, " was freed by an earlier grad(); pass retain_graph");
   std::vector<bool> needs(node->inputs.size());
   for (std::size_t i = 0; i < needs.size(); ++i) {
     const Tensor& t = node->inputs[i];
-    needs[i] = t.defined() && t.requires_grad() && plan.leads(t);
+    needs[i] = t.defined() && t.requires_grad() && paths.leads(t);
   }
   Tensor y = saved_output(node);
   std::vector<Tensor> gradients = node->derivative.fn({dy, y, needs});
@@ -159,7 +159,7 @@ std::vector<Tensor> run_derivative(const std::shared_ptr<Node>& node, const Tens
 
 }  // namespace
 
-Node::~Node() { dismantle({std::move(inputs), std::move(derivative)}); }
+Node::~Node() { destroy_without_recursion({std::move(inputs), std::move(derivative)}); }
 
 bool grad_enabled() { return thread_state().grad_enabled; }
 
@@ -177,7 +177,7 @@ Tensor record(Tensor output, const char* op, std::vector<Tensor> inputs, Derivat
   auto node = std::make_shared<Node>();
   node->op = op;
   node->sequence = next_sequence++;
-  for (const Tensor& t : inputs) node->inputs.push_back(place_of(t));
+  for (const Tensor& t : inputs) node->inputs.push_back(graph_vertex(t));
   node->derivative = std::move(derivative);
   if (node->derivative.save_output) {
     node->output_storage = output.storage();
@@ -188,16 +188,16 @@ Tensor record(Tensor output, const char* op, std::vector<Tensor> inputs, Derivat
   return TensorAccess::with_node(std::move(output), std::move(node));
 }
 
-Tensor place_of(const Tensor& t) { return TensorAccess::place_of(t); }
+Tensor graph_vertex(const Tensor& t) { return TensorAccess::graph_vertex(t); }
 
-Tensor at_place(const Tensor& values, const Tensor& place) {
-  if (!place.defined()) return values.detach();
-  check(values.shape() == place.shape() && values.dtype() == place.dtype(), "at_place", "values ", describe(values), " for a place of ",
-        describe(place));
-  return place.node() ? TensorAccess::with_node(values.detach(), place.node()) : place;
+Tensor at_vertex(const Tensor& values, const Tensor& vertex) {
+  if (!vertex.defined()) return values.detach();
+  check(values.shape() == vertex.shape() && values.dtype() == vertex.dtype(), "at_vertex", "values ", describe(values), " for a place of ",
+        describe(vertex));
+  return vertex.node() ? TensorAccess::with_node(values.detach(), vertex.node()) : vertex;
 }
 
-Tensor once(Tensor gradient, const char* op, std::vector<Tensor> inputs) {
+Tensor no_second_derivative(Tensor gradient, const char* op, std::vector<Tensor> inputs) {
   return record(std::move(gradient), op, std::move(inputs), [op](const BackwardArgs&) -> std::vector<Tensor> {
     fail(Errc::unsupported, op, "has no second derivative");
   });
@@ -208,7 +208,7 @@ std::vector<Tensor> grad(const std::vector<Tensor>& outputs, const std::vector<T
   if (!grad_outputs.empty()) check(grad_outputs.size() == outputs.size(), "grad", "one gradient per output is needed");
   for (const Tensor& t : inputs)
     if (!t.requires_grad()) fail(Errc::invalid_argument, "grad", "an input ", describe(t), " does not require gradients");
-  Plan plan(outputs, inputs);
+  BackwardPaths paths(outputs, inputs);
   std::unordered_map<Vertex, Tensor> gradients;
   std::priority_queue<std::shared_ptr<Node>, std::vector<std::shared_ptr<Node>>, Later> ready;
   auto receive = [&](const Tensor& t, const Tensor& gradient) {
@@ -221,7 +221,7 @@ std::vector<Tensor> grad(const std::vector<Tensor>& outputs, const std::vector<T
 
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const Tensor& y = outputs[i];
-    if (!y.requires_grad() || !plan.leads(y)) continue;
+    if (!y.requires_grad() || !paths.leads(y)) continue;
     if (grad_outputs.empty() || !grad_outputs[i].defined()) {
       check(y.numel() == 1, "grad", "an output ", describe(y), " is not a scalar and needs its gradient given");
       receive(y, Tensor::full(y.shape(), 1, y.dtype(), y.device()));
@@ -236,8 +236,8 @@ std::vector<Tensor> grad(const std::vector<Tensor>& outputs, const std::vector<T
     ready.pop();
     auto it = gradients.find(node.get());
     Tensor dy = it->second;
-    if (!plan.wanted(node.get())) gradients.erase(it);
-    std::vector<Tensor> input_gradients = run_derivative(node, dy, plan);
+    if (!paths.wanted(node.get())) gradients.erase(it);
+    std::vector<Tensor> input_gradients = run_derivative(node, dy, paths);
     dy = {};
     for (std::size_t i = 0; i < input_gradients.size(); ++i)
       if (input_gradients[i].defined()) receive(node->inputs[i], input_gradients[i]);

@@ -57,8 +57,8 @@ class NoGrad {
 };
 
 // Attaches the derivative of `op` to its output when gradients are enabled and an input requires them; gives the output back.
-// fn returns one gradient per input, shaped like it, built with differentiable operators (or with `once` below). It should capture no more
-// tensors than it will read: what it captures stays in memory until the gradient is taken.
+// fn returns one gradient per input, shaped like it, built with differentiable operators (or with `no_second_derivative` below). It should
+// capture no more tensors than it will read: what it captures stays in memory until the gradient is taken.
 Tensor record(Tensor output, const char* op, std::vector<Tensor> inputs, Derivative derivative);
 inline Tensor record(Tensor output, const char* op, std::vector<Tensor> inputs, BackwardFn fn, bool save_output = false) {
   return record(std::move(output), op, std::move(inputs), Derivative{std::move(fn), save_output});
@@ -66,7 +66,7 @@ inline Tensor record(Tensor output, const char* op, std::vector<Tensor> inputs, 
 
 // For gradients that have no derivative of their own: in the graph such a gradient throws a clear error when differentiated again.
 // `inputs` are the tensors that it depends on.
-Tensor once(Tensor gradient, const char* op, std::vector<Tensor> inputs);
+Tensor no_second_derivative(Tensor gradient, const char* op, std::vector<Tensor> inputs);
 
 struct GradOptions {
   bool create_graph = false;  // make the result differentiable (keeps the graph)

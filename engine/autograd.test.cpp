@@ -159,7 +159,7 @@ TEST_CASE("autograd: a gradient without a derivative of its own says so") {
   auto op = [](const Tensor& t) {
     return record(t * 1.0, "halfway", {t}, [t](const BackwardArgs& g) {
       NoGrad guard;
-      return std::vector<Tensor>{once(g.dy * 3.0, "halfway", {t, g.dy})};
+      return std::vector<Tensor>{no_second_derivative(g.dy * 3.0, "halfway", {t, g.dy})};
     });
   };
   CHECK(values(grad({op(x)}, {x})[0]) == Values{3});
@@ -170,7 +170,7 @@ TEST_CASE("autograd: a gradient without a derivative of its own says so") {
         NoGrad guard;
         dx = g.dy * 3.0;
       }
-      return std::vector<Tensor>{once(dx, "halfway", {t, g.dy})};
+      return std::vector<Tensor>{no_second_derivative(dx, "halfway", {t, g.dy})};
     });
   };
   Tensor g = grad({gradient_in_graph(x)}, {x}, {}, {.create_graph = true})[0];

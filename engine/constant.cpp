@@ -5,7 +5,7 @@
 #include <tuple>
 
 #include "engine/context.h"
-#include "engine/replay.h"
+#include "engine/captured_graph.h"
 
 namespace g2s {
 
@@ -26,9 +26,9 @@ Tensor constant(const std::vector<double>& values, const Shape& shape, DType dty
   for (int i = 0; i < shape.rank(); ++i) sizes.push_back(shape[i]);
   Tensor& t = constants.known[{device.type, device.index, dtype, sizes, values}];
   if (!t) {
-    const KeptMemory kept;
+    const PersistentMemory persistent;
     t = Tensor::from(values, shape, device).to(dtype).set_constant();
-    KeptMemory::publish(device);
+    PersistentMemory::publish(device);
   }
   return t;
 }

@@ -10,7 +10,7 @@
 namespace g2s {
 namespace {
 
-constexpr const char* override_names[] = {"G2S_CONV_PATH", "G2S_CUDA_CONV", "G2S_CUDA_MATMUL", "G2S_CUDA_UNIT", "G2S_BF16"};
+constexpr const char* override_names[] = {"G2S_CONV_PATH", "G2S_CUDA_CONV", "G2S_CUDA_MATMUL", "G2S_CUDA_MATH", "G2S_BF16"};
 
 // What the options say counts more than the environment.
 ContextOptions with_environment(ContextOptions options) {

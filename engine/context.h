@@ -26,7 +26,7 @@ struct Settings {
   int threads = 0;  // 0: as many as the process may run on. Results do not depend on it
   Precision precision = Precision::f32;
   // Choices of algorithms that the tables and rules shall not make, by the names and values of the environment variables that a new context
-  // takes them from: G2S_CONV_PATH, G2S_CUDA_CONV, G2S_CUDA_MATMUL, G2S_CUDA_UNIT, G2S_BF16.
+  // takes them from: G2S_CONV_PATH, G2S_CUDA_CONV, G2S_CUDA_MATMUL, G2S_CUDA_MATH, G2S_BF16.
   std::map<std::string, std::string> overrides;
 };
 
@@ -104,8 +104,8 @@ class Context {
 
   // How much work was asked for since the context was made, of all its threads.
   struct Counts {
-    std::atomic<std::int64_t> multiply_adds{0};   // see engine/work.h
-    std::atomic<std::int64_t> host_waits{0};      // for a device, to read something back or otherwise. An iteration of a step has none
+    std::atomic<std::int64_t> multiply_adds{0};   // see engine/multiply_adds.h
+    std::atomic<std::int64_t> host_syncs{0};      // for a device, to read something back or otherwise. An iteration of a step has none
     std::atomic<std::int64_t> graph_launches{0};  // one in each iteration that is repeated as a graph
   };
   Counts& counts() { return counts_; }

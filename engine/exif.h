@@ -1,4 +1,4 @@
-// The orientation that a camera wrote into a picture.
+// The orientation that a camera wrote into an image.
 #pragma once
 
 #include <string_view>

@@ -1,5 +1,5 @@
-// SHA-256, to tell whether a checkpoint belongs to the same picture, weights and settings; XXH128, a checksum at the speed of memory, to tell which
-// file something was made from (`xxhsum -H2 FILE` prints the same).
+// SHA-256, to tell whether a checkpoint belongs to the same image, weights and settings; XXH128, a checksum at the speed of memory, to tell
+// which file something was made from (`xxhsum -H2 FILE` prints the same).
 #pragma once
 
 #include <cstddef>

@@ -33,7 +33,7 @@ namespace {
 
 constexpr std::size_t max_file = std::size_t{1} << 30;
 
-// Feeds the decoder from memory and notices when it wants more than there is: it would go on with zeros and return a half-grey picture.
+// Feeds the decoder from memory and notices when it wants more than there is: it would go on with zeros and return a half-grey image.
 struct Feed {
   std::string_view content;
   std::size_t at = 0;
@@ -209,7 +209,7 @@ Tensor read_grey(const std::string& path, ImageInfo* info) {
   return d.pixels.dtype() == DType::u8 ? grey_of<std::uint8_t>(d.pixels, d.info, 255) : grey_of<std::int32_t>(d.pixels, d.info, 65535);
 }
 
-bool is_picture(const std::string& path) {
+bool is_image(const std::string& path) {
   char start[8] = {};
   std::ifstream(path, std::ios::binary).read(start, sizeof start);
   const std::string_view text(start, sizeof start);

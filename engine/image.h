@@ -1,4 +1,4 @@
-// Pictures: files to pixels and back, upright. Pixels are u8 NHWC tensors of one picture, [1,H,W,C]; nothing here is differentiable.
+// Images: files to pixels and back, upright. Pixels are u8 NHWC tensors of one image, [1,H,W,C]; nothing here is differentiable.
 #pragma once
 
 #include <string>
@@ -7,7 +7,7 @@
 
 namespace g2s {
 
-// How the file stored the picture, before it was brought to the form below.
+// How the file stored the image, before it was brought to the form below.
 struct ImageInfo {
   std::int64_t width = 0, height = 0;  // as stored, before the EXIF orientation
   int channels = 0;                    // 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA
@@ -27,13 +27,13 @@ struct Image {
 
 constexpr std::int64_t max_image_pixels = 100'000'000;
 
-// PNG, JPEG, BMP, GIF (first frame) and PNM. Throws Error(io) or Error(format) naming the file: absent, not a picture, truncated, damaged,
+// PNG, JPEG, BMP, GIF (first frame) and PNM. Throws Error(io) or Error(format) naming the file: absent, not an image, truncated, damaged,
 // or of more than max_image_pixels.
 Image read_image(const std::string& path);
 // One value per pixel, upright, f32 [1,H,W,1] in [0,1]: grey value/255 or value/65535 (colours are weighted as by PIL's "L"), times alpha.
 Tensor read_grey(const std::string& path, ImageInfo* info = nullptr);
-// Whether a file's content begins as a picture's does, whatever its name; says nothing about the rest. False if it cannot be read.
-bool is_picture(const std::string& path);
+// Whether a file's content begins as an image's does, whatever its name; says nothing about the rest. False if it cannot be read.
+bool is_image(const std::string& path);
 // The size and form alone, without decoding.
 ImageInfo image_info(const std::string& path);
 
@@ -47,12 +47,12 @@ void write_png(const std::string& path, const Tensor& pixels);
 enum class ResizeFilter { bilinear, box };
 Tensor resize_pixels(const Tensor& pixels, std::int64_t height, std::int64_t width, ResizeFilter filter = ResizeFilter::bilinear);
 
-// The part from (top, left), which must lie within the picture. Any dtype.
+// The part from (top, left), which must lie within the image. Any dtype.
 Tensor crop_pixels(const Tensor& pixels, std::int64_t top, std::int64_t left, std::int64_t height, std::int64_t width);
 Tensor centre_crop_pixels(const Tensor& pixels, std::int64_t side);  // top and left rounded as torchvision's CenterCrop does
 
 // u8 to f32 in [-1,1] (value / 255 * 2 - 1) and back (clamped, rounded).
-Tensor pixels_to_picture(const Tensor& pixels);
-Tensor picture_to_pixels(const Tensor& picture);
+Tensor pixels_to_image(const Tensor& pixels);
+Tensor image_to_pixels(const Tensor& image);
 
 }  // namespace g2s

@@ -8,7 +8,7 @@
 
 #include "engine/files.h"
 #include "engine/hash.h"
-#include "engine/hashed.h"
+#include "engine/hashed_tensor.h"
 #include "engine/parallel.h"
 #include "tests/support/check.h"
 
@@ -23,7 +23,7 @@ struct Folder {
   std::string operator/(const std::string& name) const { return path + "/" + name; }
 };
 
-std::string picture(const std::string& name) { return test::source_path("tests/images/" + name); }
+std::string image_path(const std::string& name) { return test::source_path("tests/images/" + name); }
 
 // R, G, B or Y: which of the fixture's four colours is in the middle of each quarter, read row by row.
 std::string quarters(const Tensor& rgb, int tolerance) {
@@ -59,11 +59,11 @@ std::string refusal(const std::string& path) {
 TEST_CASE("image: every format gives the same upright pixels") {
   for (const std::string name : {"rgb.png", "rgb.bmp", "rgb.ppm", "rgb.gif", "palette.png", "rgba.png"}) {
     CAPTURE(name);
-    Image image = read_image(picture(name));
+    Image image = read_image(image_path(name));
     CHECK(image.rgb.shape() == Shape{1, 16, 24, 3});
     CHECK(quarters(image.rgb, 0) == "RGBY");
   }
-  for (const char* name : {"rgb.jpg", "progressive.jpg"}) CHECK(quarters(read_image(picture(name)).rgb, 3) == "RGBY");
+  for (const char* name : {"rgb.jpg", "progressive.jpg"}) CHECK(quarters(read_image(image_path(name)).rgb, 3) == "RGBY");
 }
 
 TEST_CASE("image: the EXIF orientation is applied, in JPEG and PNG") {
@@ -71,7 +71,7 @@ TEST_CASE("image: the EXIF orientation is applied, in JPEG and PNG") {
                                                        {"exif6.jpg", "BRYG"}, {"exif7.png", "YGBR"}, {"exif8.jpg", "GYRB"}};
   for (const auto& [name, expected] : cases) {
     CAPTURE(name);
-    Image image = read_image(picture(name));
+    Image image = read_image(image_path(name));
     CHECK(image.info.orientation == name[4] - '0');
     CHECK(image.info.width == 24);
     CHECK(image.width() == (image.info.orientation >= 5 ? 16 : 24));
@@ -80,27 +80,27 @@ TEST_CASE("image: the EXIF orientation is applied, in JPEG and PNG") {
 }
 
 TEST_CASE("image: alpha, grey and 16 bits are kept apart and reported") {
-  Image rgba = read_image(picture("rgba.png"));
+  Image rgba = read_image(image_path("rgba.png"));
   CHECK(rgba.info.has_alpha());
   REQUIRE(rgba.alpha);
   const std::uint8_t* alpha = rgba.alpha.data<std::uint8_t>();
   CHECK((alpha[5] == 0 && alpha[6] == 128 && alpha[8] == 255));
-  CHECK_FALSE(read_image(picture("rgb.png")).alpha);
+  CHECK_FALSE(read_image(image_path("rgb.png")).alpha);
 
-  Image grey = read_image(picture("grey.jpg"));
+  Image grey = read_image(image_path("grey.jpg"));
   CHECK(grey.info.grey());
   const std::uint8_t* p = grey.rgb.data<std::uint8_t>();
   CHECK((p[0] == p[1] && p[1] == p[2]));
 
   ImageInfo info;
-  Tensor deep = read_grey(picture("grey16.png"), &info);
+  Tensor deep = read_grey(image_path("grey16.png"), &info);
   CHECK(info.bit_depth == 16);
   CHECK(deep.data<float>()[3 * 24 + 5] * 65535 == doctest::Approx(13090).epsilon(1e-7));
   CHECK(deep.data<float>()[15 * 24 + 23] * 65535 == doctest::Approx(65110).epsilon(1e-7));
-  CHECK(read_image(picture("grey16.png")).rgb.data<std::uint8_t>()[(3 * 24 + 5) * 3] == 51);  // 13090 / 257 rounded
+  CHECK(read_image(image_path("grey16.png")).rgb.data<std::uint8_t>()[(3 * 24 + 5) * 3] == 51);  // 13090 / 257 rounded
 
   // Red (200,40,40) in luma; alpha multiplies.
-  Tensor luma = read_grey(picture("rgba.png"));
+  Tensor luma = read_grey(image_path("rgba.png"));
   CHECK(luma.data<float>()[0] == 0.f);
   CHECK(luma.data<float>()[8] * 255 == doctest::Approx(88));
   CHECK(luma.data<float>()[6] * 255 == doctest::Approx(88 * 128 / 255.0));
@@ -110,13 +110,13 @@ TEST_CASE("image: a truncated, damaged or foreign file is refused by name") {
   Folder folder;
   const std::string cut = folder / "cut";
   for (const std::string name : {"rgb.png", "grey16.png", "rgb.jpg", "progressive.jpg", "exif6.jpg", "rgb.bmp", "rgb.ppm", "palette.png"}) {
-    const std::string whole = read_file(picture(name));
+    const std::string whole = read_file(image_path(name));
     for (std::size_t n = 0; n < whole.size(); ++n) {
       std::ofstream(cut, std::ios::binary) << whole.substr(0, n);
       if (refusal(cut) == "accepted") FAIL_CHECK(name, " is accepted with ", whole.size() - n, " bytes missing");
     }
   }
-  std::string png = read_file(picture("rgb.png"));
+  std::string png = read_file(image_path("rgb.png"));
   png[png.size() - 20] ^= 1;
   std::ofstream(cut, std::ios::binary) << png;
   CHECK(refusal(cut).find("damaged") != std::string::npos);
@@ -163,12 +163,12 @@ TEST_CASE("image: PNG files of 8 and 16 bits come back, always with the same byt
 }
 
 TEST_CASE("image: resizing is Pillow's to the bit, at any number of threads") {
-  const auto cases = nlohmann::json::parse(read_file(picture("resize.json")));
+  const auto cases = nlohmann::json::parse(read_file(image_path("resize.json")));
   REQUIRE(cases.size() == 20);
   for (const auto& c : cases) {
     CAPTURE(c.dump());
     const std::int64_t h = c["from"][0], w = c["from"][1], n = c["from"][2];
-    Tensor values = hashed(str("resize/", h, "x", w, "x", n), {h * w * n}), pixels = Tensor::empty({1, h, w, n}, DType::u8);
+    Tensor values = hashed_tensor(str("resize/", h, "x", w, "x", n), {h * w * n}), pixels = Tensor::empty({1, h, w, n}, DType::u8);
     for (std::int64_t i = 0; i < values.numel(); ++i) pixels.mutable_data<std::uint8_t>()[i] = (values.data<double>()[i] + 1) / 2 > 0.5 ? 255 : 0;
     for (int threads : {1, 3}) {
       const WithThreads with(threads);
@@ -185,8 +185,8 @@ TEST_CASE("image: crops and ranges") {
   CHECK(centre_crop_pixels(x, 3).to_vector<std::uint8_t>()[0] == 6 + 2);  // top 1, left 1.5 rounded to even
   CHECK_THROWS_AS(crop_pixels(x, 4, 0, 2, 1), Error);
   CHECK_THROWS_AS(crop_pixels(x, 0, -1, 1, 1), Error);
-  Tensor back = picture_to_pixels(pixels_to_picture(x));
+  Tensor back = image_to_pixels(pixels_to_image(x));
   CHECK(back.to_vector<std::uint8_t>() == x.to_vector<std::uint8_t>());
   Tensor wild = Tensor::from<float>({-3, 3, -1, 1, 0, std::numeric_limits<float>::quiet_NaN()});
-  CHECK(picture_to_pixels(wild).to_vector<std::uint8_t>() == std::vector<std::uint8_t>{0, 255, 0, 255, 128, 0});
+  CHECK(image_to_pixels(wild).to_vector<std::uint8_t>() == std::vector<std::uint8_t>{0, 255, 0, 255, 128, 0});
 }

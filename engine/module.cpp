@@ -98,7 +98,7 @@ void ParameterMap::set_trainable(bool trainable) {
   for (Parameter& p : all_) {
     Storage& storage = *p.value.storage();
     storage.constant = !trainable;
-    if (trainable) storage.derived.clear();
+    if (trainable) storage.constant_cache.clear();
     p.value.set_requires_grad(trainable);
   }
 }

@@ -79,14 +79,14 @@ void resize_columns(const std::uint8_t* x, std::uint8_t* y, std::int64_t to, std
   });
 }
 
-void require_picture(const char* op, const Tensor& x) {
+void require_image(const char* op, const Tensor& x) {
   check(x.rank() == 4 && x.dim(0) == 1, op, "one picture [1,H,W,C] wanted, got ", describe(x));
 }
 
 }  // namespace
 
 Tensor resize_pixels(const Tensor& pixels, std::int64_t height, std::int64_t width, ResizeFilter filter) {
-  require_picture("resize_pixels", pixels);
+  require_image("resize_pixels", pixels);
   check(pixels.dtype() == DType::u8 && pixels.numel() > 0, "resize_pixels", "u8 pixels wanted, got ", describe(pixels));
   check(height > 0 && width > 0, "resize_pixels", "to ", width, " x ", height, " pixels");
   const std::int64_t h = pixels.dim(1), w = pixels.dim(2), c = pixels.dim(3);
@@ -102,7 +102,7 @@ Tensor resize_pixels(const Tensor& pixels, std::int64_t height, std::int64_t wid
 }
 
 Tensor crop_pixels(const Tensor& pixels, std::int64_t top, std::int64_t left, std::int64_t height, std::int64_t width) {
-  require_picture("crop_pixels", pixels);
+  require_image("crop_pixels", pixels);
   const std::int64_t h = pixels.dim(1), w = pixels.dim(2), c = pixels.dim(3);
   check(top >= 0 && left >= 0 && height > 0 && width > 0 && top <= h - height && left <= w - width, "crop_pixels", width, " x ", height, " at (", left,
         ", ", top, ") of ", describe(pixels));
@@ -117,13 +117,13 @@ Tensor crop_pixels(const Tensor& pixels, std::int64_t top, std::int64_t left, st
 }
 
 Tensor centre_crop_pixels(const Tensor& pixels, std::int64_t side) {
-  require_picture("centre_crop_pixels", pixels);
+  require_image("centre_crop_pixels", pixels);
   // Half to even, as Python rounds.
   auto offset = [&](std::int64_t size) { return static_cast<std::int64_t>(std::nearbyint(static_cast<double>(size - side) / 2.0)); };
   return crop_pixels(pixels, offset(pixels.dim(1)), offset(pixels.dim(2)), side, side);
 }
 
-Tensor pixels_to_picture(const Tensor& pixels) {
+Tensor pixels_to_image(const Tensor& pixels) {
   Tensor out = Tensor::empty(pixels.shape(), DType::f32, Device{});
   const std::uint8_t* x = pixels.data<std::uint8_t>();
   float* y = out.mutable_data<float>();
@@ -131,9 +131,9 @@ Tensor pixels_to_picture(const Tensor& pixels) {
   return out;
 }
 
-Tensor picture_to_pixels(const Tensor& picture) {
-  Tensor out = Tensor::empty(picture.shape(), DType::u8, Device{});
-  const float* x = picture.data<float>();
+Tensor image_to_pixels(const Tensor& image) {
+  Tensor out = Tensor::empty(image.shape(), DType::u8, Device{});
+  const float* x = image.data<float>();
   std::uint8_t* y = out.mutable_data<std::uint8_t>();
   for (std::int64_t i = 0; i < out.numel(); ++i) {
     float v = (x[i] + 1.f) * 127.5f + 0.5f;

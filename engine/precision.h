@@ -6,7 +6,7 @@
 namespace g2s {
 
 // What is rounded before it is multiplied; sums are f32 always, and so are products of matrices: of styles, demodulation and sums over
-// batches, a few hundredths of the time, which a whole picture depends on.
+// batches, a few hundredths of the time, which a whole image depends on.
 enum class Precision {
   f32,
   tf32,  // both inputs of f32 convolutions and of their two gradients, to 11 bits; on CUDA alone, on the CPU it is f32

@@ -1,4 +1,4 @@
-// Tensor: a contiguous row-major array on a device, with its place in the autograd graph. Pictures are NHWC, convolution weights OHWI.
+// Tensor: a contiguous row-major array on a device, with its place in the autograd graph. Images are NHWC, convolution weights OHWI.
 #pragma once
 
 #include <algorithm>
@@ -30,7 +30,7 @@ class Storage {
 
   // Something computed from the content of a constant tensor (packed weights), dropped with it. See Tensor::set_constant.
   bool constant = false;
-  std::vector<std::pair<std::string, std::any>> derived;
+  std::vector<std::pair<std::string, std::any>> constant_cache;
 
  private:
   void* data_ = nullptr;

@@ -7,9 +7,9 @@
 
 namespace g2s {
 
-class Recording;
+class DeviceGraph;
 struct CapturedUpdates;
-struct DismantledNodes;
+struct PendingNodes;
 
 struct ThreadState {
   Context* context = nullptr;          // null: the default one (UseContext)
@@ -18,11 +18,11 @@ struct ThreadState {
   Device device;                       // of new tensors (DefaultDevice, UseContext)
   bool grad_enabled = true;            // NoGrad
   bool in_parallel_region = false;     // parallel_for: nested ones run on the calling thread
-  DismantledNodes* dismantled = nullptr;  // nodes of the graph that wait to be freed, see autograd.cpp
-  // Work that is repeated on a device, see replay.h.
-  Recording* recording = nullptr;         // whose memory new tensors take
+  PendingNodes* pending_nodes = nullptr;  // nodes of the graph that wait to be freed, see autograd.cpp
+  // Work that is repeated on a device, see captured_graph.h.
+  DeviceGraph* graph = nullptr;           // whose memory new tensors take
   CapturedUpdates* captured = nullptr;    // while the work is being written down
-  int kept_memory = 0;                    // how many KeptMemory are alive
+  int persistent_memory = 0;              // how many PersistentMemory are alive
 };
 
 ThreadState& thread_state();

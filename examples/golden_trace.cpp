@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/files.h"
-#include "engine/hashed.h"
+#include "engine/hashed_tensor.h"
 #include "engine/image.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/reduce/reduce.h"
@@ -56,7 +56,7 @@ double tolerance(const std::string& name) { return contains(name, "/loss/") ? 1e
 Inputs golden_inputs(DType dtype) {
   const nlohmann::json given = nlohmann::json::parse(read_file(folder + "synface64.json"));
   const nlohmann::json &step2 = given.at("step2"), &step3 = given.at("step3");
-  const Tensor latent = (0.5 * hashed("latent_w", {1, 512})).to(DType::f32);
+  const Tensor latent = (0.5 * hashed_tensor("latent_w", {1, 512})).to(DType::f32);
   return {read_images({given.at("image")}, false).to(dtype), latent.to(dtype),
           matrix(step2.at("views")).to(dtype),               matrix(step2.at("lights")).to(dtype),
           read_images(step3.at("images"), false).to(dtype),  read_images(step3.at("masks"), true).to(dtype)};
@@ -66,7 +66,7 @@ void fill_hashed(const std::string& net, const std::vector<Parameter>& weights, 
   int after = 0;  // convolutions behind this one
   for (std::size_t i = weights.size(); i-- > 0;) {
     const Parameter& w = weights[i];
-    Tensor x = hashed(net + "/" + w.name, checkpoint_shape(w.value.shape(), w.kind)), value = w.value;
+    Tensor x = hashed_tensor(net + "/" + w.name, checkpoint_shape(w.value.shape(), w.kind)), value = w.value;
     if (fan_in[i] > 0) {
       if (smooth && after < 3) x = slice(slice(x, 2, 0), 3, 0) + 0.25 * x;
       x = x * (std::sqrt(3.0) * std::sqrt(2.0 / fan_in[i]) * (after == 0 ? last_scale : 1));
@@ -88,7 +88,7 @@ void Record::add(const std::string& prefix, const std::vector<std::pair<std::str
 // Length, product with numbers that are made from the weight's name, the first four.
 void Record::add_six(const std::string& prefix, const std::string& weight, const Tensor& value, ParameterKind kind) {
   const Tensor flat = to_checkpoint(value, kind).to(DType::f64).reshape({Tensor::infer});
-  const Tensor length = sqrt(sum(square(flat))), product = sum(flat * hashed("dot:" + weight, flat.shape()));
+  const Tensor length = sqrt(sum(square(flat))), product = sum(flat * hashed_tensor("dot:" + weight, flat.shape()));
   add(prefix, {{weight, concat({length.reshape({1}), product.reshape({1}), slice(flat, 0, 0, 4)}, 0)}});
 }
 

@@ -30,7 +30,7 @@ enum class Bf16Unit {
 Bf16Unit bf16_unit();
 const char* to_string(Bf16Unit unit);
 
-// Throws: the tensors are on a CUDA device, but `kernel` has no twin for it.
+// Throws: the tensors are on a CUDA device, but `kernel` has no CUDA version.
 [[noreturn]] void no_cuda_kernel(const char* kernel);
 
 }  // namespace g2s::kernels
@@ -75,9 +75,9 @@ const char* to_string(Bf16Unit unit);
   __attribute__((weak)) void name##_cuda(const Args&); \
   static inline void name(bool on_cuda, const Args& args) { \
     if (!on_cuda) return name##_cpu(args);            \
-    void (*const twin)(const Args&) = name##_cuda; /* of these arguments: the name may be overloaded */ \
-    if (!twin) no_cuda_kernel(#name);                 \
-    twin(args);                                       \
+    void (*const impl)(const Args&) = name##_cuda; /* of these arguments: the name may be overloaded */ \
+    if (!impl) no_cuda_kernel(#name);                 \
+    impl(args);                                       \
   }
 
 // A kernel for CUDA alone, where the CPU goes another way.

@@ -11,7 +11,7 @@
 namespace g2s {
 
 namespace {
-constexpr std::int64_t batch = 8;  // pictures at a time
+constexpr std::int64_t batch = 8;  // images at a time
 Device own_device() { return Context::current().options().device; }
 }
 
@@ -31,7 +31,7 @@ Tensor truncated_latents(const StyleGan2Generator& generator, const Tensor& late
   return StyleGan2Generator::truncate(latents.to(own_device()), mean, psi).to(Device{});
 }
 
-void draw_pictures(const StyleGan2Generator& generator, const Tensor& latents, const std::function<void(std::int64_t, const Tensor&)>& take) {
+void draw_images(const StyleGan2Generator& generator, const Tensor& latents, const std::function<void(std::int64_t, const Tensor&)>& take) {
   NoGrad no_grad;
   auto draw = [&](const Tensor& part) {
     const DefaultDevice guard(own_device());

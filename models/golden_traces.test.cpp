@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/autograd.h"
-#include "engine/hashed.h"
+#include "engine/hashed_tensor.h"
 #include "engine/image.h"
 #include "engine/safetensors.h"
 #include "kernels/elementwise/elementwise.h"
@@ -33,7 +33,7 @@ struct Trace {
   std::filesystem::path folder;
   SafetensorsFile file;
 
-  Tensor picture(const std::string& relative) const { return pixels_to_picture(read_image((folder / relative).string()).rgb); }
+  Tensor image(const std::string& relative) const { return pixels_to_image(read_image((folder / relative).string()).rgb); }
   Tensor stored(const std::string& name) const { return file.get(name).to(DType::f64); }
 
   // Largest error over the largest entry, beyond twice that of the reference's own f32 run: an activation that lies within rounding of its
@@ -42,7 +42,7 @@ struct Trace {
     Tensor want = stored("f64/" + name), e = got.to(DType::f64).reshape(want.shape()) - want, noise = stored("f32/" + name) - want;
     return (max_element(abs(e)).item() - 2 * max_element(abs(noise)).item()) / max_element(abs(want)).item();
   }
-  // 99.5th percentile of the error of a picture [B,H,W,C], in units of what the README of the traces allows.
+  // 99.5th percentile of the error of an image [B,H,W,C], in units of what the README of the traces allows.
   double image_error(const std::string& name, const Tensor& got) const {
     Tensor packed = stored("f64/" + name), meta = stored("meta/" + name);
     const double* m = meta.data<double>();
@@ -63,7 +63,7 @@ struct Trace {
   double six_error(const std::string& name, const Tensor& got, const std::string& label) const {
     Tensor want = stored("f64/" + name), noise = stored("noise/" + name), x = nhwc_to_nchw(got.to(DType::f64));
     const double *w = want.data<double>(), *v = x.data<double>();
-    const double mine[6] = {norm(x), dot(x, hashed("dot:" + label, x.shape())), v[0], v[1], v[2], v[3]};
+    const double mine[6] = {norm(x), dot(x, hashed_tensor("dot:" + label, x.shape())), v[0], v[1], v[2], v[3]};
     double worst = 0;
     for (int k = 0; k < 6; ++k) worst = std::max(worst, std::abs(mine[k] - w[k]) / (1e-3 * w[0] + 3 * noise.data<double>()[k == 0 ? 0 : 1]));
     return worst;
@@ -97,7 +97,7 @@ void check_generator(const Trace& t) {
     std::int64_t side = t.spec.at("S");
     CHECK(t.image_error("G/image/gan_im", resize(clamp(raw, -1, 1), side, side)) < 0.2);
   }
-  Tensor dy = nchw_to_nhwc(hashed("dot:G/raw", {1, 3, config.size, config.size}).to(DType::f32));
+  Tensor dy = nchw_to_nhwc(hashed_tensor("dot:G/raw", {1, 3, config.size, config.size}).to(DType::f32));
   CHECK(t.vector_error("G/vector/grad_w", grad({sum(raw * dy)}, {w})[0]) < 1e-4);
 
   Tensor zero = Tensor::zeros({1, config.style_dim});
@@ -110,29 +110,29 @@ void check_generator(const Trace& t) {
   CHECK(t.vector_error("G/vector/mean_latent", g.mean_latent(z)) < 1e-4);
 }
 
-void check_discriminator(const Trace& t, const Tensor& picture) {
+void check_discriminator(const Trace& t, const Tensor& image) {
   DiscriminatorConfig config;
   config.size = t.spec.at("gan").at("size");
   config.channels = widths(t.spec.at("gan"), true);
   ParameterMap parameters = discriminator_parameters(config);
   fill_hashed_discriminator(parameters);
   StyleGan2Discriminator d(config, std::move(parameters));
-  Tensor x = picture.clone().set_requires_grad(), value;
+  Tensor x = image.clone().set_requires_grad(), value;
   std::vector<Tensor> features = d.features(x, 4);
   for (std::size_t i = 0; i < 4; ++i) {
     std::string label = "D/feature" + std::to_string(i);
     CHECK(t.six_error("D/six/feature" + std::to_string(i), features[i], label) < 0.2);
     Shape stored = checkpoint_shape(features[i].shape(), ParameterKind::map);
-    Tensor term = mean(features[i] * nchw_to_nhwc(hashed("dot:" + label, stored).to(DType::f32)));
+    Tensor term = mean(features[i] * nchw_to_nhwc(hashed_tensor("dot:" + label, stored).to(DType::f32)));
     value = value ? value + term : term;
   }
   CHECK(t.image_error("D/image/grad_image", grad({value}, {x})[0]) < 0.5);
 }
 
-void check_lpips(const Trace& t, const Tensor& picture) {
+void check_lpips(const Trace& t, const Tensor& image) {
   Lpips net(SafetensorsFile(source_path("assets/lpips_vgg.safetensors")));
-  Tensor x = picture.clone().set_requires_grad();
-  Tensor distance = net.distance(x, t.picture(t.spec.at("step3").at("images").at(0)));
+  Tensor x = image.clone().set_requires_grad();
+  Tensor distance = net.distance(x, t.image(t.spec.at("step3").at("images").at(0)));
   CHECK(t.vector_error("lpips/loss/distance", distance) < 1e-5);
   CHECK(t.image_error("lpips/image/grad_image", grad({sum(distance)}, {x})[0]) < 1);
 }
@@ -142,10 +142,10 @@ void check_trace(const std::string& name) {
   if (!folder) return;
   std::filesystem::path base = std::filesystem::path(*folder) / name;
   Trace t{json::parse(std::ifstream(base.string() + ".json")), *folder, SafetensorsFile(base.string() + ".safetensors")};
-  Tensor picture = t.picture(t.spec.at("image"));
+  Tensor image = t.image(t.spec.at("image"));
   check_generator(t);
-  check_discriminator(t, picture);
-  check_lpips(t, picture);
+  check_discriminator(t, image);
+  check_lpips(t, image);
 }
 
 }  // namespace

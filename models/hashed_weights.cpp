@@ -5,7 +5,7 @@
 #include <map>
 #include <vector>
 
-#include "engine/hashed.h"
+#include "engine/hashed_tensor.h"
 #include "engine/parallel.h"
 
 namespace g2s {

@@ -9,11 +9,12 @@
 
 namespace g2s {
 
-// All: parameter P of network `net` becomes a multiple of u("net/P", i) (see engine/hashed.h), i counting in the checkpoint's layout, computed
-// in double and rounded to f32. Leaves what is trainable trainable; throws if a parameter is constant.
+// All: parameter P of network `net` becomes a multiple of u("net/P", i) (see engine/hashed_tensor.h), i counting in the checkpoint's
+// layout, computed in double and rounded to f32. Leaves what is trainable trainable; throws if a parameter is constant.
 
 // Convolutions sqrt(3) sqrt(2 / fan_in) u, fan_in the product of all dimensions but the output's; group norms 1 + 0.1 u and 0.1 u; biases
-// 0.1 u; the last convolution also times `last_scale`. `smooth`: the last three are 1/4 u plus the first tap of each kernel's u, for smooth pictures.
+// 0.1 u; the last convolution also times `last_scale`. `smooth`: the last three are 1/4 u plus the first tap of each kernel's u, for smooth
+// images.
 void fill_hashed(LayerNet& net, const std::string& name, double last_scale, bool smooth);
 // As golden traces have it for the method's networks: "netD", "netA", "netV", "netL", "netEnc".
 void fill_hashed(LayerNet& net, const std::string& name);

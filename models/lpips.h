@@ -11,13 +11,13 @@ namespace g2s {
 
 class Lpips {
  public:
-  // What the distance needs of one batch of pictures: the outputs of relu1_2, 2_2, 3_3, 4_3 and 5_3.
+  // What the distance needs of one batch of images: the outputs of relu1_2, 2_2, 3_3, 4_3 and 5_3.
   using Features = std::vector<Tensor>;
 
   // Tensors `net.features.N.weight` and `.bias` (torchvision's numbers) and `linK.weight`, constant from here on.
   explicit Lpips(const SafetensorsFile& file, DType dtype = DType::f32);
 
-  // x [B,H,W,3] in [-1,1], H and W 16 or more. To compare many pictures with one target, keep the target's features.
+  // x [B,H,W,3] in [-1,1], H and W 16 or more. To compare many images with one target, keep the target's features.
   Features features(const Tensor& x) const;
   // -> [B]; features of two batches of the same shape. First derivatives to both.
   Tensor distance(const Features& a, const Features& b) const;

@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/autograd.h"
-#include "engine/hashed.h"
+#include "engine/hashed_tensor.h"
 #include "engine/image.h"
 #include "engine/safetensors.h"
 #include "kernels/elementwise/elementwise.h"
@@ -231,10 +231,10 @@ void check_lpips(Checker& t) {
 
 void check_u2netp(Checker& t) {
   U2NetP net(SafetensorsFile(source_path("assets/u2netp.safetensors")), t.dtype);
-  Tensor picture = pixels_to_picture(read_image(source_path(t.c.at("image"))).rgb);
-  Tensor p = net.probability(picture.reshape({picture.dim(1), picture.dim(2), 3}));
+  Tensor image = pixels_to_image(read_image(source_path(t.c.at("image"))).rgb);
+  Tensor p = net.probability(image.reshape({image.dim(1), image.dim(2), 3}));
   t.value("probability", p);
-  Tensor mask = net.mask(picture.reshape({picture.dim(1), picture.dim(2), 3})).to(DType::f64);
+  Tensor mask = net.mask(image.reshape({image.dim(1), image.dim(2), 3})).to(DType::f64);
   CHECK(rel_error(mask, greater_equal(p, 0.5)) == 0);
   double share = mean(mask).item();
   CHECK(share > 0.1);

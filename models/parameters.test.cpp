@@ -49,7 +49,7 @@ TEST_CASE("stylegan2: the shipped generator and discriminator load and run") {
   Tensor image = g.synthesis(g.latent_avg());
   CHECK(image.shape() == Shape{1, 64, 64, 3});
   CHECK(max_element(abs(image)).item() < 1.5);
-  CHECK(std::sqrt(mean(square(image - mean(image))).item()) > 0.1);  // a picture, not a flat field
+  CHECK(std::sqrt(mean(square(image - mean(image))).item()) > 0.1);  // an image, not a flat field
 
   // Its own mean of w, up to the sampling error of 512 samples.
   Random random(1, "mean");

@@ -1,4 +1,4 @@
-// Camera, light and shape of one object: from depth, views and light to pictures. Written with differentiable operators.
+// Camera, light and shape of one object: from depth, views and light to images. Written with differentiable operators.
 #pragma once
 
 #include "engine/tensor.h"
@@ -7,7 +7,7 @@
 namespace g2s {
 
 struct RendererConfig {
-  std::int64_t size = 128;  // S: pictures are S x S
+  std::int64_t size = 128;  // S: images are S x S
   double fov = 10;          // field of view, degrees
   double min_depth = 0.9, max_depth = 1.1;
   double border_depth = 1.04;         // 0.7 max + 0.3 min
@@ -37,7 +37,7 @@ class Renderer {
   const RendererConfig& config() const { return config_; }
   const Pinhole& camera() const { return camera_; }
 
-  // tanh(raw - its mean over the picture), mapped from [-1,1] to [min_depth, max_depth]; raw is netD's output.
+  // tanh(raw - its mean over the image), mapped from [-1,1] to [min_depth, max_depth]; raw is netD's output.
   Tensor rescale_depth(const Tensor& raw) const;
   // d (1 - b) + b border_depth, b = 1.02 in the two leftmost and rightmost columns, 0 elsewhere.
   Tensor blend_border(const Tensor& depth) const;
@@ -52,11 +52,11 @@ class Renderer {
   Tensor inverse_warp(const Tensor& points, const Pose& pose) const;        // seen -> canonical
   Tensor warp_depth(const Tensor& depth, const Pose& pose) const;           // `warp_canon_depth`: the canonical depth as seen (rasterised)
   Tensor forward_grid(const Tensor& depth, const Pose& pose) const;         // where canonical pixels are seen, [B,S,S,2] in [-1,1]
-  Tensor inverse_grid(const Tensor& warped_depth, const Pose& pose) const;  // where seen pixels lie in the canonical picture
+  Tensor inverse_grid(const Tensor& warped_depth, const Pose& pose) const;  // where seen pixels lie in the canonical image
   Tensor normals(const Tensor& depth) const;
   Tensor valid(const Tensor& warped_depth) const;  // 1 where the mesh is seen, else 0; no gradient
 
-  // A canonical picture as seen: sampled at the inverse grid, clamped to [-1,1].
+  // A canonical image as seen: sampled at the inverse grid, clamped to [-1,1].
   Tensor reconstruct(const Tensor& texture, const Tensor& inverse_grid) const;
 
   // From network units (netL's output plus the light mean): ambient and diffuse l/2 + 0.5.

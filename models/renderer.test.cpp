@@ -21,7 +21,7 @@ using namespace g2s::test;
 
 namespace {
 
-// A golden trace: what the reference computed in f64. Pictures are stored as NCHW in 16 bits, every step-th row and column.
+// A golden trace: what the reference computed in f64. Images are stored as NCHW in 16 bits, every step-th row and column.
 class Trace {
  public:
   Trace(const std::string& folder, const std::string& name)
@@ -41,7 +41,7 @@ class Trace {
     c.z_translation_range = json_["z_translation_range"];
     return c;
   }
-  Tensor input(DType dtype) const { return pixels_to_picture(read_image(folder_ + "/" + json_["image"].get<std::string>()).rgb).to(dtype); }
+  Tensor input(DType dtype) const { return pixels_to_image(read_image(folder_ + "/" + json_["image"].get<std::string>()).rgb).to(dtype); }
   Tensor views(DType dtype) const {
     std::vector<double> values;
     for (const auto& view : json_["ops"]["views"])
@@ -52,7 +52,7 @@ class Trace {
   std::int64_t step(const std::string& name) const { return static_cast<std::int64_t>(meta(name)[2]); }
   double noise(const std::string& name) const { return static_cast<double>(meta(name)[3]); }
   // As NHWC in f64, exact to range/65535/2.
-  Tensor picture(const std::string& name) const {
+  Tensor image(const std::string& name) const {
     return nchw_to_nhwc(affine(file_.get("f64/" + name).to(DType::f64), range(name) / 65535, static_cast<double>(meta(name)[0])));
   }
   Tensor vector(const std::string& name) const { return file_.get("f64/" + name).to(DType::f64); }
@@ -97,10 +97,10 @@ double quantile_error(const Tensor& got, const Tensor& want, double share) {
   return e[static_cast<std::size_t>(share * static_cast<double>(e.size() - 1))];
 }
 
-// In f64 a picture equals the golden one to its 16 bits but for a few samples beside silhouettes; in f32 as the traces' README allows.
-void check_picture(const Trace& trace, const std::string& name, const Tensor& got) {
+// In f64 an image equals the golden one to its 16 bits but for a few samples beside silhouettes; in f32 as the traces' README allows.
+void check_image(const Trace& trace, const std::string& name, const Tensor& got) {
   INFO(name, " in ", to_string(got.dtype()));
-  Tensor kept = thinned(got.detach(), trace.step(name)), want = trace.picture(name);
+  Tensor kept = thinned(got.detach(), trace.step(name)), want = trace.image(name);
   if (got.dtype() == DType::f64) CHECK(quantile_error(kept, want, 0.9995) <= 0.502 * trace.range(name) / 65535);
   else CHECK(quantile_error(kept, want, 0.995) <= 1e-3 * trace.range(name) + 3 * trace.noise(name));
 }
@@ -112,7 +112,7 @@ void check_vector(const Trace& trace, const std::string& name, const Tensor& got
 
 // sum(u("dot:NAME") * x), u in the reference's layout.
 Tensor dotted(const std::string& name, const Tensor& x) {
-  Tensor u = hashed("dot:" + name, {x.dim(0), x.dim(3), x.dim(1), x.dim(2)}, x.dtype());
+  Tensor u = hashed_tensor("dot:" + name, {x.dim(0), x.dim(3), x.dim(1), x.dim(2)}, x.dtype());
   return sum(nchw_to_nhwc(u) * x);
 }
 
@@ -132,27 +132,27 @@ TEST_CASE("the renderer agrees with the golden traces") {
     Renderer renderer(trace.config());
     for (DType dtype : {DType::f64, DType::f32}) {
       Tensor depth = formula_depth(renderer.config().size, dtype).set_requires_grad();
-      Tensor view = trace.views(dtype).set_requires_grad(), picture = trace.input(dtype).clone().set_requires_grad();
+      Tensor view = trace.views(dtype).set_requires_grad(), image = trace.input(dtype).clone().set_requires_grad();
       Pose pose = renderer.pose(view);
       Tensor warped = renderer.warp_depth(depth, pose), grid = renderer.inverse_grid(warped, pose);
-      Tensor recon = grid_sample(picture, grid), normal = renderer.normals(depth);
-      check_picture(trace, "ops/image/depth", depth);
-      check_picture(trace, "ops/image/warped_depth", warped);
-      check_picture(trace, "ops/image/valid", renderer.valid(warped));
-      check_picture(trace, "ops/image/grid", grid);
-      check_picture(trace, "ops/image/forward_grid", renderer.forward_grid(depth, pose));
-      check_picture(trace, "ops/image/recon", recon);
-      check_picture(trace, "ops/image/normal", normal);
+      Tensor recon = grid_sample(image, grid), normal = renderer.normals(depth);
+      check_image(trace, "ops/image/depth", depth);
+      check_image(trace, "ops/image/warped_depth", warped);
+      check_image(trace, "ops/image/valid", renderer.valid(warped));
+      check_image(trace, "ops/image/grid", grid);
+      check_image(trace, "ops/image/forward_grid", renderer.forward_grid(depth, pose));
+      check_image(trace, "ops/image/recon", recon);
+      check_image(trace, "ops/image/normal", normal);
       GradOptions keep;
       keep.retain_graph = true;
       std::vector<Tensor> g = grad({dotted("ops/warped_depth", warped)}, {depth, view}, {}, keep);
-      check_picture(trace, "ops/image/grad_warped_depth_depth", g[0]);
+      check_image(trace, "ops/image/grad_warped_depth_depth", g[0]);
       check_vector(trace, "ops/vector/grad_warped_depth_view", g[1]);
-      g = grad({dotted("ops/recon", recon)}, {depth, view, picture}, {}, keep);
-      check_picture(trace, "ops/image/grad_recon_depth", g[0]);
+      g = grad({dotted("ops/recon", recon)}, {depth, view, image}, {}, keep);
+      check_image(trace, "ops/image/grad_recon_depth", g[0]);
       check_vector(trace, "ops/vector/grad_recon_view", g[1]);
-      check_picture(trace, "ops/image/grad_recon_image", g[2]);
-      check_picture(trace, "ops/image/grad_normal_depth", grad({dotted("ops/normal", normal)}, {depth})[0]);
+      check_image(trace, "ops/image/grad_recon_image", g[2]);
+      check_image(trace, "ops/image/grad_normal_depth", grad({dotted("ops/normal", normal)}, {depth})[0]);
     }
   });
 }
@@ -160,8 +160,8 @@ TEST_CASE("the renderer agrees with the golden traces") {
 TEST_CASE("light, shading and texture agree with step 1 of the golden traces") {
   each_trace([](const Trace& trace) {
     Renderer renderer(trace.config());
-    auto common = [&](const std::string& name, std::int64_t step) {  // at every step-th pixel of the full picture
-      return thinned(trace.picture("step1/image/" + name), step / trace.step("step1/image/" + name));
+    auto common = [&](const std::string& name, std::int64_t step) {  // at every step-th pixel of the full image
+      return thinned(trace.image("step1/image/" + name), step / trace.step("step1/image/" + name));
     };
     std::int64_t step = 1;
     for (const char* name : {"albedo", "diffuse", "shading", "texture", "normal"}) step = std::max(step, trace.step(std::string("step1/image/") + name));

@@ -33,11 +33,11 @@ BiasAct activation(const Tensor& bias, double gain) {
   return act;
 }
 
-// One more channel: the standard deviation over a group of pictures, averaged over everything else (Karras et al. 2018).
+// One more channel: the standard deviation over a group of images, averaged over everything else (Karras et al. 2018).
 Tensor append_stddev(const Tensor& x) {
   std::int64_t batch = x.dim(0), group = std::min(batch, stddev_group);
   check(batch % group == 0, op, "a batch of ", batch, " does not divide into groups of ", group);
-  // Member g of group m is picture g * (batch / group) + m.
+  // Member g of group m is image g * (batch / group) + m.
   Tensor grouped = x.reshape({group, batch / group, x.dim(1) * x.dim(2) * x.dim(3)});
   Tensor variance = mean(square(grouped - mean(grouped, {0}, true)), {0}, true);
   Tensor stddev = mean(sqrt(variance + 1e-8), {2}, true);
@@ -103,7 +103,7 @@ StyleGan2Discriminator::StyleGan2Discriminator(const DiscriminatorConfig& config
   std::int64_t width = config.final_width();
   final_conv_ = conv("final_conv.0.weight");
   final_bias_ = weights_.add("final_conv.1.bias");
-  // The checkpoint's linear layer reads its picture as [C,4,4], ours is [4,4,C].
+  // The checkpoint's linear layer reads its image as [C,4,4], ours is [4,4,C].
   linear0_ = weights_.add("final_linear.0.weight", 1 / std::sqrt(static_cast<double>(width * last_side * last_side)), [width](const Tensor& w) {
     return permute(w.reshape({width, width, last_side, last_side}), {0, 2, 3, 1}).reshape({width, Tensor::infer});
   });

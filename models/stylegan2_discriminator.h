@@ -12,7 +12,7 @@
 namespace g2s {
 
 struct DiscriminatorConfig {
-  int size = 64;                       // of the picture: a power of two, 8 or more
+  int size = 64;                       // of the image: a power of two, 8 or more
   std::vector<std::int64_t> channels;  // at size, size/2, .. 4
   std::int64_t final_channels = 0;     // after the last convolution; 0: as at 4
 

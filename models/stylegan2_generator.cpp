@@ -108,7 +108,7 @@ StyleGan2Generator::Modulated StyleGan2Generator::add_modulated(const std::strin
           weights_.add(name + ".modulation.bias")};
 }
 
-StyleGan2Generator::Styled StyleGan2Generator::add_styled(const std::string& name, int index) {
+StyleGan2Generator::StyledConv StyleGan2Generator::add_styled(const std::string& name, int index) {
   return {add_modulated(name + ".conv"), weights_.add(name + ".noise.weight"), weights_.add(name + ".activate.bias"),
           weights_.parameters()[str("noises.noise_", index)].detach()};
 }
@@ -154,7 +154,7 @@ Tensor StyleGan2Generator::style(const Modulated& layer, const Tensor& latent) c
   return bias_act(matmul(latent, weights_.get(layer.modulation_weight), false, true), act);
 }
 
-Tensor StyleGan2Generator::styled_conv(const Styled& layer, const Tensor& x, const Tensor& latent, bool upsample) const {
+Tensor StyleGan2Generator::styled_conv(const StyledConv& layer, const Tensor& x, const Tensor& latent, bool upsample) const {
   Tensor w = weights_.get(layer.conv.weight), s = style(layer.conv, latent);
   BiasAct act;
   act.scale = demodulation(w, s);

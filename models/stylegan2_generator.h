@@ -13,7 +13,7 @@
 namespace g2s {
 
 struct GeneratorConfig {
-  int size = 64;                       // of the picture: a power of two, 4 or more
+  int size = 64;                       // of the image: a power of two, 4 or more
   std::int64_t style_dim = 512;
   int mapping_layers = 8;              // equalised linear layers, after the pixel norm
   std::vector<std::int64_t> channels;  // at 4, 8, .. size
@@ -49,7 +49,7 @@ class StyleGan2Generator {
   // mean + psi (w - mean), for W and W+.
   static Tensor truncate(const Tensor& w, const Tensor& mean, double psi);
 
-  // w [B,style_dim], or one latent per layer [B,latents,style_dim] -> picture [B,size,size,3], not clamped, with the stored noise.
+  // w [B,style_dim], or one latent per layer [B,latents,style_dim] -> image [B,size,size,3], not clamped, with the stored noise.
   // Gradients to w and, if trainable, to the parameters; to any order.
   Tensor synthesis(const Tensor& w) const;
 
@@ -60,7 +60,7 @@ class StyleGan2Generator {
   struct Modulated {
     std::size_t weight, modulation_weight, modulation_bias;  // uses in weights_
   };
-  struct Styled {
+  struct StyledConv {
     Modulated conv;
     std::size_t noise_weight, bias;
     Tensor noise;  // [1,H,W,1]
@@ -74,10 +74,10 @@ class StyleGan2Generator {
   };
 
   Modulated add_modulated(const std::string& name);
-  Styled add_styled(const std::string& name, int index);
+  StyledConv add_styled(const std::string& name, int index);
   ToRgb add_to_rgb(const std::string& name);
   Tensor style(const Modulated& layer, const Tensor& latent) const;
-  Tensor styled_conv(const Styled& layer, const Tensor& x, const Tensor& latent, bool upsample) const;
+  Tensor styled_conv(const StyledConv& layer, const Tensor& x, const Tensor& latent, bool upsample) const;
   Tensor to_rgb(const ToRgb& layer, const Tensor& x, const Tensor& latent, const Tensor& skip) const;
   std::vector<Tensor> split_latents(const Tensor& w) const;
 
@@ -85,8 +85,8 @@ class StyleGan2Generator {
   ScaledWeights weights_;
   std::vector<Linear> mapping_;
   std::size_t input_ = 0;
-  std::vector<Styled> convs_;   // conv1, then convs.0, ..
-  std::vector<ToRgb> to_rgbs_;  // to_rgb1, then to_rgbs.0, ..
+  std::vector<StyledConv> convs_;  // conv1, then convs.0, ..
+  std::vector<ToRgb> to_rgbs_;     // to_rgb1, then to_rgbs.0, ..
   Tensor latent_avg_;
 };
 

@@ -1,4 +1,4 @@
-// U-2-Net-p (Qin et al. 2020): what stands out in a picture, for an object mask where none is given. Inference only.
+// U-2-Net-p (Qin et al. 2020): what stands out in an image, for an object mask where none is given. Inference only.
 #pragma once
 
 #include <map>
@@ -16,7 +16,7 @@ class U2NetP {
 
   // The network itself: normalised x [B,H,W,3] -> saliency [B,H,W,1] in 0..1. H and W 33 or more.
   Tensor saliency(const Tensor& x) const;
-  // image [H,W,3] in [-1,1] -> [H,W] in 0..1: the saliency at 320 x 320, min-max normalised, at the picture's size.
+  // image [H,W,3] in [-1,1] -> [H,W] in 0..1: the saliency at 320 x 320, min-max normalised, at the image's size.
   Tensor probability(const Tensor& image) const;
   // 1 where the probability is above a half, else 0.
   Tensor mask(const Tensor& image) const;

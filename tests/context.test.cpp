@@ -15,7 +15,7 @@
 #include "engine/constant.h"
 #include "engine/parallel.h"
 #include "engine/progress.h"
-#include "engine/work.h"
+#include "engine/multiply_adds.h"
 #include "kernels/conv/conv.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/isa.h"

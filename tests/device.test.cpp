@@ -11,7 +11,7 @@
 #include "engine/autograd.h"
 #include "engine/context.h"
 #include "engine/cuda/launches.h"
-#include "engine/replay.h"
+#include "engine/captured_graph.h"
 #include "kernels/adam/adam.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/reduce/reduce.h"
@@ -66,7 +66,7 @@ TEST_CASE("the golden trace of the steps at 64 pixels on the device" * doctest::
 
 namespace {
 
-// A world of pictures of 64 pixels, few at a time: the perceptual loss is what takes time in the emulator.
+// A world of images of 64 pixels, few at a time: the perceptual loss is what takes time in the emulator.
 Config light_config() {
   Config c = small_config();
   c.batch = 2;
@@ -101,15 +101,15 @@ void check_repeated(const char* step, const std::vector<Tensor>& parameters,
       loss = total;
       adam.step(gradients);
     };
-    Replay replay(test_device(), step, work);
+    CapturedGraph graph(test_device(), step, work);
     for (int i = 0; i < iterations; ++i) {
       INFO("iteration ", i);
       adam.set_lr(config.lr * (i + 1));
-      const std::int64_t waits = host_waits(), graphs = graph_launches();
+      const std::int64_t waits = host_syncs(), graphs = graph_launches();
       const std::size_t reserved = memory.stats().reserved;
       prepare(i);
-      repeated ? replay.run() : work();
-      if (i > 0) CHECK(host_waits() == waits);
+      repeated ? graph.run() : work();
+      if (i > 0) CHECK(host_syncs() == waits);
       if (i > 1) CHECK(memory.stats().reserved == reserved);
       CHECK(graph_launches() - graphs == (repeated && i > 0 ? 1 : 0));
       std::vector<Tensor> now;
@@ -180,30 +180,30 @@ TEST_CASE("losses are read when they are there, on the device" * doctest::skip(n
   const DefaultDevice guard(test_device());
   Tensor step = Tensor::zeros({}), total;
   LossLog log(test_device());
-  Replay replay(test_device(), "test", [&] {
+  CapturedGraph graph(test_device(), "test", [&] {
     total = step * 2;
     log.set({{"none", Tensor()}, {"step", step}, {"total", total}});
   });
   for (int round = 0; round < 2; ++round) {
-    const auto waits = host_waits();
+    const auto waits = host_syncs();
     for (int i = 0; i < log.capacity(); ++i) {
       copy_into(step, Tensor::scalar(i + round, DType::f32, Device{}));
-      replay.run();
+      graph.run();
       CHECK(!log.full());
-      log.push(i);
+      log.record(i);
     }
     CHECK(log.full());
-    CHECK(host_waits() == waits);
-    CHECK_THROWS_WITH_AS(log.push(99), doctest::Contains("losses: iteration 99"), Error);
-    const auto losses = log.take();
-    CHECK(host_waits() == waits + 1);
+    CHECK(host_syncs() == waits);
+    CHECK_THROWS_WITH_AS(log.record(99), doctest::Contains("losses: iteration 99"), Error);
+    const auto losses = log.drain();
+    CHECK(host_syncs() == waits + 1);
     REQUIRE(losses.size() == 16);
     for (int i = 0; i < 16; ++i) {
       CHECK(losses[static_cast<std::size_t>(i)].first == i);
       CHECK(losses[static_cast<std::size_t>(i)].second == NamedLosses{{"step", i + round}, {"total", 2 * (i + round)}});
     }
   }
-  CHECK(log.take().empty());
+  CHECK(log.drain().empty());
 }
 
 TEST_CASE("a fit is interrupted and goes on, on the device: the same bytes" * doctest::skip(no_test_device())) {

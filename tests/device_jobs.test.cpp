@@ -31,7 +31,7 @@ Config short_config() {
   return c;
 }
 
-// The depth that comes of picture number `i`.
+// The depth that comes of image number `i`.
 Tensor fitted(const World& w, int i) {
   const DefaultDevice guard(test_device());
   const std::int64_t s = w.config.size;

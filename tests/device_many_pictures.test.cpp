@@ -1,4 +1,4 @@
-// Every kernel whose grid counts pictures, products or rows, with too many of them for one launch. Those that sum are in
+// Every kernel whose grid counts images, products or rows, with too many of them for one launch. Those that sum are in
 // device_many_sums.test.cpp.
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-// As device_many_pictures.test.cpp, of the kernels whose blocks wait for one another: the emulator is slow with them.
+// As device_many_images.test.cpp, of the kernels whose blocks wait for one another: the emulator is slow with them.
 #include <doctest/doctest.h>
 
 #include "kernels/bias_act/bias_act.h"

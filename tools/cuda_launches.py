@@ -70,7 +70,7 @@ def compiled(objects, cuobjdump, full):
                 row = out[wanted[mangled]][arch]
                 # Behind the last exit there is padding.
                 row['instructions'] = 1 + max(i for i, c in enumerate(code) if c[1].split('.')[0] == 'EXIT')
-                if 'product_kernel' in mangled:
+                if 'gemm_kernel' in mangled:
                     loop = cuda_sass.hot_loop(code, 'FFMA')
                     row['loop'], row['loop_multiplies'] = len(loop), sum(c[1].startswith('FFMA') for c in loop)
     return out

@@ -63,7 +63,7 @@ def occupancy(device, registers, shared, threads):
 
 
 def tile_of(kernel):
-    m = re.search(r'product_kernel<\w*::?Tile<\w+, (?:\w+::)*(\d)|product_kernel<(?:\w+::)*Tile<\w+, \(?(?:[\w:]+\))?(\d)', kernel)
+    m = re.search(r'gemm_kernel<\w*::?Tile<\w+, (?:\w+::)*(\d)|gemm_kernel<(?:\w+::)*Tile<\w+, \(?(?:[\w:]+\))?(\d)', kernel)
     return TILES[int(next(g for g in m.groups() if g))] if m else None
 
 
@@ -127,17 +127,17 @@ PUBLISHED = [
     dict(what='cuDNN, 16 of 7x7x512, 3x3 to 512', device='GTX 1080 Ti', conv=(16, 7, 7, 512, 3, 512), tflops=7.68, source=DEEPBENCH,
          unlike='cuDNN has Winograd for 3x3, which multiplies less'),
 ]
-ENOUGH_BLOCKS, LEAST_PART = 264, 128  # as gemm_cut
+ENOUGH_BLOCKS, LEAST_PART = 264, 128  # as gemm_tiling
 
 
-def cut(m, n, k):
-    """As gemm_cut in kernels/matmul/tiled_gemm_args.h: (tile, splits, steps of each)."""
+def tiling(m, n, k):
+    """As gemm_tiling in kernels/matmul/tiled_gemm_args.h: (tile, split_k, steps of each)."""
     def blocks(tile):
         return -(-m // TILES[tile][0]) * -(-n // TILES[tile][1])
     tile = 0 if n <= 16 else 2 if n > 64 and blocks(2) >= ENOUGH_BLOCKS // 2 else 1
     steps = -(-k // STEP_K)
-    splits = max(1, min(ENOUGH_BLOCKS // blocks(tile), k // LEAST_PART))
-    each = -(-steps // splits)
+    split_k = max(1, min(ENOUGH_BLOCKS // blocks(tile), k // LEAST_PART))
+    each = -(-steps // split_k)
     return tile, -(-steps // each), each
 
 
@@ -150,14 +150,14 @@ def product_launch(row, kernels):
         batch, height, width, channels, side, filters = row['conv']
         m, n, k = batch * height * width, filters, side * side * channels
         size, kind = 4 * (m * channels + k * n + m * n), 'Forward<'
-    tile, splits, steps = cut(m, n, k)
-    fits = [name for name in kernels if 'product_kernel' in name and kind in name and tile_of(name) == TILES[tile]]
+    tile, split_k, steps = tiling(m, n, k)
+    fits = [name for name in kernels if 'gemm_kernel' in name and kind in name and tile_of(name) == TILES[tile]]
     if not fits:  # no step launches this one: the same tile with other operands
-        fits = [name for name in kernels if 'product_kernel' in name and tile_of(name) == TILES[tile]]
+        fits = [name for name in kernels if 'gemm_kernel' in name and tile_of(name) == TILES[tile]]
     kernel = sorted(fits)[0]
     rows, columns, _ = TILES[tile]
-    launch = {'name': 'product', 'kernel': kernel, 'blocks': [-(-m // rows), -(-n // columns), splits], 'threads': 256 if tile == 2 else 128,
-              'shared': 0, 'bytes': size + (8 * m * n * splits if splits > 1 else 0), 'k_steps': splits * steps}
+    launch = {'name': 'product', 'kernel': kernel, 'blocks': [-(-m // rows), -(-n // columns), split_k], 'threads': 256 if tile == 2 else 128,
+              'shared': 0, 'bytes': size + (8 * m * n * split_k if split_k > 1 else 0), 'k_steps': split_k * steps}
     return launch, 2 * m * n * k
 
 

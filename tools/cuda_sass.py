@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 
-UNITS = ['fma', 'bf16', 'tf32']  # as ProductUnit
+MODES = ['fma', 'bf16', 'tf32']  # as MathMode
 TILES = ['narrow', 'medium', 'large', 'f64']  # as GemmTile
 INSTRUCTION = re.compile(r'^\s+/\*([0-9a-f]{4,})\*/\s+(?:@!?U?P\w+\s+)?([A-Z][\w.]*)(.*?);')
 
@@ -49,19 +49,19 @@ def hot_loop(code, multiplies):
 class Kernel:
     def __init__(self, arch, name, code):
         self.arch, self.name, self.code = arch, name, code
-        tile = re.search(r'TensorTileILNS\w*?ProductUnitE(\d)ELNS\w*?GemmTileE(\d)E', name)
+        tile = re.search(r'TensorTileILNS\w*?MathModeE(\d)ELNS\w*?GemmTileE(\d)E', name)
         self.tensor = tile is not None
-        self.unit = UNITS[int(tile.group(1))] if tile else 'fma'
+        self.mode = MODES[int(tile.group(1))] if tile else 'fma'
         self.tile = TILES[int(tile.group(2))] if tile else TILES[int(re.search(r'GemmTileE(\d)E', name).group(1))]
         self.f64 = not tile and 'TileId' in name
         self.product = re.search(r'\d(Matmul|Forward|InputGrad|WeightGrad)I', name).group(1)
         rest = name[name.index(self.product):]
         flags = re.findall(r'Lb([01])E', rest)
         self.vectors = '0' not in flags[:2 if self.product in ('InputGrad', 'WeightGrad') else 1]
-        self.styled = self.product in ('Forward', 'InputGrad') and flags[-1] == '1'
+        self.modulated = self.product in ('Forward', 'InputGrad') and flags[-1] == '1'
         self.layout = ''.join('k' if w == 'K' else 'o' for w in re.findall(r'MatrixAlong(K|Outer)I', rest)[:2])
         self.layout = {'k': 'kk', 'o': 'oo'}.get(self.layout, self.layout) or {'Forward': 'kk', 'InputGrad': 'ko', 'WeightGrad': 'oo'}[self.product]
-        multiplies = 'DFMA' if self.f64 else {'fma': 'FFMA', 'bf16': 'HMMA.16816.F32.BF16'}.get(self.unit, 'HMMA.1688.F32.TF32')
+        multiplies = 'DFMA' if self.f64 else {'fma': 'FFMA', 'bf16': 'HMMA.16816.F32.BF16'}.get(self.mode, 'HMMA.1688.F32.TF32')
         self.loop = hot_loop(code, multiplies)
         self.counts = collections.Counter(self.kind(opcode, multiplies) for _, opcode, _ in self.loop)
         self.local = sum(opcode.split('.')[0] in ('LDL', 'STL') for _, opcode, _ in code)
@@ -78,9 +78,9 @@ class Kernel:
         return 'ldsm' if parts[0] == 'LDSM' else ''
 
     def wrong(self):
-        copied = self.unit == 'tf32' and not self.styled
+        copied = self.mode == 'tf32' and not self.modulated
         wanted = ['multiply']
-        if self.unit == 'bf16' or (self.tensor and 'k' in self.layout):
+        if self.mode == 'bf16' or (self.tensor and 'k' in self.layout):
             wanted.append('ldsm')
         if copied:
             wanted.append('copy.128')
@@ -95,8 +95,8 @@ class Kernel:
 
     def __str__(self):
         counts = ', '.join(f'{n} {k}' for k, n in sorted(self.counts.items()) if k)
-        return (f"{self.arch} {self.product} {'f64' if self.f64 else self.unit} {self.tile} {self.layout}"
-                f"{'' if self.vectors else ' by element'}{' styled' if self.styled else ''}: {len(self.loop)} instructions in the loop, {counts}")
+        return (f"{self.arch} {self.product} {'f64' if self.f64 else self.mode} {self.tile} {self.layout}"
+                f"{'' if self.vectors else ' by element'}{' modulated' if self.modulated else ''}: {len(self.loop)} instructions in the loop, {counts}")
 
 
 def main():
@@ -108,7 +108,7 @@ def main():
     bad = seen = 0
     for path in options.objects:
         for arch, name, code in kernels(options.cuobjdump, path):
-            if ('product_kernel' not in name and 'tensor_kernel' not in name) or int(re.search(r'\d+', arch).group()) < 80:
+            if ('gemm_kernel' not in name and 'tensor_kernel' not in name) or int(re.search(r'\d+', arch).group()) < 80:
                 continue
             kernel = Kernel(arch, name, code)
             seen += 1

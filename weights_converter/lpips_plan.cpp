@@ -122,8 +122,8 @@ bool is_lpips(const Inputs& inputs) {
   return false;
 }
 
-Plan plan_lpips(const Inputs& inputs, const Request& request) {
-  Plan plan;
+ConversionPlan plan_lpips(const Inputs& inputs, const Request& request) {
+  ConversionPlan plan;
   std::optional<FoundFeatures> features;
   std::optional<FoundHeads> heads;
   bool heads_alone = false;  // the heads' input has nothing else: it was given for them

@@ -9,7 +9,7 @@ NumberType output_type(const SourceTensor& tensor, const Request& request) {
   return request.dtype && is_real(tensor.type) ? *request.dtype : tensor.type;
 }
 
-void add_as_it_is(Plan& plan, const std::string& name, const SourceTensor& tensor, const Request& request) {
+void add_as_it_is(ConversionPlan& plan, const std::string& name, const SourceTensor& tensor, const Request& request) {
   OutputTensor out = output(name, tensor);
   out.type = output_type(tensor, request);
   plan.tensors.push_back(std::move(out));
@@ -21,7 +21,7 @@ std::string unwrapped(const std::string& name) { return name.compare(0, 7, "modu
 bool is_counter(const std::string& name) { return ends_with(name, "num_batches_tracked"); }
 
 // The tensors below a prefix, under the names of their modules.
-void add_modules(Plan& plan, const Scope& scope, const Request& request) {
+void add_modules(ConversionPlan& plan, const Scope& scope, const Request& request) {
   for (const std::string& name : scope.names())
     if (!is_counter(name)) add_as_it_is(plan, unwrapped(name), *scope.find(name), request);
   plan.metadata["tensors"] = str(plan.tensors.size());
@@ -44,11 +44,12 @@ constexpr const char* bisenet_body = "cp.resnet.conv1.weight";
 constexpr const char* pspnet_head = "cls.4.weight";
 constexpr const char* pspnet_body = "ppm.features.0.1.weight";
 
-Plan plan_parser(const Checkpoint& checkpoint, const Request& request, const char* kind, const char* title, const char* head_name, const char* body) {
+ConversionPlan plan_parser(const Checkpoint& checkpoint, const Request& request, const char* kind, const char* title, const char* head_name,
+                           const char* body) {
   const SourceTensor* head = find_end(checkpoint, head_name, 4);
   const std::vector<std::string> prefixes = prefixes_of(checkpoint, body);
   if (!head || prefixes.empty()) fail(Errc::format, checkpoint.path, "has no ", title, ": ", head ? body : head_name, " is missing");
-  Plan plan;
+  ConversionPlan plan;
   plan.kind = kind;
   plan.description = str(title, ", ", head->shape[0], " classes");
   plan.metadata["classes"] = str(head->shape[0]);
@@ -70,21 +71,21 @@ std::vector<std::string> shape_net_prefixes(const Checkpoint& checkpoint) {
 bool is_bisenet(const Checkpoint& checkpoint) { return find_end(checkpoint, bisenet_head, 4) && find_end(checkpoint, bisenet_body, 4); }
 bool is_pspnet(const Checkpoint& checkpoint) { return find_end(checkpoint, pspnet_head, 4) && find_end(checkpoint, pspnet_body, 4); }
 
-Plan plan_bisenet(const Checkpoint& checkpoint, const Request& request) {
+ConversionPlan plan_bisenet(const Checkpoint& checkpoint, const Request& request) {
   return plan_parser(checkpoint, request, "bisenet", "BiSeNet", bisenet_head, bisenet_body);
 }
 
-Plan plan_pspnet(const Checkpoint& checkpoint, const Request& request) {
+ConversionPlan plan_pspnet(const Checkpoint& checkpoint, const Request& request) {
   return plan_parser(checkpoint, request, "pspnet", "PSPNet", pspnet_head, pspnet_body);
 }
 
 bool is_gan2shape_nets(const Checkpoint& checkpoint) { return !shape_net_prefixes(checkpoint).empty(); }
 
-Plan plan_gan2shape_nets(const Checkpoint& checkpoint, const Request& request) {
+ConversionPlan plan_gan2shape_nets(const Checkpoint& checkpoint, const Request& request) {
   const std::vector<std::string> prefixes = shape_net_prefixes(checkpoint);
   if (prefixes.empty()) fail(Errc::format, checkpoint.path, "has no networks of GAN2Shape: netD.network.0.weight is missing");
   const Scope scope(checkpoint, prefixes[0]);
-  Plan plan;
+  ConversionPlan plan;
   std::string present;
   for (const char* net : shape_nets) {
     const Scope one(checkpoint, str(scope.prefix(), net, "."));
@@ -94,7 +95,7 @@ Plan plan_gan2shape_nets(const Checkpoint& checkpoint, const Request& request) {
     if (plan.tensors.size() > before) present += str(present.empty() ? "" : " ", net);
     else plan.notes.push_back(str("there is no ", net));
   }
-  // A network for pictures of S pixels begins with 4096/S channels.
+  // A network for images of S pixels begins with 4096/S channels.
   const Dims& shape = plan.tensors.front().shape;
   const std::int64_t size = shape.size() == 4 && shape[0] > 0 ? 4096 / shape[0] : 0;
   plan.kind = "gan2shape-nets";

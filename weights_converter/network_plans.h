@@ -12,18 +12,18 @@ using Inputs = std::vector<std::shared_ptr<const Checkpoint>>;
 
 // LPIPS on VGG16: features and heads, from one input or from two.
 bool is_lpips(const Inputs& inputs);
-Plan plan_lpips(const Inputs& inputs, const Request& request);
+ConversionPlan plan_lpips(const Inputs& inputs, const Request& request);
 
 // U-2-Net-p, its batch norms folded into the convolutions.
 bool is_u2netp(const Checkpoint& checkpoint);
-Plan plan_u2netp(const Checkpoint& checkpoint, const Request& request);
+ConversionPlan plan_u2netp(const Checkpoint& checkpoint, const Request& request);
 
 // Networks that keep the names of their PyTorch modules.
 bool is_bisenet(const Checkpoint& checkpoint);
-Plan plan_bisenet(const Checkpoint& checkpoint, const Request& request);
+ConversionPlan plan_bisenet(const Checkpoint& checkpoint, const Request& request);
 bool is_pspnet(const Checkpoint& checkpoint);
-Plan plan_pspnet(const Checkpoint& checkpoint, const Request& request);
+ConversionPlan plan_pspnet(const Checkpoint& checkpoint, const Request& request);
 bool is_gan2shape_nets(const Checkpoint& checkpoint);
-Plan plan_gan2shape_nets(const Checkpoint& checkpoint, const Request& request);
+ConversionPlan plan_gan2shape_nets(const Checkpoint& checkpoint, const Request& request);
 
 }  // namespace g2s::convert

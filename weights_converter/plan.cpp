@@ -14,7 +14,7 @@ namespace {
 struct Kind {
   const char* name;
   std::function<bool(const Inputs&)> matches;
-  std::function<Plan(const Inputs&, const Request&)> plan;
+  std::function<ConversionPlan(const Inputs&, const Request&)> plan;
 };
 
 const Checkpoint& only(const Inputs& inputs) {
@@ -22,7 +22,7 @@ const Checkpoint& only(const Inputs& inputs) {
   return *inputs[0];
 }
 
-Kind of_one(const char* name, bool (*matches)(const Checkpoint&), Plan (*plan)(const Checkpoint&, const Request&)) {
+Kind of_one(const char* name, bool (*matches)(const Checkpoint&), ConversionPlan (*plan)(const Checkpoint&, const Request&)) {
   return {name, [matches](const Inputs& inputs) { return matches(*inputs[0]); },
           [plan](const Inputs& inputs, const Request& request) { return plan(only(inputs), request); }};
 }
@@ -52,7 +52,7 @@ const Kind& find_kind(const Inputs& inputs, const std::string& wanted) {
 }
 
 // Metadata of inputs that were safetensors goes on: sources and licences are there.
-void keep_metadata(const Inputs& inputs, Plan& plan) {
+void keep_metadata(const Inputs& inputs, ConversionPlan& plan) {
   for (const auto& input : inputs) plan.metadata.insert(input->metadata.begin(), input->metadata.end());
 }
 
@@ -60,9 +60,9 @@ void keep_metadata(const Inputs& inputs, Plan& plan) {
 
 OutputTensor output(const std::string& name, const SourceTensor& source) { return {name, source.type, source.shape, {source}}; }
 
-Plan make_plan(const std::vector<std::shared_ptr<const Checkpoint>>& inputs, const Request& request) {
+ConversionPlan make_plan(const std::vector<std::shared_ptr<const Checkpoint>>& inputs, const Request& request) {
   if (inputs.empty()) fail(Errc::invalid_argument, "convert", "there is no input");
-  Plan plan = find_kind(inputs, request.kind).plan(inputs, request);
+  ConversionPlan plan = find_kind(inputs, request.kind).plan(inputs, request);
   if (plan.kind == "stylegan2-generator" && request.kind == "auto" && !find_discriminators(*inputs[0]).empty())
     plan.notes.push_back("the file has a discriminator too: `kind` stylegan2-discriminator converts it");
   plan.metadata["kind"] = plan.kind;

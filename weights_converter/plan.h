@@ -29,7 +29,7 @@ struct Request {
   std::optional<NumberType> dtype;  // f16, bf16, f32; none: as stored
 };
 
-struct Plan {
+struct ConversionPlan {
   std::string kind;         // stylegan2-generator, ...
   std::string description;  // StyleGAN2 generator, 256x256, channels 512 512 .., 8 mapping layers, W mean present
   std::vector<OutputTensor> tensors;
@@ -38,6 +38,6 @@ struct Plan {
 };
 
 // Throws naming file and tensor when the inputs are not what the request wants.
-Plan make_plan(const std::vector<std::shared_ptr<const Checkpoint>>& inputs, const Request& request);
+ConversionPlan make_plan(const std::vector<std::shared_ptr<const Checkpoint>>& inputs, const Request& request);
 
 }  // namespace g2s::convert

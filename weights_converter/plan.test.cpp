@@ -43,9 +43,9 @@ Request of_network(const std::string& network) {
   return request;
 }
 
-Plan plan_of(const Tensors& tensors, const Request& request = {}) { return make_plan({checkpoint_of(tensors)}, request); }
+ConversionPlan plan_of(const Tensors& tensors, const Request& request = {}) { return make_plan({checkpoint_of(tensors)}, request); }
 
-const OutputTensor& tensor_of(const Plan& plan, const std::string& name) {
+const OutputTensor& tensor_of(const ConversionPlan& plan, const std::string& name) {
   for (const OutputTensor& t : plan.tensors)
     if (t.name == name) return t;
   FAIL("no " << name);
@@ -93,7 +93,7 @@ Tensors changed(Tensors t, const std::function<void(Tensors&)>& change) {
 }  // namespace
 
 TEST_CASE("plan: a generator is described by its shapes") {
-  const Plan plan = plan_of(small_generator());
+  const ConversionPlan plan = plan_of(small_generator());
   CHECK(plan.kind == "stylegan2-generator");
   CHECK(plan.description == "StyleGAN2 generator, 8x8, channels 5 4, 1 mapping layers, W mean absent");
   CHECK(plan.metadata.at("style_width") == "6");
@@ -105,7 +105,7 @@ TEST_CASE("plan: the moving average wins, its mean of W lies at the top") {
   Tensors t = small_generator("g.");
   t.merge(small_generator("g_ema."));
   t["latent_avg"] = {6};
-  Plan plan = plan_of(t);
+  ConversionPlan plan = plan_of(t);
   CHECK(tensor_of(plan, "conv1.conv.weight").parts[0].name == "g_ema.conv1.conv.weight");
   CHECK(tensor_of(plan, "latent_avg").shape == Dims{6});
   plan = plan_of(t, of_network("g"));
@@ -134,7 +134,7 @@ TEST_CASE("plan: what is wrong with a generator is said") {
 }
 
 TEST_CASE("plan: a generator without noise maps gets zeros, and that is said; what is not used is said too") {
-  const Plan plan = plan_of(changed(small_generator(), [](Tensors& t) {
+  const ConversionPlan plan = plan_of(changed(small_generator(), [](Tensors& t) {
     for (int i = 0; i < 3; ++i) t.erase(str("noises.noise_", i));
     t["somewhere.else"] = {2};
   }));
@@ -153,7 +153,7 @@ TEST_CASE("plan: the channel multiplier is that of the widths from 64 on") {
     add_rgb(t, str("to_rgbs.", level - 1), width);
     for (int i : {2 * level - 1, 2 * level}) t[str("noises.noise_", i)] = {1, 1, 4 << level, 4 << level};
   }
-  const Plan plan = plan_of(t);
+  const ConversionPlan plan = plan_of(t);
   CHECK(plan.metadata.at("channels") == "5 4 4 4 128 64");
   CHECK(plan.metadata.at("channel_multiplier") == "0.5");
 }
@@ -165,7 +165,7 @@ TEST_CASE("plan: one kind can be forced, unknown ones are named") {
                        "kind: 'sylegan' is none of auto, stylegan2-generator, stylegan2-discriminator, lpips, u2netp, bisenet, pspnet, "
                        "gan2shape-nets, tensors",
                        Error);
-  const Plan plan = plan_of(g, of_kind("tensors", NumberType::bf16));
+  const ConversionPlan plan = plan_of(g, of_kind("tensors", NumberType::bf16));
   CHECK(plan.kind == "tensors");
   CHECK(tensor_of(plan, "style.1.bias").type == NumberType::bf16);
   CHECK(plan_of({{"anything", {3}}}).kind == "tensors");
@@ -189,7 +189,7 @@ TEST_CASE("plan: LPIPS refuses the heads of another network, and half of what it
   CHECK_THROWS_WITH_AS(make_plan({checkpoint_of(features), checkpoint_of(heads)}, {}), doctest::Contains("these belong to another network"), Error);
   CHECK_THROWS_WITH_AS(make_plan({checkpoint_of(features)}, {}), doctest::Contains("no heads of LPIPS"), Error);
   for (int i = 0; i < 5; ++i) heads[str("lin", i, ".model.1.weight")] = {1, vgg[i], 1, 1};
-  const Plan plan = make_plan({checkpoint_of(features), checkpoint_of(heads)}, of_kind("auto", NumberType::f16));
+  const ConversionPlan plan = make_plan({checkpoint_of(features), checkpoint_of(heads)}, of_kind("auto", NumberType::f16));
   CHECK(plan.tensors.size() == 31);
   CHECK(tensor_of(plan, "net.features.0.weight").type == NumberType::f16);
   CHECK(tensor_of(plan, "net.features.0.bias").type == NumberType::f32);
@@ -228,7 +228,7 @@ TEST_CASE("plan: batch norms of U-2-Net-p are folded") {
   }
   add("outconv.weight", {1, 6, 1, 1}, 9);
   add("outconv.bias", {1}, 10);
-  const Plan plan = make_plan({c}, {});
+  const ConversionPlan plan = make_plan({c}, {});
   CHECK(plan.description == "U-2-Net-p, 119 convolutions, batch norms folded");
   const double factor = 2 / std::sqrt(4 + 1e-5);
   for (double v : read_values(tensor_of(plan, "stage3d.rebnconv2.conv.weight").parts[0])) CHECK(v == static_cast<float>(3 * factor));

@@ -5,8 +5,8 @@
 
 namespace g2s::convert {
 
-Plan plan_tensors(const std::vector<std::shared_ptr<const Checkpoint>>& inputs, const Request& request) {
-  Plan plan;
+ConversionPlan plan_tensors(const std::vector<std::shared_ptr<const Checkpoint>>& inputs, const Request& request) {
+  ConversionPlan plan;
   plan.kind = "tensors";
   std::map<std::string, const Checkpoint*> seen;
   std::int64_t numbers = 0;

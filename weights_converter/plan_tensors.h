@@ -6,6 +6,6 @@
 namespace g2s::convert {
 
 // All tensors under their paths, or those of one network (its name goes away from theirs). A dtype converts the floating-point ones.
-Plan plan_tensors(const std::vector<std::shared_ptr<const Checkpoint>>& inputs, const Request& request);
+ConversionPlan plan_tensors(const std::vector<std::shared_ptr<const Checkpoint>>& inputs, const Request& request);
 
 }  // namespace g2s::convert

@@ -41,7 +41,7 @@ bool ends_with(const std::string& text, const std::string& end);
 // Collects a plan's tensors, each checked for its shape.
 class PlanBuilder {
  public:
-  PlanBuilder(Plan& plan, const Request& request) : plan_(plan), request_(request) {}
+  PlanBuilder(ConversionPlan& plan, const Request& request) : plan_(plan), request_(request) {}
 
   // `view` written as scale * x + add under `name`, with the shape that the network wants. Throws naming file and tensor when the view's
   // dimensions, not counting ones, are others. `keep_f32`: a wanted dtype leaves the tensor f32 (or as it is stored).
@@ -49,7 +49,7 @@ class PlanBuilder {
            bool keep_f32 = false);
 
  private:
-  Plan& plan_;
+  ConversionPlan& plan_;
   const Request& request_;
 };
 

@@ -137,7 +137,7 @@ SourceTensor SourceTensor::reshape(const Dims& new_shape) const {
   out.shape = new_shape;
   out.strides = row_major(new_shape);
   if (numel() == 0) return out;
-  // Runs of old dimensions that lie one after another are cut anew into the new dimensions that make up as many elements.
+  // Runs of old dimensions that lie one after another are cut again into the new dimensions that make up as many elements.
   std::size_t from = 0, to = 0;
   while (to < new_shape.size()) {
     if (new_shape[to] == 1) {

@@ -12,7 +12,7 @@ constexpr int largest_size = 4 << (max_levels - 1);
 
 class DiscriminatorPlan {
  public:
-  DiscriminatorPlan(const StyleGan2Network& network, const Request& request, Plan& plan)
+  DiscriminatorPlan(const StyleGan2Network& network, const Request& request, ConversionPlan& plan)
       : network_(network), layout_(*network.layout), scope_(network.scope), plan_(plan), builder_(plan, request) {}
 
   void run() {
@@ -102,7 +102,7 @@ class DiscriminatorPlan {
   const StyleGan2Network& network_;
   const StyleGan2Layout& layout_;
   const Scope& scope_;
-  Plan& plan_;
+  ConversionPlan& plan_;
   PlanBuilder builder_;
   int size_ = 0;
   std::vector<std::int64_t> widths_;  // at size .. 4
@@ -111,11 +111,11 @@ class DiscriminatorPlan {
 
 }  // namespace
 
-Plan plan_discriminator(const Checkpoint& checkpoint, const Request& request) {
+ConversionPlan plan_discriminator(const Checkpoint& checkpoint, const Request& request) {
   const std::vector<StyleGan2Network> found = find_discriminators(checkpoint);
   if (found.empty()) fail(Errc::format, checkpoint.path, "has no StyleGAN2 discriminator in a layout that is known");
   const StyleGan2Network& network = choose_network(found, request, "discriminator");
-  Plan plan;
+  ConversionPlan plan;
   DiscriminatorPlan(network, request, plan).run();
   return plan;
 }

@@ -20,7 +20,7 @@ struct Shape {
 
 class GeneratorPlan {
  public:
-  GeneratorPlan(const StyleGan2Network& network, const Request& request, Plan& plan)
+  GeneratorPlan(const StyleGan2Network& network, const Request& request, ConversionPlan& plan)
       : network_(network), layout_(*network.layout), scope_(network.scope), plan_(plan), builder_(plan, request) {}
 
   void run() {
@@ -169,7 +169,7 @@ class GeneratorPlan {
   const StyleGan2Network& network_;
   const StyleGan2Layout& layout_;
   const Scope& scope_;
-  Plan& plan_;
+  ConversionPlan& plan_;
   PlanBuilder builder_;
   Shape shape_;
   bool has_average_ = false;
@@ -177,11 +177,11 @@ class GeneratorPlan {
 
 }  // namespace
 
-Plan plan_generator(const Checkpoint& checkpoint, const Request& request) {
+ConversionPlan plan_generator(const Checkpoint& checkpoint, const Request& request) {
   const std::vector<StyleGan2Network> found = find_generators(checkpoint);
   if (found.empty()) fail(Errc::format, checkpoint.path, "has no StyleGAN2 generator in a layout that is known");
   const StyleGan2Network& network = choose_network(found, request, "generator");
-  Plan plan;
+  ConversionPlan plan;
   GeneratorPlan(network, request, plan).run();
   if (found.size() > 1) plan.notes.push_back(str("the file has ", found.size(), " generators: this is ", printable(network.scope.title())));
   return plan;

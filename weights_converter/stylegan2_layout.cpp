@@ -216,7 +216,7 @@ std::string joined(const std::vector<std::int64_t>& numbers) {
   return out;
 }
 
-void note_unused(const StyleGan2Network& network, Plan& plan) {
+void note_unused(const StyleGan2Network& network, ConversionPlan& plan) {
   std::size_t unused = 0;
   std::string first;
   for (const std::string& name : network.scope.names()) {

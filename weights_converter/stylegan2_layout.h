@@ -58,8 +58,8 @@ struct StyleGan2Network {
 std::vector<StyleGan2Network> find_generators(const Checkpoint& checkpoint);
 std::vector<StyleGan2Network> find_discriminators(const Checkpoint& checkpoint);
 
-Plan plan_generator(const Checkpoint& checkpoint, const Request& request);
-Plan plan_discriminator(const Checkpoint& checkpoint, const Request& request);
+ConversionPlan plan_generator(const Checkpoint& checkpoint, const Request& request);
+ConversionPlan plan_discriminator(const Checkpoint& checkpoint, const Request& request);
 
 // What both share (stylegan2_layout.cpp).
 // Which of several: the wanted one, else the moving average, else the only one. Throws listing them when there is no telling.
@@ -76,6 +76,6 @@ std::optional<double> number_of(const Value* value);
 std::string channel_multiplier(const std::vector<std::int64_t>& widths);
 std::string joined(const std::vector<std::int64_t>& numbers);
 // Notes on tensors below the network's prefix that the plan does not use.
-void note_unused(const StyleGan2Network& network, Plan& plan);
+void note_unused(const StyleGan2Network& network, ConversionPlan& plan);
 
 }  // namespace g2s::convert

@@ -109,8 +109,8 @@ bool is_u2netp(const Checkpoint& checkpoint) {
          fits(checkpoint.convolutions.back(), convs.back());
 }
 
-Plan plan_u2netp(const Checkpoint& checkpoint, const Request& request) {
-  Plan plan;
+ConversionPlan plan_u2netp(const Checkpoint& checkpoint, const Request& request) {
+  ConversionPlan plan;
   PlanBuilder builder(plan, request);
   if (checkpoint.format == Format::onnx) {
     plan_onnx(checkpoint, builder);

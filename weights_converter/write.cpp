@@ -44,7 +44,7 @@ void write_mapped(SafetensorsWriter& file, std::string_view bytes) {
 
 }  // namespace
 
-void write_plan(const std::string& path, const Plan& plan, const std::vector<std::shared_ptr<const Checkpoint>>& inputs) {
+void write_plan(const std::string& path, const ConversionPlan& plan, const std::vector<std::shared_ptr<const Checkpoint>>& inputs) {
   std::vector<SafetensorsWriter::Item> items;
   for (const OutputTensor& t : plan.tensors) items.push_back(item_of(path, t));
   std::map<std::string, std::string> metadata = plan.metadata;

@@ -13,6 +13,6 @@ namespace g2s::convert {
 // with them; meanwhile a second thread computes the inputs' XXH128, which end up in the metadata (source_format, source_xxh128; of several
 // inputs source_format.0, ...). (SHA-256 would take twice as long as the writing.) An existing file is replaced only by a complete one.
 // Throws naming file and tensor.
-void write_plan(const std::string& path, const Plan& plan, const std::vector<std::shared_ptr<const Checkpoint>>& inputs);
+void write_plan(const std::string& path, const ConversionPlan& plan, const std::vector<std::shared_ptr<const Checkpoint>>& inputs);
 
 }  // namespace g2s::convert

@@ -1,4 +1,4 @@
-// cuBLASLt: descriptions of a product, an algorithm for it, and a plan that keeps both.
+// cuBLASLt: descriptions of a product, an algorithm for it, and a prepared product that keeps both.
 #if !defined(G2S_EMULATE)
 #include "engine/cuda/blas_lt.h"
 
@@ -67,7 +67,7 @@ const Api& loaded_api() {
 
 // Throws if the library is not there.
 const Api& api() {
-  if (!loaded_api().library.loaded()) fail(Errc::unsupported, "cuBLASLt", loaded_api().library.absence());
+  if (!loaded_api().library.loaded()) fail(Errc::unsupported, "cuBLASLt", loaded_api().library.unavailable_reason());
   return loaded_api();
 }
 
@@ -102,7 +102,7 @@ cublasLtHandle_t handle() {
   return thread_object<Owner>().handle.raw();
 }
 
-cublasComputeType_t compute_type(const Product& p) { return p.tensor_cores ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F; }
+cublasComputeType_t compute_type(const MatmulDescription& p) { return p.tensor_cores ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F; }
 
 constexpr int most_algorithms = 16;
 
@@ -114,7 +114,7 @@ struct Suggestions {
 
 class Matrices {
  public:
-  explicit Matrices(const Product& p)
+  explicit Matrices(const MatmulDescription& p)
       : product_("cublasLtMatmulDescCreate", api().destroy_product, api().create_product, compute_type(p), CUDA_R_32F),
         a_(matrix(p.a, p.batch)),
         b_(matrix(p.b, p.batch)),
@@ -123,7 +123,7 @@ class Matrices {
     set_transposed(CUBLASLT_MATMUL_DESC_TRANSB, p.transpose_b);
   }
 
-  Suggestions suggested(const Product& p) const {
+  Suggestions suggested(const MatmulDescription& p) const {
     Owned<cublasLtMatmulPreference_t> preference("cublasLtMatmulPreferenceCreate", api().destroy_preference, api().create_preference);
     const auto set = [&](cublasLtMatmulPreferenceAttributes_t name, auto value) {
       check(api().set_preference(preference.raw(), name, &value, sizeof value), "cublasLtMatmulPreferenceSetAttribute");
@@ -198,9 +198,9 @@ bool acceptable(const cublasLtMatmulAlgo_t& algorithm, bool tensor_cores) {
   return ordered && !(flags & coarse) && (tensor_cores || !(flags & CUBLASLT_NUMERICAL_IMPL_FLAGS_TENSOR_OP_MASK));
 }
 
-class LtPlan final : public Plan {
+class LtMatmul final : public PreparedMatmul {
  public:
-  LtPlan(Matrices matrices, const cublasLtMatmulAlgo_t& algorithm, std::size_t workspace)
+  LtMatmul(Matrices matrices, const cublasLtMatmulAlgo_t& algorithm, std::size_t workspace)
       : matrices_(std::move(matrices)), algorithm_(algorithm), workspace_(workspace) {}
   std::size_t workspace() const override { return workspace_; }
   void run(const float* a, const float* b, float* c, void* workspace) const override {
@@ -215,9 +215,9 @@ class LtPlan final : public Plan {
 
 }  // namespace
 
-std::string absence() { return loaded_api().library.absence(); }
+std::string unavailable_reason() { return loaded_api().library.unavailable_reason(); }
 
-std::vector<Algorithm> algorithms(const Product& p) {
+std::vector<Algorithm> algorithms(const MatmulDescription& p) {
   std::vector<Algorithm> found;
   const Suggestions all = Matrices(p).suggested(p);
   for (int i = 0; i < all.count; ++i) {
@@ -236,7 +236,7 @@ std::vector<Algorithm> algorithms(const Product& p) {
   return found;
 }
 
-std::unique_ptr<Plan> plan(const Product& p, const Algorithm& wanted) {
+std::unique_ptr<PreparedMatmul> prepare(const MatmulDescription& p, const Algorithm& wanted) {
   cublasLtMatmulAlgo_t algorithm{};
   if (api().init(handle(), compute_type(p), CUDA_R_32F, CUDA_R_32F, CUDA_R_32F, CUDA_R_32F, CUDA_R_32F, static_cast<int>(wanted.index), &algorithm) !=
       CUBLAS_STATUS_SUCCESS)
@@ -249,7 +249,7 @@ std::unique_ptr<Plan> plan(const Product& p, const Algorithm& wanted) {
   Matrices matrices(p);
   cublasLtMatmulHeuristicResult_t result{};
   if (!acceptable(algorithm, p.tensor_cores) || !matrices.takes(algorithm, result)) return nullptr;
-  return std::make_unique<LtPlan>(std::move(matrices), algorithm, result.workspaceSize);
+  return std::make_unique<LtMatmul>(std::move(matrices), algorithm, result.workspaceSize);
 }
 
 }  // namespace g2s::cuda::blas

@@ -21,27 +21,27 @@ struct Matrix {
 };
 
 // c = op(a) op(b), for each product of the batch; op transposes or does not.
-struct Product {
+struct MatmulDescription {
   std::int64_t batch;
   Matrix a, b, c;
   bool transpose_a, transpose_b;
   bool tensor_cores;  // factors may be rounded to tf32
-  auto operator<=>(const Product&) const = default;
+  auto operator<=>(const MatmulDescription&) const = default;
 };
 
-class Plan {
+class PreparedMatmul {
  public:
-  virtual ~Plan() = default;
+  virtual ~PreparedMatmul() = default;
   virtual std::size_t workspace() const = 0;  // bytes
   // On the stream of this thread; returns at once.
   virtual void run(const float* a, const float* b, float* c, void* workspace) const = 0;
 };
 
 // Why there is no cuBLASLt. Empty if there is.
-__attribute__((weak)) std::string absence();
+__attribute__((weak)) std::string unavailable_reason();
 // What its heuristics deem fastest first, of what is always the same and rounds no more than allowed.
-__attribute__((weak)) std::vector<Algorithm> algorithms(const Product& p);
+__attribute__((weak)) std::vector<Algorithm> algorithms(const MatmulDescription& p);
 // Null if this library has no such algorithm for it, or none that is always the same and rounds no more than allowed.
-__attribute__((weak)) std::unique_ptr<Plan> plan(const Product& p, const Algorithm& algorithm);
+__attribute__((weak)) std::unique_ptr<PreparedMatmul> prepare(const MatmulDescription& p, const Algorithm& algorithm);
 
 }  // namespace g2s::cuda::blas

@@ -87,12 +87,12 @@ DeviceAllocator& device_memory(int device) {
 class CudaAccelerator final : public Accelerator {
  public:
   int count() override {
-    look();
+    find_devices();
     return count_;
   }
-  std::string absence() override {
-    look();
-    return absence_;
+  std::string unavailable_reason() override {
+    find_devices();
+    return reason_;
   }
   std::string name(int index) override {
     return device_facts(index).name;
@@ -106,7 +106,7 @@ class CudaAccelerator final : public Accelerator {
       case CopyKind::host_to_device: refuse_in_capture("copies from the host"); return thread_object<Staging>().write(to, from, bytes);
       case CopyKind::device_to_host:
         refuse_in_capture("copies to the host");
-        count_host_wait();
+        count_host_sync();
         return thread_object<Staging>().read(to, from, bytes);
     }
   }
@@ -131,7 +131,7 @@ class CudaAccelerator final : public Accelerator {
 
   void synchronize() override {
     refuse_in_capture("waits for the device");
-    count_host_wait();
+    count_host_sync();
     check_device(cudaStreamSynchronize(stream()));
   }
 
@@ -141,19 +141,21 @@ class CudaAccelerator final : public Accelerator {
     return {memory, [](void* m) { cudaFreeHost(m); }};
   }
 
-  std::unique_ptr<Recording> recording(const char* name) override { return std::make_unique<CudaRecording>(device_memory(worker().device), name); }
+  std::unique_ptr<DeviceGraph> graph(const char* name) override {
+    return std::make_unique<CudaGraph>(device_memory(thread_context().device), name);
+  }
 
  private:
-  void look() {
+  void find_devices() {
     std::call_once(looked_, [this] {
-      absence_ = absence_of_devices();
-      if (absence_.empty()) check(cudaGetDeviceCount(&count_), "cudaGetDeviceCount");
+      reason_ = no_device_reason();
+      if (reason_.empty()) check(cudaGetDeviceCount(&count_), "cudaGetDeviceCount");
     });
   }
 
   std::once_flag looked_;
   int count_ = 0;
-  std::string absence_;
+  std::string reason_;
 };
 
 // Which errors are of kernels that have run, and not of the call that reports them: CUDA's numbers from 700 on.
@@ -171,7 +173,7 @@ Counts& counts() { return Context::current().object<Counts>(); }
 
 }  // namespace
 
-Worker::Worker() {
+ThreadContext::ThreadContext() {
   check(cudaSetDevice(device), "cudaSetDevice");
   stream = static_cast<cudaStream_t>(context.options().stream);
   const bool of_caller = stream != nullptr;
@@ -185,13 +187,13 @@ Worker::Worker() {
   };
 }
 
-Worker::~Worker() {
+ThreadContext::~ThreadContext() {
   cudaStreamSynchronize(stream);
   device_memory(device).hand_over(this);
   if (!context.options().stream) cudaStreamDestroy(stream);
 }
 
-cudaStream_t stream() { return worker().stream; }
+cudaStream_t stream() { return thread_context().stream; }
 
 int sm_version() {
   struct Version {
@@ -210,7 +212,7 @@ void check(cudaError_t result, const char* what) {
 }
 
 void note_launch(const Launch& launch) {
-  worker().last_launch = launch.name;
+  thread_context().last_launch = launch.name;
   std::lock_guard lock(counts().mutex);
   ++counts().by_name[launch.name];
 }

@@ -20,7 +20,7 @@ DeviceFacts device_facts(int index) {
   return {p.name, p.major * 10 + p.minor, p.totalGlobalMem};
 }
 
-std::string absence_of_devices() {
+std::string no_device_reason() {
   int count = 0;
   const cudaError_t result = cudaGetDeviceCount(&count);
   if (result == cudaSuccess) return count > 0 ? "" : "no device was found";
@@ -33,7 +33,7 @@ std::string absence_of_devices() {
   return cudaGetErrorString(result);
 }
 
-std::string reason_against(int index) {
+std::string unusable_reason(int index) {
   int before = 0;
   cudaError_t result = cudaGetDevice(&before);
   if (result == cudaSuccess) result = cudaSetDevice(index);

@@ -18,9 +18,9 @@ constexpr int tensor_core_capability = 80;
 
 __attribute__((weak)) DeviceFacts device_facts(int index);
 // Why there is no device: no driver, an old one, or nothing that it drives. Empty if there is one.
-__attribute__((weak)) std::string absence_of_devices();
+__attribute__((weak)) std::string no_device_reason();
 // Why a device cannot be used: it runs none of the architectures that the kernels were compiled for, or is taken. Empty if it can.
-__attribute__((weak)) std::string reason_against(int index);
+__attribute__((weak)) std::string unusable_reason(int index);
 // The one that this thread's context works on: the first, unless its options name another.
 __attribute__((weak)) int current_device();
 

@@ -10,12 +10,12 @@
 
 #include "engine/accelerator.h"
 #include "engine/context.h"
-#include "engine/counted_allocator.h"
+#include "engine/allocator_base.h"
 #include "engine/cuda/device.h"
 #include "engine/cuda/launch.cuh"
 #include "engine/error.h"
-#include "engine/ranges.h"
-#include "engine/replay.h"
+#include "engine/range_allocator.h"
+#include "engine/captured_graph.h"
 #include "engine/thread_state.h"
 
 namespace g2s::cuda {
@@ -24,14 +24,14 @@ constexpr std::size_t granularity = 256;                       // of blocks, wha
 // What is taken from the driver at once; less where there is a limit, below which what lies idle counts.
 constexpr std::size_t usual_segment = std::size_t{256} << 20, segment_below_limit = std::size_t{64} << 20;
 
-class CudaRecording;
+class CudaGraph;
 class DeviceAllocator;
 
 // What a thread has of a context on the device, made at its first use.
-struct Worker {
-  Worker();
-  Worker(const Worker&) = delete;
-  ~Worker();
+struct ThreadContext {
+  ThreadContext();
+  ThreadContext(const ThreadContext&) = delete;
+  ~ThreadContext();
 
   Context& context = Context::current();
   const int device = current_device();
@@ -40,20 +40,22 @@ struct Worker {
   bool capturing = false;
 };
 
-inline Worker& worker() { return thread_object<Worker>(); }
-inline CudaRecording* recording_of_thread();
+inline ThreadContext& thread_context() { return thread_object<ThreadContext>(); }
+inline CudaGraph* recording_of_thread();
 
 // Throws if what is asked for cannot be part of a graph.
 inline void refuse_in_capture(const char* what) {
-  if (worker().capturing)
-    fail(Errc::invalid_argument, "replay", "work that is to be repeated ", what, " (after the kernel '", worker().last_launch,
+  if (thread_context().capturing)
+    fail(Errc::invalid_argument, "captured graph", "work that is to be repeated ", what, " (after the kernel '",
+         thread_context().last_launch,
          "' was launched): what changes belongs into tensors that are filled before, what stays is to be made once");
 }
 
 // Kernels run while the host goes on: their errors come out of later calls.
 [[noreturn]] inline void fail_after_launch(cudaError_t result) {
   const bool exact = std::getenv("CUDA_LAUNCH_BLOCKING") != nullptr;
-  fail(Errc::internal, worker().last_launch, "the device reports an error after this kernel or graph was launched: ", cudaGetErrorString(result),
+  fail(Errc::internal, thread_context().last_launch,
+       "the device reports an error after this kernel or graph was launched: ", cudaGetErrorString(result),
        exact ? "" : " (it may be of an earlier one; with CUDA_LAUNCH_BLOCKING=1 in the environment it is of this one)");
 }
 
@@ -74,38 +76,38 @@ class DriverCalls {
 };
 
 // Blocks are cut from segments that are kept: cudaMalloc waits for the device. A segment belongs to one thread of a context,
-// whose stream does all work in it, so a block may be used again as soon as the host has let go of it; and it may be the memory of one recording of
-// that thread.
-class DeviceAllocator final : public CountedAllocator {
+// whose stream does all work in it, so a block may be used again as soon as the host has let go of it; and it may be the memory of one
+// graph of that thread.
+class DeviceAllocator final : public AllocatorBase {
  public:
   explicit DeviceAllocator(int device) : device_(device) {}
 
-  // The graph has been captured: its kernels use blocks that have gone back to the recording's memory.
-  void open(const CudaRecording* recording) {
+  // The graph has been captured: its kernels use blocks that have gone back to the graph's memory.
+  void open(const CudaGraph* graph) {
     const auto guard = lock();
     for (auto& [base, segment] : segments_) {
-      if (segment.recording != recording) continue;
+      if (segment.graph != graph) continue;
       segment.open = true;
-      permit(base, segment.ranges.capacity());
+      asan_unpoison(base, segment.ranges.capacity());
     }
   }
 
   // The recording is gone: its segments are those of its thread.
-  void retire(const CudaRecording* recording) {
+  void retire(const CudaGraph* graph) {
     const auto guard = lock();
     for (auto& [base, segment] : segments_) {
-      if (segment.recording != recording) continue;
-      segment.recording = nullptr;
+      if (segment.graph != graph) continue;
+      segment.graph = nullptr;
       segment.open = false;
-      segment.ranges.forget(0, [start = base](std::size_t offset, std::size_t size) { forbid(start + offset, size); });
+      segment.ranges.forget(0, [start = base](std::size_t offset, std::size_t size) { asan_poison(start + offset, size); });
     }
   }
 
   // The thread has left its context, and its stream has nothing more to do: others may have its segments.
-  void hand_over(const Worker* thread) {
+  void hand_over(const ThreadContext* thread) {
     const auto guard = lock();
     for (auto& [base, segment] : segments_)
-      if (segment.thread == thread && !segment.recording) segment.thread = nullptr;
+      if (segment.thread == thread && !segment.graph) segment.thread = nullptr;
   }
 
  protected:
@@ -114,25 +116,25 @@ class DeviceAllocator final : public CountedAllocator {
   }
 
   void* take(std::size_t size) override {
-    if (worker().device != device_)
-      g2s::fail(Errc::unsupported, "allocate", "this context works on cuda:", worker().device, ", not on cuda:", device_);
-    const CudaRecording* recording = KeptMemory::wanted() ? nullptr : recording_of_thread();
+    if (thread_context().device != device_)
+      g2s::fail(Errc::unsupported, "allocate", "this context works on cuda:", thread_context().device, ", not on cuda:", device_);
+    const CudaGraph* graph = PersistentMemory::active() ? nullptr : recording_of_thread();
     const std::size_t wanted = size + red_zone();
     if (wanted > std::numeric_limits<std::size_t>::max() / 2) return nullptr;
-    if (void* block = cut(recording, wanted)) return block;
-    return adopt(recording, wanted) || add_segment(recording, wanted) ? cut(recording, wanted) : nullptr;
+    if (void* block = cut(graph, wanted)) return block;
+    return adopt(graph, wanted) || add_segment(graph, wanted) ? cut(graph, wanted) : nullptr;
   }
 
   void give(void* block, std::size_t size) noexcept override {
     auto it = --segments_.upper_bound(static_cast<char*>(block));
     it->second.ranges.give(static_cast<std::size_t>(static_cast<char*>(block) - it->first), size + red_zone());
-    if (it->second.open) permit(block, size);
+    if (it->second.open) asan_unpoison(block, size);
   }
 
   Release before_release(void* block, std::size_t bytes) noexcept override;
   void wait_for_use() noexcept override {
-    cudaStreamSynchronize(worker().stream);
-    count_host_wait();
+    cudaStreamSynchronize(thread_context().stream);
+    count_host_sync();
   }
 
   std::size_t held() const override {
@@ -148,24 +150,24 @@ class DeviceAllocator final : public CountedAllocator {
     return bytes;
   }
 
-  // Segments of which nothing is in use, but for those of recordings: of this context, or if it is to keep none, of all.
+  // Segments of which nothing is in use, but for those of graphs: of this context, or if it is to keep none, of all.
   void give_back(std::size_t target) override {
-    if (worker().capturing) return;
+    if (thread_context().capturing) return;
     for (auto it = segments_.begin(); it != segments_.end() && (target == 0 || held_by_context() > target);) {
       const Segment& s = it->second;
       const bool ours = target == 0 || (s.thread && &s.thread->context == &Context::current());
-      if (!ours || s.recording || !idle(it->second)) {
+      if (!ours || s.graph || !idle(it->second)) {
         ++it;
         continue;
       }
-      permit(it->first, it->second.ranges.capacity());
+      asan_unpoison(it->first, it->second.ranges.capacity());
       cudaFree(it->first);
       it = segments_.erase(it);
     }
   }
 
   void fill_with_nan(void* block, std::size_t bytes) override {
-    if (worker().capturing && KeptMemory::wanted()) return;  // it may be filled before a launch, which must not do this then
+    if (thread_context().capturing && PersistentMemory::active()) return;  // it may be filled before a launch, which must not do this then
     check(cudaMemsetAsync(block, 0xff, bytes, stream()), "poison");
   }
   std::string where() const override {
@@ -175,54 +177,56 @@ class DeviceAllocator final : public CountedAllocator {
     return str(" on ", Device{DeviceType::cuda, device_}, ", of whose ", total >> 20, "M ", free >> 20, "M are free", limited);
   }
 #if defined(G2S_EMULATE)
-  void handed_out(void* block, std::size_t bytes) override {
+  void on_allocate(void* block, std::size_t bytes) override {
     simt::record_block(block, bytes);
     // When the stream comes to it: what was asked for before may use the block still.
     if constexpr (simt::memory_is_counted) {
-      if (worker().capturing && KeptMemory::wanted()) return simt::mark_written(block, bytes, false);  // once, not at each launch of the graph
+      if (thread_context().capturing && PersistentMemory::active())
+        return simt::mark_written(block, bytes, false);  // once, not at each launch of the graph
       simt::enqueue(stream(), [=] { simt::mark_written(block, bytes, false); });
     }
   }
-  void given_back(void* block) noexcept override { simt::record_block(block, 0); }
+  void on_release(void* block) noexcept override { simt::record_block(block, 0); }
 #endif
 
  private:
   struct Segment {
-    Ranges ranges;
-    const Worker* thread;             // null: its thread has ended
-    const CudaRecording* recording;  // or null
+    RangeAllocator ranges;
+    const ThreadContext* thread;             // null: its thread has ended
+    const CudaGraph* graph;                  // or null
     bool open = false;               // a graph writes there
   };
 
   static bool has_room(Segment& segment, std::size_t bytes) {
     const std::size_t offset = segment.ranges.take(bytes);
-    if (offset == Ranges::none) return false;
+    if (offset == RangeAllocator::none) return false;
     segment.ranges.give(offset, bytes);
     return true;
   }
   static bool idle(Segment& segment) { return has_room(segment, segment.ranges.capacity()); }
 
-  void* cut(const CudaRecording* recording, std::size_t wanted) {
+  void* cut(const CudaGraph* graph, std::size_t wanted) {
     for (auto& [base, segment] : segments_) {
-      if (segment.thread != &worker() || segment.recording != recording) continue;
-      if (const std::size_t offset = segment.ranges.take(wanted); offset != Ranges::none) return base + offset;
+      if (segment.thread != &thread_context() || segment.graph != graph) continue;
+      if (const std::size_t offset = segment.ranges.take(wanted); offset != RangeAllocator::none) return base + offset;
     }
     return nullptr;
   }
 
-  // Takes over the smallest segment that will do: for a recording an idle one of this thread or of none, for the thread one of none.
-  bool adopt(const CudaRecording* recording, std::size_t wanted) {
+  // Takes over the smallest segment that will do: for a graph an idle one of this thread or of none, for the thread one of none.
+  bool adopt(const CudaGraph* graph, std::size_t wanted) {
     Segment* best = nullptr;
     for (auto& [base, segment] : segments_) {
       const std::size_t capacity = segment.ranges.capacity();
-      if (segment.recording || capacity < wanted || (best && capacity >= best->ranges.capacity())) continue;
-      if (segment.thread != &worker() && limit() > 0 && held_by_context() + capacity > limit()) continue;
-      const bool fits = recording ? (!segment.thread || segment.thread == &worker()) && idle(segment) : !segment.thread && has_room(segment, wanted);
+      if (segment.graph || capacity < wanted || (best && capacity >= best->ranges.capacity())) continue;
+      if (segment.thread != &thread_context() && limit() > 0 && held_by_context() + capacity > limit()) continue;
+      const bool fits =
+          graph ? (!segment.thread || segment.thread == &thread_context()) && idle(segment) : !segment.thread && has_room(segment, wanted);
       if (fits) best = &segment;
     }
     if (!best) return false;
-    best->thread = &worker();
-    best->recording = recording;
+    best->thread = &thread_context();
+    best->graph = graph;
     return true;
   }
 
@@ -233,7 +237,7 @@ class DeviceAllocator final : public CountedAllocator {
     return nullptr;
   }
 
-  bool add_segment(const CudaRecording* recording, std::size_t wanted) {
+  bool add_segment(const CudaGraph* graph, std::size_t wanted) {
     std::size_t capacity = round_up(wanted, limit() > 0 ? segment_below_limit : usual_segment);
     if (limit() > 0 && held_by_context() + capacity > limit()) {
       give_back(limit() > capacity ? limit() - capacity : 1);
@@ -248,8 +252,8 @@ class DeviceAllocator final : public CountedAllocator {
     }
     if (!segment) segment = from_driver(capacity = round_up(wanted, granularity));
     if (!segment) return false;
-    forbid(segment, capacity);
-    segments_.emplace(static_cast<char*>(segment), Segment{Ranges(capacity), &worker(), recording});
+    asan_poison(segment, capacity);
+    segments_.emplace(static_cast<char*>(segment), Segment{RangeAllocator(capacity), &thread_context(), graph});
     return true;
   }
 
@@ -259,30 +263,30 @@ class DeviceAllocator final : public CountedAllocator {
   std::map<char*, Segment> segments_;
 };
 
-class CudaRecording final : public Recording {
+class CudaGraph final : public DeviceGraph {
  public:
-  CudaRecording(DeviceAllocator& memory, const char* name) : memory_(memory), worker_(worker()), name_(name) {}
-  ~CudaRecording() override {
-    if (graph_) {
+  CudaGraph(DeviceAllocator& memory, const char* name) : memory_(memory), worker_(thread_context()), name_(name) {}
+  ~CudaGraph() override {
+    if (exec_) {
       cudaStreamSynchronize(worker_.stream);  // it may be running
-      count_host_wait();
-      cudaGraphExecDestroy(graph_);
+      count_host_sync();
+      cudaGraphExecDestroy(exec_);
     }
     memory_.retire(this);
     for (const auto& [block, bytes] : retained_) memory_.release(block, bytes);
   }
 
-  void begin() override {
+  void begin_capture() override {
     check(cudaStreamBeginCapture(worker_.stream, cudaStreamCaptureModeThreadLocal), name_);
     worker_.capturing = true;
   }
 
-  void end() override {
+  void end_capture() override {
     worker_.capturing = false;
     cudaGraph_t captured = nullptr;
     cudaError_t result = cudaStreamEndCapture(worker_.stream, &captured);
     if (result == cudaSuccess) {
-      result = cudaGraphInstantiate(&graph_, captured, 0);
+      result = cudaGraphInstantiate(&exec_, captured, 0);
       cudaGraphDestroy(captured);
     }
     if (result != cudaSuccess) {
@@ -292,7 +296,7 @@ class CudaRecording final : public Recording {
     memory_.open(this);
   }
 
-  void abandon() noexcept override {
+  void abandon_capture() noexcept override {
     worker_.capturing = false;
     cudaGraph_t captured = nullptr;
     if (cudaStreamEndCapture(worker_.stream, &captured) == cudaSuccess) cudaGraphDestroy(captured);
@@ -300,7 +304,7 @@ class CudaRecording final : public Recording {
   }
 
   void launch() override {
-    check(cudaGraphLaunch(graph_, worker_.stream), name_);
+    check(cudaGraphLaunch(exec_, worker_.stream), name_);
     worker_.last_launch = name_;
     count_graph_launch();
   }
@@ -310,20 +314,20 @@ class CudaRecording final : public Recording {
 
  private:
   DeviceAllocator& memory_;
-  Worker& worker_;
+  ThreadContext& worker_;
   const char* name_;
-  cudaGraphExec_t graph_ = nullptr;
+  cudaGraphExec_t exec_ = nullptr;
   std::vector<std::pair<void*, std::size_t>> retained_;
 };
 
-inline CudaRecording* recording_of_thread() { return static_cast<CudaRecording*>(thread_state().recording); }
+inline CudaGraph* recording_of_thread() { return static_cast<CudaGraph*>(thread_state().graph); }
 
-inline CountedAllocator::Release DeviceAllocator::before_release(void* block, std::size_t bytes) noexcept {
+inline AllocatorBase::Release DeviceAllocator::before_release(void* block, std::size_t bytes) noexcept {
   const Segment& segment = segment_of(block);
   const ThreadResources* own = thread_state().resources;  // null at the very end of a thread
-  const Worker* w = own ? own->objects.find<Worker>() : nullptr;
+  const ThreadContext* w = own ? own->objects.find<ThreadContext>() : nullptr;
   if (!w) return Release::give;
-  if (w->capturing && segment.recording != recording_of_thread()) {
+  if (w->capturing && segment.graph != recording_of_thread()) {
     recording_of_thread()->retain(block, bytes);
     return Release::retained;
   }

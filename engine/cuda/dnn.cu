@@ -56,7 +56,7 @@ const Api& loaded_api() {
 
 // Throws if the library is not there.
 const Api& api() {
-  if (!loaded_api().library.loaded()) fail(Errc::unsupported, "cuDNN", loaded_api().library.absence());
+  if (!loaded_api().library.loaded()) fail(Errc::unsupported, "cuDNN", loaded_api().library.unavailable_reason());
   return loaded_api();
 }
 
@@ -288,7 +288,7 @@ Algorithm engine_of(const Descriptor& config, const Descriptor& engine) {
   return e;
 }
 
-class CudnnPlan final : public Plan {
+class CudnnPlan final : public ExecutionPlan {
  public:
   explicit CudnnPlan(Descriptor plan)
       : plan_(std::move(plan)), workspace_(static_cast<std::size_t>(plan_.get<std::int64_t>(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE))) {}
@@ -315,7 +315,7 @@ class CudnnPlan final : public Plan {
 
 }  // namespace
 
-std::string absence() { return loaded_api().library.absence(); }
+std::string unavailable_reason() { return loaded_api().library.unavailable_reason(); }
 
 std::int64_t version() { return static_cast<std::int64_t>(api().version()); }
 
@@ -337,7 +337,7 @@ std::vector<Algorithm> engines(const Convolution& c) {
   return found;
 }
 
-std::unique_ptr<Plan> plan(const Convolution& c, const Algorithm& wanted) {
+std::unique_ptr<ExecutionPlan> plan(const Convolution& c, const Algorithm& wanted) {
   const Descriptor graph = graph_of(c);
   Descriptor engine(CUDNN_BACKEND_ENGINE_DESCRIPTOR);
   engine.set(CUDNN_ATTR_ENGINE_OPERATION_GRAPH, graph);
@@ -375,10 +375,10 @@ namespace {
 constexpr const char* without = "this program was built without cuDNN's headers";
 }  // namespace
 
-std::string absence() { return without; }
+std::string unavailable_reason() { return without; }
 std::int64_t version() { fail(Errc::unsupported, "cuDNN", without); }
 std::vector<Algorithm> engines(const Convolution&) { fail(Errc::unsupported, "cuDNN", without); }
-std::unique_ptr<Plan> plan(const Convolution&, const Algorithm&) { fail(Errc::unsupported, "cuDNN", without); }
+std::unique_ptr<ExecutionPlan> plan(const Convolution&, const Algorithm&) { fail(Errc::unsupported, "cuDNN", without); }
 void use_properties(const std::string&) { fail(Errc::unsupported, "cuDNN", without); }
 
 }  // namespace g2s::cuda::dnn

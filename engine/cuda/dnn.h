@@ -1,5 +1,5 @@
 // Convolutions by cuDNN (engine/cuda/dnn.cu), which is loaded when it is first asked for. In the emulator the CPU answers (engine/simt/dnn.cpp).
-// Descriptions are in cuDNN's terms: dimensions [N, C, H, W] of pictures, [O, C, H, W] of weights, wherever their strides put them.
+// Descriptions are in cuDNN's terms: dimensions [N, C, H, W] of images, [O, C, H, W] of weights, wherever their strides put them.
 #pragma once
 
 #include <cstddef>
@@ -34,21 +34,21 @@ struct Convolution {
   const Layout& result() const { return const_cast<Convolution*>(this)->result(); }
 };
 
-class Plan {
+class ExecutionPlan {
  public:
-  virtual ~Plan() = default;
+  virtual ~ExecutionPlan() = default;
   virtual std::size_t workspace() const = 0;  // bytes
   // On the stream of this thread; returns at once. One of the three is written.
   virtual void run(const void* x, const void* w, const void* y, void* workspace) const = 0;
 };
 
 // Why there is no cuDNN: the program was built without it, or its library is not on this machine. Empty if there is.
-__attribute__((weak)) std::string absence();
+__attribute__((weak)) std::string unavailable_reason();
 __attribute__((weak)) std::int64_t version();  // of the library, 91900 for 9.19.0
 // Those that compute `c` always with the same bits and round no more than it allows, what cuDNN's heuristics deem fastest first.
 __attribute__((weak)) std::vector<Algorithm> engines(const Convolution& c);
 // Null if this library has no such engine for it, or one that is not always the same or rounds more than allowed.
-__attribute__((weak)) std::unique_ptr<Plan> plan(const Convolution& c, const Algorithm& engine);
+__attribute__((weak)) std::unique_ptr<ExecutionPlan> plan(const Convolution& c, const Algorithm& engine);
 // In this context all is made from now on for a device of these properties (JSON as cuDNN writes it), which need not exist: nothing can be run. Empty ends this.
 __attribute__((weak)) void use_properties(const std::string& json);
 

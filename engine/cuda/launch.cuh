@@ -41,13 +41,13 @@ struct FirstBlock {
 #if defined(G2S_EMULATE)
 // Of a product of tiles: steps along k of all slices.
 template <class... Values>
-std::int64_t steps_of_product([[maybe_unused]] const std::tuple<Values...>& values, [[maybe_unused]] unsigned slices) {
+std::int64_t steps_of_gemm([[maybe_unused]] const std::tuple<Values...>& values, [[maybe_unused]] unsigned slices) {
   std::int64_t steps = 0;
   if constexpr (sizeof...(Values) == 2) {
-    const auto& [product, first] = values;
-    if constexpr (requires { product.slice(first.z).steps; })
+    const auto& [gemm, first] = values;
+    if constexpr (requires { gemm.slice(first.z).steps; })
       for (unsigned z = first.z; z < first.z + slices; ++z) {
-        const auto slice = product.slice(static_cast<int>(z));
+        const auto slice = gemm.slice(static_cast<int>(z));
         steps += slice.steps > 0 ? slice.steps : 0;
       }
   }
@@ -76,7 +76,7 @@ void launch(const Launch& l, void (*kernel)(P...), A... arguments) {
 #if defined(G2S_EMULATE)
   if (simt::recording())
     return simt::record({l.name, reinterpret_cast<const void*>(kernel), l.blocks, l.threads, l.shared_bytes, &values, sizeof values,
-                         steps_of_product(values, l.blocks.z)});
+                         steps_of_gemm(values, l.blocks.z)});
   simt::note_sizes(reinterpret_cast<const void*>(kernel), l.threads, l.shared_bytes);
   simt::enqueue(stream(), [l, kernel, values] {
     if (runs_elsewhere(l, reinterpret_cast<const void*>(kernel), values)) return;
@@ -93,7 +93,7 @@ void launch(const Launch& l, void (*kernel)(P...), A... arguments) {
 #endif
 }
 
-// A grid of any number of blocks in y and z, of which a device takes 65,535 at once: one launch as a rule, several where pictures or products
+// A grid of any number of blocks in y and z, of which a device takes 65,535 at once: one launch as a rule, several where images or products
 // are many. `kernel` has a FirstBlock behind its other parameters.
 template <class... P, class... A>
 void launch_in_parts(Launch l, void (*kernel)(P...), A... arguments) {

@@ -18,17 +18,17 @@ class Library {
     for (const char* file : files) {
       if ((handle_ = dlopen(file, RTLD_NOW | RTLD_LOCAL)) != nullptr) return;
       const char* reason = dlerror();
-      absence_ += str(absence_.empty() ? "" : "; ", file, " cannot be loaded (", reason ? reason : "no reason given", ")");
+      reason_ += str(reason_.empty() ? "" : "; ", file, " cannot be loaded (", reason ? reason : "no reason given", ")");
     }
   }
 
   // Why it is not there; empty if it is.
-  const std::string& absence() const { return absence_; }
+  const std::string& unavailable_reason() const { return reason_; }
   bool loaded() const { return handle_ != nullptr; }
 
   template <class Function>
   void find(Function*& function, const char* symbol) const {
-    if (!loaded()) fail(Errc::unsupported, name_, absence_);
+    if (!loaded()) fail(Errc::unsupported, name_, reason_);
     function = reinterpret_cast<Function*>(dlsym(handle_, symbol));
     if (!function) fail(Errc::unsupported, name_, "the library has no ", symbol);
   }
@@ -36,7 +36,7 @@ class Library {
  private:
   const char* name_;
   void* handle_ = nullptr;
-  std::string absence_;
+  std::string reason_;
 };
 
 }  // namespace g2s::cuda

@@ -57,9 +57,9 @@ inline void mma(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2], c
   const unsigned group = lane_of_warp() / 4, in_group = lane_of_warp() % 4;
   double sum[4] = {d[0], d[1], d[2], d[3]};
   for (unsigned t = 0; t < 4; ++t) {  // the lanes that hold these k
-    const auto left = simt::look<Fragments>(whole_warp, group * 4 + t, at);
+    const auto left = simt::read_shown<Fragments>(whole_warp, group * 4 + t, at);
     for (unsigned column = 0; column < 2; ++column) {
-      const auto right = simt::look<Fragments>(whole_warp, (in_group * 2 + column) * 4 + t, at);
+      const auto right = simt::read_shown<Fragments>(whole_warp, (in_group * 2 + column) * 4 + t, at);
       for (unsigned half = 0; half < 2; ++half)
         for (int e = 0; e < Kind::per_register; ++e) {
           const double w = Kind::value(right.b[half], e);
@@ -96,7 +96,8 @@ __forceinline__ void ldmatrix(unsigned (&to)[count], const void* row, const std:
     unsigned pair[2];
     for (unsigned e = 0; e < 2; ++e) {
       const unsigned along = in_group * 2 + e;
-      pair[e] = transposed ? simt::look<Row>(whole_warp, i * 8 + along, at).v[group] : simt::look<Row>(whole_warp, i * 8 + group, at).v[along];
+      pair[e] = transposed ? simt::read_shown<Row>(whole_warp, i * 8 + along, at).v[group]
+                           : simt::read_shown<Row>(whole_warp, i * 8 + group, at).v[along];
     }
     to[i] = pair[0] | pair[1] << 16;
   }

@@ -27,7 +27,7 @@ class Event {
   void record() { check(cudaEventRecord(event_, stream()), "cudaEventRecord"); }
   double since(const Event& begin) const {
     float milliseconds = 0;
-    count_host_wait();
+    count_host_sync();
     check(cudaEventSynchronize(event_), "cudaEventSynchronize");
     check(cudaEventElapsedTime(&milliseconds, begin.event_, event_), "cudaEventElapsedTime");
     return static_cast<double>(milliseconds);

@@ -28,7 +28,7 @@ void check_matrix(const Matrix& m) {
 std::int64_t rows(const Matrix& m, bool transposed) { return transposed ? m.columns : m.rows; }
 std::int64_t columns(const Matrix& m, bool transposed) { return transposed ? m.rows : m.columns; }
 
-void check_product(const Product& p) {
+void check_description(const MatmulDescription& p) {
   check_matrix(p.a);
   check_matrix(p.b);
   check_matrix(p.c);
@@ -46,7 +46,7 @@ float as_tf32(float value) {  // ten bits of mantissa, to the nearest, ties away
   return value;
 }
 
-void compute(const Product& p, const float* a, const float* b, float* c) {
+void compute(const MatmulDescription& p, const float* a, const float* b, float* c) {
   const auto element = [&](const float* data, const Matrix& m, bool transposed, std::int64_t i, std::int64_t j) {
     const float value = transposed ? data[j + i * m.pitch] : data[i + j * m.pitch];
     return static_cast<double>(p.tensor_cores ? as_tf32(value) : value);
@@ -65,9 +65,9 @@ void compute(const Product& p, const float* a, const float* b, float* c) {
     }
 }
 
-class EmulatedPlan final : public Plan {
+class EmulatedMatmul final : public PreparedMatmul {
  public:
-  EmulatedPlan(const Product& p, std::size_t workspace) : p_(p), workspace_(workspace) {}
+  EmulatedMatmul(const MatmulDescription& p, std::size_t workspace) : p_(p), workspace_(workspace) {}
   std::size_t workspace() const override { return workspace_; }
   void run(const float* a, const float* b, float* c, void* workspace) const override {
     const auto aligned = [](const void* q, std::int64_t to) { return q && reinterpret_cast<std::uintptr_t>(q) % static_cast<std::uintptr_t>(to) == 0; };
@@ -75,29 +75,31 @@ class EmulatedPlan final : public Plan {
     require(workspace_ == 0 || aligned(workspace, workspace_alignment), "the workspace");
     note_launch({"cublaslt", 1, 1});
     simt::enqueue(stream(), [p = p_, a, b, c, workspace, bytes = workspace_] {
-      if (bytes > 0) std::memset(workspace, 0xff, bytes);  // all of it is the plan's
+      if (bytes > 0) std::memset(workspace, 0xff, bytes);  // all of it is the product's
       compute(p, a, b, c);
     });
   }
 
  private:
-  Product p_;
+  MatmulDescription p_;
   std::size_t workspace_;
 };
 
 }  // namespace
 
-std::string absence() { return std::getenv("G2S_SIMT_NO_VENDOR") ? "libcublasLt.so.13 cannot be loaded (the emulator was told so)" : ""; }
+std::string unavailable_reason() {
+  return std::getenv("G2S_SIMT_NO_VENDOR") ? "libcublasLt.so.13 cannot be loaded (the emulator was told so)" : "";
+}
 
-std::vector<Algorithm> algorithms(const Product& p) {
-  check_product(p);
+std::vector<Algorithm> algorithms(const MatmulDescription& p) {
+  check_description(p);
   return {{1, {{2, 1}}}, {0, {}}};
 }
 
-std::unique_ptr<Plan> plan(const Product& p, const Algorithm& algorithm) {
-  check_product(p);
+std::unique_ptr<PreparedMatmul> prepare(const MatmulDescription& p, const Algorithm& algorithm) {
+  check_description(p);
   if (algorithm.index < 0 || algorithm.index > 1) return nullptr;
-  return std::make_unique<EmulatedPlan>(p, algorithm.index == 1 ? workspace_of_second : 0);
+  return std::make_unique<EmulatedMatmul>(p, algorithm.index == 1 ? workspace_of_second : 0);
 }
 
 }  // namespace g2s::cuda::blas

@@ -109,7 +109,7 @@ void check_pointer(const void* p, std::int64_t alignment, const char* what) {
   require(p && reinterpret_cast<std::uintptr_t>(p) % static_cast<std::uintptr_t>(alignment) == 0, what);
 }
 
-class EmulatedPlan final : public Plan {
+class EmulatedPlan final : public ExecutionPlan {
  public:
   EmulatedPlan(const Convolution& c, std::size_t workspace) : c_(c), workspace_(workspace) {}
   std::size_t workspace() const override { return workspace_; }
@@ -132,7 +132,9 @@ class EmulatedPlan final : public Plan {
 
 }  // namespace
 
-std::string absence() { return std::getenv("G2S_SIMT_NO_VENDOR") ? "libcudnn.so.9 cannot be loaded (the emulator was told so)" : ""; }
+std::string unavailable_reason() {
+  return std::getenv("G2S_SIMT_NO_VENDOR") ? "libcudnn.so.9 cannot be loaded (the emulator was told so)" : "";
+}
 std::int64_t version() { return 0; }
 
 std::vector<Algorithm> engines(const Convolution& c) {
@@ -140,7 +142,7 @@ std::vector<Algorithm> engines(const Convolution& c) {
   return {{1, {{2, 4}}}, {0, {}}};
 }
 
-std::unique_ptr<Plan> plan(const Convolution& c, const Algorithm& engine) {
+std::unique_ptr<ExecutionPlan> plan(const Convolution& c, const Algorithm& engine) {
   check_convolution(c);
   if (engine.index < 0 || engine.index > 1) return nullptr;
   return std::make_unique<EmulatedPlan>(c, engine.index == 1 ? workspace_of_second : 0);

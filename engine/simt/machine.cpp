@@ -51,8 +51,8 @@ bool has_failed() { return failed; }
 
 bool launches_block() {
   static const bool block = [] {
-    const char* wish = std::getenv("CUDA_LAUNCH_BLOCKING");
-    return wish && std::string(wish) == "1";
+    const char* requested = std::getenv("CUDA_LAUNCH_BLOCKING");
+    return requested && std::string(requested) == "1";
   }();
   return block;
 }

@@ -8,7 +8,7 @@
 #include <mutex>
 
 #include "engine/error.h"
-#include "engine/work.h"
+#include "engine/multiply_adds.h"
 
 extern "C" char __executable_start;  // of the linker: where the program begins
 
@@ -42,7 +42,7 @@ class Record {
     }
     std::size_t bytes = 0;
     for (const auto& [block, size] : touched) bytes += size;
-    const std::int64_t products = products_counted();
+    const std::int64_t products = multiply_adds_counted();
     out_ << "launch " << l.name << ' ' << std::hex << static_cast<const char*>(l.kernel) - &__executable_start << std::dec << ' ' << l.blocks.x << ' '
          << l.blocks.y << ' ' << l.blocks.z << ' ' << l.threads.count() << ' ' << l.shared_bytes << ' ' << bytes << ' ' << touched.size() << ' '
          << products - products_ << ' ' << l.steps << '\n';

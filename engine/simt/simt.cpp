@@ -52,11 +52,11 @@ bool same_place(const std::source_location& a, const std::source_location& b) {
 }
 
 #if defined(__SANITIZE_ADDRESS__)
-void forbid(void* from, std::size_t bytes) { __asan_poison_memory_region(from, bytes); }
-void allow(void* from, std::size_t bytes) { __asan_unpoison_memory_region(from, bytes); }
+void asan_poison(void* from, std::size_t bytes) { __asan_poison_memory_region(from, bytes); }
+void asan_unpoison(void* from, std::size_t bytes) { __asan_unpoison_memory_region(from, bytes); }
 #else
-void forbid(void*, std::size_t) {}
-void allow(void*, std::size_t) {}
+void asan_poison(void*, std::size_t) {}
+void asan_unpoison(void*, std::size_t) {}
 #endif
 
 struct KernelError {
@@ -67,7 +67,7 @@ struct KernelError {
 
 // A stack on which lanes run, one after the other unless one waits.
 struct Fiber {
-  Context context;
+  FiberContext context;
   class Worker* worker = nullptr;
 };
 
@@ -77,7 +77,7 @@ class SharedMemory {
   ~SharedMemory() { std::free(memory_); }
 
   void prepare(std::size_t size) {
-    allow(memory_, capacity_);
+    asan_unpoison(memory_, capacity_);
     const std::size_t whole = (size + 3 * guard_bytes - 1) / guard_bytes * guard_bytes;
     if (capacity_ < whole) {
       std::free(memory_);
@@ -89,14 +89,14 @@ class SharedMemory {
     std::memset(memory_, guard, guard_bytes);
     std::memset(bytes(), unwritten, size);
     std::memset(bytes() + size, guard, whole - guard_bytes - size);
-    forbid(memory_, guard_bytes);
-    forbid(bytes() + size, capacity_ - guard_bytes - size);
+    asan_poison(memory_, guard_bytes);
+    asan_poison(bytes() + size, capacity_ - guard_bytes - size);
   }
 
   unsigned char* bytes() { return memory_ + guard_bytes; }
 
   void look_for_damage() {
-    allow(memory_, capacity_);
+    asan_unpoison(memory_, capacity_);
     bool whole = true;
     for (std::size_t i = 0; i < guard_bytes; ++i) whole = whole && memory_[i] == guard && bytes()[size_ + i] == guard;
     if (!whole) throw KernelError{"it wrote outside its " + std::to_string(size_) + " bytes of shared memory"};
@@ -338,7 +338,7 @@ class Worker {
   SharedMemory shared_;
   std::vector<std::unique_ptr<Fiber>> fibers_;
   std::vector<Fiber*> idle_, spent_;
-  Context scheduler_;
+  FiberContext scheduler_;
   std::exception_ptr error_;
   char start_token_ = 0, end_token_ = 0, block_tokens_[2] = {}, warp_tokens_[most_lanes / warp_size][2] = {},
        lane_tokens_[most_lanes][2] = {};
@@ -358,8 +358,8 @@ void set_order(Order order) { chosen_order = static_cast<int>(order); }
 Order order() {
   int value = chosen_order.load(std::memory_order_relaxed);
   if (value >= 0) return static_cast<Order>(value);
-  const char* wish = std::getenv("G2S_SIMT_ORDER");
-  const std::string name = wish ? wish : "forward";
+  const char* requested = std::getenv("G2S_SIMT_ORDER");
+  const std::string name = requested ? requested : "forward";
   if (name != "forward" && name != "reverse" && name != "shuffle")
     fail(Errc::invalid_argument, "G2S_SIMT_ORDER", "'", name, "' is none of forward, reverse, shuffle");
   value = name == "reverse" ? 1 : name == "shuffle" ? 2 : 0;

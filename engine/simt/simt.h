@@ -108,7 +108,7 @@ inline void show(unsigned mask, const T& value, const std::source_location& at) 
 }
 
 template <class T>
-inline T look(unsigned mask, unsigned other, const std::source_location& at) {
+inline T read_shown(unsigned mask, unsigned other, const std::source_location& at) {
   T value;
   std::memcpy(&value, shown(mask, other, at), sizeof value);
   return value;
@@ -174,7 +174,7 @@ inline unsigned first_of(int width) { return place_in_warp() & ~(static_cast<uns
 template <class T>
 inline T exchange(unsigned mask, T value, bool inside, unsigned other, const std::source_location& at) {
   show(mask, value, at);
-  return inside ? look<T>(mask, other, at) : value;
+  return inside ? read_shown<T>(mask, other, at) : value;
 }
 }  // namespace g2s::simt
 
@@ -203,7 +203,7 @@ inline unsigned __ballot_sync(unsigned mask, int predicate, G2S_HERE) {
   g2s::simt::show(mask, predicate, at);
   unsigned votes = 0;
   for (unsigned i = 0; i < g2s::simt::lanes_in_warp(); ++i)
-    if ((mask >> i & 1u) && g2s::simt::look<int>(mask, i, at)) votes |= 1u << i;
+    if ((mask >> i & 1u) && g2s::simt::read_shown<int>(mask, i, at)) votes |= 1u << i;
   return votes;
 }
 inline int __any_sync(unsigned mask, int predicate, G2S_HERE) { return __ballot_sync(mask, predicate, at) != 0; }

@@ -55,10 +55,10 @@ g2s_simt_switch:
 namespace g2s::simt {
 namespace {
 
-thread_local Context* left = nullptr;     // the context that was switched from last
-thread_local Context* entered = nullptr;  // and the one that was switched to
+thread_local FiberContext* left = nullptr;     // the context that was switched from last
+thread_local FiberContext* entered = nullptr;  // and the one that was switched to
 
-void arrived(Context& context) {
+void arrived(FiberContext& context) {
 #if defined(__SANITIZE_ADDRESS__)
   const void* bottom = nullptr;
   std::size_t size = 0;
@@ -79,14 +79,14 @@ void arrived(Context& context) {
 namespace {
 // The first return address on a new stack.
 [[noreturn]] void begin() {
-  Context& own = *entered;
+  FiberContext& own = *entered;
   arrived(own);
   own.entry(own.argument);
   std::abort();
 }
 }  // namespace
 
-void prepare(Context& context, std::size_t stack_bytes, void (*entry)(void*), void* argument) {
+void prepare(FiberContext& context, std::size_t stack_bytes, void (*entry)(void*), void* argument) {
   context.entry = entry;
   context.argument = argument;
   if (!context.stack) {
@@ -110,7 +110,7 @@ void prepare(Context& context, std::size_t stack_bytes, void (*entry)(void*), vo
   context.stack_pointer = top;
 }
 
-void switch_to(Context& from, Context& to) {
+void switch_to(FiberContext& from, FiberContext& to) {
   left = &from;
   entered = &to;
 #if defined(G2S_WATCH_RACES)
@@ -124,7 +124,7 @@ void switch_to(Context& from, Context& to) {
   arrived(from);
 }
 
-void destroy(Context& context) {
+void destroy(FiberContext& context) {
 #if defined(G2S_WATCH_RACES)
   if (context.stack && context.race_context) __tsan_destroy_fiber(context.race_context);
 #endif
@@ -146,7 +146,7 @@ void begin(unsigned entry_high, unsigned entry_low, unsigned argument_high, unsi
 }
 }  // namespace
 
-void prepare(Context& context, std::size_t stack_bytes, void (*entry)(void*), void* argument) {
+void prepare(FiberContext& context, std::size_t stack_bytes, void (*entry)(void*), void* argument) {
   if (!context.stack) {
     context.stack = std::malloc(stack_bytes);
     if (!context.stack) throw std::bad_alloc();
@@ -164,12 +164,12 @@ void prepare(Context& context, std::size_t stack_bytes, void (*entry)(void*), vo
   makecontext(c, reinterpret_cast<void (*)()>(begin), 4, high(e), low(e), high(a), low(a));
 }
 
-void switch_to(Context& from, Context& to) {
+void switch_to(FiberContext& from, FiberContext& to) {
   if (!from.stack_pointer) from.stack_pointer = new ucontext_t;
   swapcontext(static_cast<ucontext_t*>(from.stack_pointer), static_cast<ucontext_t*>(to.stack_pointer));
 }
 
-void destroy(Context& context) {
+void destroy(FiberContext& context) {
   delete static_cast<ucontext_t*>(context.stack_pointer);
   std::free(context.stack);
   context = {};
@@ -185,7 +185,7 @@ void publish(void* token) {
 #endif
 }
 
-void publish_for(Context& suspended, void* token) {
+void publish_for(FiberContext& suspended, void* token) {
 #if defined(G2S_WATCH_RACES)
   void* own = __tsan_get_current_fiber();
   __tsan_switch_to_fiber(suspended.race_context, 1);

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "engine/replay.h"
+#include "engine/captured_graph.h"
 #include "kernels/adam/adam_args.h"
 
 namespace g2s {
@@ -44,7 +44,7 @@ void Adam::step(const std::vector<Tensor>& gradients) {
   std::vector<std::size_t> updated;
   for (std::size_t i = 0; i < count; ++i)
     if (gradients[i].defined()) updated.push_back(i);
-  Replay::each_time([this, updated] { advance(updated); });
+  CapturedGraph::before_each_launch([this, updated] { advance(updated); });
   if (updated.empty()) return;
   const bool on_cuda = parameters_[0].on_cuda();
   std::vector<kernels::AdamTensor> tensors;

@@ -18,8 +18,8 @@ struct AdamOptions {
 class Adam {
  public:
   Adam(std::vector<Tensor> parameters, AdamOptions options);
-  // One update, in place; gradients in the order of the parameters (an undefined one leaves its parameter alone). As part of a Replay's work it
-  // is one update each time, with the learning rate and the time of then; the Adam stays where it is meanwhile.
+  // One update, in place; gradients in the order of the parameters (an undefined one leaves its parameter alone). As part of a
+  // CapturedGraph's work it is one update each time, with the learning rate and the time of then; the Adam stays where it is meanwhile.
   void step(const std::vector<Tensor>& gradients);
   void set_lr(double lr) { options_.lr = lr; }
   const std::vector<Tensor>& parameters() const { return parameters_; }

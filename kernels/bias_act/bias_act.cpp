@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "engine/autograd.h"
-#include "engine/graph_place.h"
+#include "engine/graph_vertex.h"
 #include "kernels/bias_act/bias_act_args.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/reduce/reduce.h"
@@ -16,7 +16,7 @@ void launch(bool on_cuda, const kernels::BiasActArgs<double>& args) { kernels::b
 void launch(bool on_cuda, const kernels::BiasActGradArgs<float>& args) { kernels::bias_act_grad_f32(on_cuda, args); }
 void launch(bool on_cuda, const kernels::BiasActGradArgs<double>& args) { kernels::bias_act_grad_f64(on_cuda, args); }
 
-// x seen as [batch, pixels, channels]. Without anything that differs between pictures they are one.
+// x seen as [batch, pixels, channels]. Without anything that differs between images they are one.
 struct Sizes {
   std::int64_t batch, pixels, channels;
   bool noise_shared;
@@ -38,28 +38,28 @@ const T* data_or_null(const Tensor& t) {
 // follows and which the next layer keeps anyway, unless a scale is 0 (on CUDA nobody looks: the host would have to wait); else a byte per
 // element tells where the activation let the gradient pass.
 struct Saved {
-  Tensor gate;             // u8, like x
+  Tensor mask;             // u8, like x
   Tensor x;                // with the gradient to the scale or the noise weight, unless the output is saved
-  Tensor place;            // of x in the graph, where the output is saved
+  Tensor vertex;           // of x in the graph, where the output is saved
   bool by_output = false;
 };
 
 template <class T>
-void forward(const Tensor& x, const BiasAct& args, Tensor& y, Tensor& gate) {
+void forward(const Tensor& x, const BiasAct& args, Tensor& y, Tensor& mask) {
   const Sizes s = sizes_of(x, args);
   launch(x.on_cuda(),
-         {x.ptr<T>(), y.mutable_ptr<T>(), gate.defined() ? gate.mutable_ptr<std::uint8_t>() : nullptr, data_or_null<T>(args.scale),
+         {x.ptr<T>(), y.mutable_ptr<T>(), mask.defined() ? mask.mutable_ptr<std::uint8_t>() : nullptr, data_or_null<T>(args.scale),
           data_or_null<T>(args.noise), data_or_null<T>(args.noise_weight), data_or_null<T>(args.bias), s.batch, s.pixels, s.channels,
           s.noise_shared, static_cast<T>(args.slope), static_cast<T>(args.gain)});
 }
 
-void forward(const Tensor& x, const BiasAct& args, Tensor& y, Tensor& gate) {
-  if (x.dtype() == DType::f64) forward<double>(x, args, y, gate);
-  else forward<float>(x, args, y, gate);
+void forward(const Tensor& x, const BiasAct& args, Tensor& y, Tensor& mask) {
+  if (x.dtype() == DType::f64) forward<double>(x, args, y, mask);
+  else forward<float>(x, args, y, mask);
 }
 
-// dy where the activation passed it on, scaled: linear in dy, so it is its own derivative. `by` is the output or its gate, which only chooses
-// and has no gradient.
+// dy where the activation passed it on, scaled: linear in dy, so it is its own derivative. `by` is the output or its mask, which only
+// chooses and has no gradient.
 Tensor act_grad(const Tensor& dy, const Tensor& by, double slope, double gain);
 
 struct Gradients {
@@ -68,7 +68,7 @@ struct Gradients {
 
 std::int64_t partial_size(const Tensor& dy, const Sizes& s) {
   if (!dy.on_cuda()) return s.batch * kernels::bias_act_chunks(s.pixels, s.channels) * 3 * s.channels;
-  return kernels::bias_act_partial_cuda(kernels::bias_act_cut(s.pixels, s.channels, dy.dtype() == DType::f64), s.batch, s.channels);
+  return kernels::bias_act_partial_cuda(kernels::bias_act_tiling(s.pixels, s.channels, dy.dtype() == DType::f64), s.batch, s.channels);
 }
 
 // y is defined where the output was saved.
@@ -81,7 +81,7 @@ Gradients backward(const Tensor& dy, const Tensor& y, const Saved& saved, const 
   Tensor partial;
   if (needs[1] || needs[2] || needs[3]) partial = Tensor::empty({partial_size(dy, s)}, dy.dtype(), dy.device());
   auto out = [](Tensor& t) { return t.defined() ? t.mutable_ptr<T>() : nullptr; };
-  launch(dy.on_cuda(), {dy.ptr<T>(), data_or_null<T>(y), data_or_null<std::uint8_t>(saved.gate), data_or_null<T>(saved.x),
+  launch(dy.on_cuda(), {dy.ptr<T>(), data_or_null<T>(y), data_or_null<std::uint8_t>(saved.mask), data_or_null<T>(saved.x),
                         data_or_null<T>(args.scale), data_or_null<T>(args.noise), data_or_null<T>(args.noise_weight),
                         data_or_null<T>(args.bias), out(g.dx), out(g.dscale), out(g.dbias), out(g.dnoise_weight), out(partial), s.batch,
                         s.pixels, s.channels, s.noise_shared, static_cast<T>(args.slope), static_cast<T>(args.gain)});
@@ -104,7 +104,7 @@ Tensor act_grad(const Tensor& dy, const Tensor& by, double slope, double gain) {
 }
 
 // x from the output, with x's place in the graph.
-Tensor input_of(const Tensor& y, const Tensor& place, const BiasAct& args, const Shape& per_picture) {
+Tensor input_of(const Tensor& y, const Tensor& vertex, const BiasAct& args, const Shape& per_image) {
   NoGrad no_grad;
   BiasAct inverse;
   inverse.slope = 1 / args.slope;
@@ -112,19 +112,19 @@ Tensor input_of(const Tensor& y, const Tensor& place, const BiasAct& args, const
   Tensor x = bias_act(y, inverse);
   if (args.noise.defined()) x = x - args.noise * args.noise_weight;
   if (args.bias.defined()) x = x - args.bias;
-  return at_place(x / args.scale.reshape(per_picture), place);
+  return at_vertex(x / args.scale.reshape(per_image), vertex);
 }
 
 // The same gradients from differentiable operators, for when they will be differentiated again.
 Gradients backward_in_graph(const Tensor& dy, const Tensor& y, const Saved& saved, const BiasAct& args, const std::vector<bool>& needs) {
-  const Tensor dpre = act_grad(dy, saved.by_output ? y.detach() : saved.gate, args.slope, args.gain);
-  Shape per_picture = dy.shape();
-  if (dy.rank() == 4) per_picture[1] = per_picture[2] = 1;
+  const Tensor dpre = act_grad(dy, saved.by_output ? y.detach() : saved.mask, args.slope, args.gain);
+  Shape per_image = dy.shape();
+  if (dy.rank() == 4) per_image[1] = per_image[2] = 1;
   Gradients g;
-  if (needs[0]) g.dx = args.scale.defined() ? mul(dpre, args.scale.reshape(per_picture)) : dpre;
+  if (needs[0]) g.dx = args.scale.defined() ? mul(dpre, args.scale.reshape(per_image)) : dpre;
   if (needs[1]) {
-    const Tensor x = saved.by_output ? input_of(y, saved.place, args, per_picture) : saved.x;
-    g.dscale = sum_to(mul(dpre, x), per_picture).reshape(args.scale.shape());
+    const Tensor x = saved.by_output ? input_of(y, saved.vertex, args, per_image) : saved.x;
+    g.dscale = sum_to(mul(dpre, x), per_image).reshape(args.scale.shape());
   }
   if (needs[2]) g.dnoise_weight = sum(mul(dpre, args.noise)).reshape({1});
   if (needs[3]) g.dbias = sum_to(dpre, args.bias.shape());
@@ -160,15 +160,17 @@ void check_bias_act(const Tensor& x, const BiasAct& args) {
     fail(Errc::invalid_argument, op, "needs slope >= 0 and gain > 0, got ", args.slope, " and ", args.gain);
 }
 
-Tensor bias_act_gate(const Tensor& y) {
-  Tensor gate = Tensor::empty(y.shape(), DType::u8, y.device());
-  auto* to = gate.mutable_ptr<std::uint8_t>();
-  if (y.dtype() == DType::f64) kernels::bias_act_gate_f64(y.on_cuda(), {y.ptr<double>(), to, y.numel()});
-  else kernels::bias_act_gate_f32(y.on_cuda(), {y.ptr<float>(), to, y.numel()});
-  return gate;
+Tensor bias_act_mask(const Tensor& y) {
+  Tensor mask = Tensor::empty(y.shape(), DType::u8, y.device());
+  auto* to = mask.mutable_ptr<std::uint8_t>();
+  if (y.dtype() == DType::f64) kernels::bias_act_mask_f64(y.on_cuda(), {y.ptr<double>(), to, y.numel()});
+  else kernels::bias_act_mask_f32(y.on_cuda(), {y.ptr<float>(), to, y.numel()});
+  return mask;
 }
 
-Tensor bias_act_chosen(const Tensor& dy, const Tensor& gate, const BiasAct& args) { return act_grad(dy, gate, args.slope, args.gain); }
+Tensor bias_act_preactivation_grad(const Tensor& dy, const Tensor& mask, const BiasAct& args) {
+  return act_grad(dy, mask, args.slope, args.gain);
+}
 
 ScaleGradients bias_act_scale_gradients(const Tensor& dy, const Tensor& x, const Tensor& scale, bool to_x, bool to_scale) {
   BiasAct args;
@@ -187,10 +189,10 @@ Tensor bias_act(const Tensor& x, const BiasAct& args) {
   const bool recorded = will_record({&x, &args.scale, &args.noise_weight, &args.bias});
   Saved saved;
   saved.by_output = act && args.slope > 0 && wants_scale && !x.on_cuda() && without_zeros(args.scale);
-  if (saved.by_output) saved.place = place_of(x);
-  else if (act && recorded) saved.gate = Tensor::empty(x.shape(), DType::u8, x.device());
+  if (saved.by_output) saved.vertex = graph_vertex(x);
+  else if (act && recorded) saved.mask = Tensor::empty(x.shape(), DType::u8, x.device());
   if (!saved.by_output && (wants_scale || will_record({&args.noise_weight}))) saved.x = x;
-  forward(x, args, y, saved.gate);
+  forward(x, args, y, saved.mask);
   BackwardFn fn = [saved, args](const BackwardArgs& a) -> std::vector<Tensor> {
     Gradients g = grad_enabled() ? backward_in_graph(a.dy, a.y, saved, args, a.needs)
                                  : backward(a.dy, saved.by_output ? a.y.detach() : Tensor{}, saved, args, a.needs);

@@ -12,7 +12,7 @@ using std::uint8_t;
 
 constexpr int block = static_cast<int>(bias_act_block);
 
-// Where a thread works: channels [channel, channel + vector) of the pixels first, first + step, ... below end of picture b.
+// Where a thread works: channels [channel, channel + vector) of the pixels first, first + step, ... below end of image b.
 struct Place {
   int64_t channel_block, channel, b, first, end;
   int step;
@@ -20,11 +20,11 @@ struct Place {
 };
 
 template <class Args>
-__device__ Place my_place(const Args& a, const BiasActCut& cut, cuda::FirstBlock first) {
-  const int64_t begin = blockIdx.x * cut.chunk, end = begin + cut.chunk;
+__device__ Place my_place(const Args& a, const BiasActTiling& tiling, cuda::FirstBlock first) {
+  const int64_t begin = blockIdx.x * tiling.chunk, end = begin + tiling.chunk;
   Place p;
   p.channel_block = first.y + blockIdx.y;
-  p.channel = (p.channel_block * blockDim.x + threadIdx.x) * cut.vector;
+  p.channel = (p.channel_block * blockDim.x + threadIdx.x) * tiling.vector;
   p.b = first.z + blockIdx.z;
   p.first = begin + threadIdx.y;
   p.end = end < a.pixels ? end : a.pixels;
@@ -42,8 +42,8 @@ __device__ __forceinline__ cuda::Pack<T, V> load_or(const T* p, int64_t at, T fa
 }
 
 template <class T, int V>
-__global__ void __launch_bounds__(block, 4) forward(BiasActArgs<T> a, BiasActCut cut, cuda::FirstBlock first) {
-  const Place at = my_place(a, cut, first);
+__global__ void __launch_bounds__(block, 4) forward(BiasActArgs<T> a, BiasActTiling tiling, cuda::FirstBlock first) {
+  const Place at = my_place(a, tiling, first);
   if (!at.inside) return;
   const cuda::Pack<T, V> scale = load_or<V>(a.scale, at.b * a.channels + at.channel, T(1)), bias = load_or<V>(a.bias, at.channel, T(0));
   const T* noise = a.noise ? a.noise + (a.noise_shared ? 0 : at.b * a.pixels) : nullptr;
@@ -53,13 +53,13 @@ __global__ void __launch_bounds__(block, 4) forward(BiasActArgs<T> a, BiasActCut
     const cuda::Pack<T, V> x = cuda::load<V>(a.x + i);
     const T added = noise ? weight * noise[p] : T(0);
     cuda::Pack<T, V> y;
-    cuda::Pack<uint8_t, V> gate;
+    cuda::Pack<uint8_t, V> mask;
     for (int k = 0; k < V; ++k) {
       y.v[k] = bias_act_value(x.v[k], scale.v[k], noise != nullptr, added, bias.v[k], a.slope, a.gain);
-      gate.v[k] = y.v[k] > 0;
+      mask.v[k] = y.v[k] > 0;
     }
     cuda::store(a.y + i, y);
-    if (a.gate) cuda::store(a.gate + i, gate);
+    if (a.mask) cuda::store(a.mask + i, mask);
   }
 }
 
@@ -84,11 +84,11 @@ __device__ T sum_rows(Sums<T>& sums, T value, int width) {
 enum class Wanted { nothing, bias, scale, noise };  // each with those before it
 
 template <class T, int V, Wanted wanted>
-__device__ void store_sums(const BiasActGradArgs<T>& a, const BiasActCut& cut, const Place& at, const T (&bias)[V], const T (&scale)[V],
-                           T noise) {
+__device__ void store_sums(const BiasActGradArgs<T>& a, const BiasActTiling& tiling, const Place& at, const T (&bias)[V],
+                           const T (&scale)[V], T noise) {
   auto& sums = cuda::shared<Sums<T>>();
   const int width = static_cast<int>(blockDim.x);
-  const int64_t chunk = at.b * cut.chunks + blockIdx.x;
+  const int64_t chunk = at.b * tiling.chunks + blockIdx.x;
   T* out = a.partial + chunk * 2 * a.channels + at.channel;
   cuda::Pack<T, V> bias_total, scale_total;
   for (int k = 0; k < V; ++k) {
@@ -102,13 +102,13 @@ __device__ void store_sums(const BiasActGradArgs<T>& a, const BiasActCut& cut, c
   if constexpr (wanted == Wanted::noise) {
     const T total = sum_rows(sums, noise, 1);
     if (threadIdx.x == 0 && threadIdx.y == 0)
-      a.partial[a.batch * cut.chunks * 2 * a.channels + chunk * cut.channel_blocks + at.channel_block] = total;
+      a.partial[a.batch * tiling.chunks * 2 * a.channels + chunk * tiling.channel_blocks + at.channel_block] = total;
   }
 }
 
 template <class T, int V, Wanted wanted>
-__global__ void __launch_bounds__(block, 4) backward(BiasActGradArgs<T> a, BiasActCut cut, cuda::FirstBlock first) {
-  const Place at = my_place(a, cut, first);
+__global__ void __launch_bounds__(block, 4) backward(BiasActGradArgs<T> a, BiasActTiling tiling, cuda::FirstBlock first) {
+  const Place at = my_place(a, tiling, first);
   T bias_sum[V] = {}, scale_sum[V] = {}, noise_sum = 0;
   if (at.inside) {
     const cuda::Pack<T, V> scale = load_or<V>(a.scale, at.b * a.channels + at.channel, T(1));
@@ -116,12 +116,12 @@ __global__ void __launch_bounds__(block, 4) backward(BiasActGradArgs<T> a, BiasA
     for (int64_t p = at.first; p < at.end; p += at.step) {
       const int64_t i = (at.b * a.pixels + p) * a.channels + at.channel;
       const cuda::Pack<T, V> dy = cuda::load<V>(a.dy + i);
-      const cuda::Pack<uint8_t, V> gate = load_or<V>(a.gate, i, uint8_t{1});
+      const cuda::Pack<uint8_t, V> mask = load_or<V>(a.mask, i, uint8_t{1});
       cuda::Pack<T, V> dx, x{};
       if constexpr (wanted >= Wanted::scale) x = load_or<V>(a.x, i, T(0));
       T all = 0;
       for (int k = 0; k < V; ++k) {
-        const T d = dy.v[k] * (gate.v[k] ? a.gain : low);
+        const T d = dy.v[k] * (mask.v[k] ? a.gain : low);
         dx.v[k] = d * scale.v[k];
         bias_sum[k] += d;
         scale_sum[k] += d * x.v[k];
@@ -131,7 +131,7 @@ __global__ void __launch_bounds__(block, 4) backward(BiasActGradArgs<T> a, BiasA
       cuda::store(a.dx + i, dx);
     }
   }
-  if constexpr (wanted != Wanted::nothing) store_sums<T, V, wanted>(a, cut, at, bias_sum, scale_sum, noise_sum);
+  if constexpr (wanted != Wanted::nothing) store_sums<T, V, wanted>(a, tiling, at, bias_sum, scale_sum, noise_sum);
 }
 
 constexpr int sum_lanes = 32, sum_rows_at_once = 16;
@@ -172,9 +172,9 @@ void launch_column_sums(const T* in, int64_t groups, int64_t rows, int64_t pitch
                out);
 }
 
-cuda::Launch launch_of(const char* name, const BiasActCut& cut, int64_t batch, std::size_t shared_bytes) {
-  return {name, dim3(static_cast<unsigned>(cut.chunks), static_cast<unsigned>(cut.channel_blocks), static_cast<unsigned>(batch)),
-          dim3(static_cast<unsigned>(cut.lanes), static_cast<unsigned>(bias_act_block / cut.lanes)), shared_bytes};
+cuda::Launch launch_of(const char* name, const BiasActTiling& tiling, int64_t batch, std::size_t shared_bytes) {
+  return {name, dim3(static_cast<unsigned>(tiling.chunks), static_cast<unsigned>(tiling.channel_blocks), static_cast<unsigned>(batch)),
+          dim3(static_cast<unsigned>(tiling.lanes), static_cast<unsigned>(bias_act_block / tiling.lanes)), shared_bytes};
 }
 
 // Several channels a thread are for float alone.
@@ -184,43 +184,43 @@ constexpr int vector_of = sizeof(T) == 4 ? 4 : 1;
 template <class T>
 void bias_act(const BiasActArgs<T>& a) {
   if (a.batch * a.pixels * a.channels == 0) return;
-  const BiasActCut cut = bias_act_cut(a.pixels, a.channels, sizeof(T) == 8);
-  cuda::launch_in_parts(launch_of("bias_act", cut, a.batch, 0), cut.vector > 1 ? forward<T, vector_of<T>> : forward<T, 1>, a, cut);
+  const BiasActTiling tiling = bias_act_tiling(a.pixels, a.channels, sizeof(T) == 8);
+  cuda::launch_in_parts(launch_of("bias_act", tiling, a.batch, 0), tiling.vector > 1 ? forward<T, vector_of<T>> : forward<T, 1>, a, tiling);
 }
 
 template <class T, Wanted wanted>
-void launch_backward(const BiasActGradArgs<T>& a, const BiasActCut& cut) {
-  cuda::launch_in_parts(launch_of("bias_act_grad", cut, a.batch, sizeof(Sums<T>)),
-               cut.vector > 1 ? backward<T, vector_of<T>, wanted> : backward<T, 1, wanted>, a, cut);
+void launch_backward(const BiasActGradArgs<T>& a, const BiasActTiling& tiling) {
+  cuda::launch_in_parts(launch_of("bias_act_grad", tiling, a.batch, sizeof(Sums<T>)),
+               tiling.vector > 1 ? backward<T, vector_of<T>, wanted> : backward<T, 1, wanted>, a, tiling);
 }
 
 template <class T>
 void bias_act_grad(const BiasActGradArgs<T>& a) {
   if (a.batch * a.pixels * a.channels == 0) return;
-  const BiasActCut cut = bias_act_cut(a.pixels, a.channels, sizeof(T) == 8);
-  if (a.dnoise_weight) launch_backward<T, Wanted::noise>(a, cut);
-  else if (a.dscale) launch_backward<T, Wanted::scale>(a, cut);
-  else if (a.dbias) launch_backward<T, Wanted::bias>(a, cut);
-  else launch_backward<T, Wanted::nothing>(a, cut);
-  const int64_t chunks = a.batch * cut.chunks;
+  const BiasActTiling tiling = bias_act_tiling(a.pixels, a.channels, sizeof(T) == 8);
+  if (a.dnoise_weight) launch_backward<T, Wanted::noise>(a, tiling);
+  else if (a.dscale) launch_backward<T, Wanted::scale>(a, tiling);
+  else if (a.dbias) launch_backward<T, Wanted::bias>(a, tiling);
+  else launch_backward<T, Wanted::nothing>(a, tiling);
+  const int64_t chunks = a.batch * tiling.chunks;
   if (a.dbias) launch_column_sums(a.partial, 1, chunks, 2 * a.channels, a.channels, a.dbias);
-  if (a.dscale) launch_column_sums(a.partial + a.channels, a.batch, cut.chunks, 2 * a.channels, a.channels, a.dscale);
+  if (a.dscale) launch_column_sums(a.partial + a.channels, a.batch, tiling.chunks, 2 * a.channels, a.channels, a.dscale);
   if (a.dnoise_weight)
     cuda::launch({"bias_act_noise_sum", 1, block, sizeof(Sums<double>)}, sum_all<T>, a.partial + chunks * 2 * a.channels,
-                 chunks * cut.channel_blocks, a.dnoise_weight);
+                 chunks * tiling.channel_blocks, a.dnoise_weight);
 }
 
 template <class T>
-void gate_of(const BiasActGateArgs<T>& a) {
+void mask_of(const BiasActMaskArgs<T>& a) {
   const T* y = a.y;
-  uint8_t* gate = a.gate;
-  cuda::each("bias_act_gate", a.count, [=] __device__(int64_t i) { gate[i] = y[i] > 0; });
+  uint8_t* mask = a.mask;
+  cuda::each("bias_act_mask", a.count, [=] __device__(int64_t i) { mask[i] = y[i] > 0; });
 }
 
 }  // namespace
 
-void bias_act_gate_f32_cuda(const BiasActGateArgs<float>& a) { gate_of(a); }
-void bias_act_gate_f64_cuda(const BiasActGateArgs<double>& a) { gate_of(a); }
+void bias_act_mask_f32_cuda(const BiasActMaskArgs<float>& a) { mask_of(a); }
+void bias_act_mask_f64_cuda(const BiasActMaskArgs<double>& a) { mask_of(a); }
 void bias_act_f32_cuda(const BiasActArgs<float>& a) { bias_act(a); }
 void bias_act_f64_cuda(const BiasActArgs<double>& a) { bias_act(a); }
 void bias_act_grad_f32_cuda(const BiasActGradArgs<float>& a) { bias_act_grad(a); }

@@ -1,4 +1,4 @@
-// Scale, noise, bias, activation and gain in one pass over the picture.
+// Scale, noise, bias, activation and gain in one pass over the image.
 #pragma once
 
 #include "engine/tensor.h"
@@ -22,11 +22,11 @@ Tensor bias_act(const Tensor& x, const BiasAct& args);
 
 // Throws unless `args` fit x.
 void check_bias_act(const Tensor& x, const BiasAct& args);
-// u8, 1 where y is positive: what the derivative of an activation needs of its output, in a quarter of the memory.
-Tensor bias_act_gate(const Tensor& y);
-// The gradient of y = bias_act(x, args) to scale * x + noise_weight * noise + bias, from the gate of y: dy * gain * (gate ? 1 : slope).
-// Differentiable in dy. The gate may be undefined where the slope is 1.
-Tensor bias_act_chosen(const Tensor& dy, const Tensor& gate, const BiasAct& args);
+// The activation mask, u8: 1 where y is positive. What the derivative of an activation needs of its output, in a quarter of the memory.
+Tensor bias_act_mask(const Tensor& y);
+// The gradient of y = bias_act(x, args) to scale * x + noise_weight * noise + bias, from the mask of y: dy * gain * (mask ? 1 : slope).
+// Differentiable in dy. The mask may be undefined where the slope is 1.
+Tensor bias_act_preactivation_grad(const Tensor& dy, const Tensor& mask, const BiasAct& args);
 
 struct ScaleGradients {
   Tensor dx, dscale;  // undefined where not wanted

@@ -15,7 +15,7 @@ constexpr int64_t pattern_size = 64;
 // How many pixels are treated as one. Noise differs from pixel to pixel.
 inline int64_t pixels_at_once(int64_t channels, bool noise) { return channels < few_channels && !noise ? pattern_size / channels : 1; }
 
-// The per-channel values of one picture, repeated for the pixels treated as one.
+// The per-channel values of one image, repeated for the pixels treated as one.
 template <class T>
 inline const T* repeat(const T* values, int64_t channels, int64_t times, T fallback, T* pattern) {
   if (values && times == 1) return values;
@@ -24,8 +24,8 @@ inline const T* repeat(const T* values, int64_t channels, int64_t times, T fallb
   return pattern;
 }
 
-template <bool Scale, bool Noise, bool Bias, bool Gated, class T>
-inline void forward_row(const T* x, const T* scale, T noise, const T* bias, T slope, T gain, T* y, uint8_t* gate, int64_t n) {
+template <bool Scale, bool Noise, bool Bias, bool WithMask, class T>
+inline void forward_row(const T* x, const T* scale, T noise, const T* bias, T slope, T gain, T* y, uint8_t* mask, int64_t n) {
 #pragma omp simd
   for (int64_t i = 0; i < n; ++i) {
     T v = x[i];
@@ -33,11 +33,11 @@ inline void forward_row(const T* x, const T* scale, T noise, const T* bias, T sl
     if constexpr (Noise) v += noise;
     if constexpr (Bias) v += bias[i];
     y[i] = gain * (v > 0 ? v : v * slope);
-    if constexpr (Gated) gate[i] = y[i] > 0;
+    if constexpr (WithMask) mask[i] = y[i] > 0;
   }
 }
 
-template <bool Scale, bool Noise, bool Bias, bool Gated, class T>
+template <bool Scale, bool Noise, bool Bias, bool WithMask, class T>
 void forward(const BiasActArgs<T>& a) {
   const int64_t block = max(1, piece_elements / a.channels), blocks = (a.pixels + block - 1) / block;
   const int64_t at_once = pixels_at_once(a.channels, Noise);
@@ -49,29 +49,29 @@ void forward(const BiasActArgs<T>& a) {
     const T* noise = Noise ? a.noise + (a.noise_shared ? 0 : b * a.pixels) : nullptr;
     for (int64_t p = begin; p < end; p += at_once) {
       const int64_t at = (b * a.pixels + p) * a.channels;
-      forward_row<Scale, Noise, Bias, Gated>(a.x + at, scale, Noise ? a.noise_weight[0] * noise[p] : T(0), bias, a.slope, a.gain, a.y + at,
-                                             Gated ? a.gate + at : nullptr, min(at_once, end - p) * a.channels);
+      forward_row<Scale, Noise, Bias, WithMask>(a.x + at, scale, Noise ? a.noise_weight[0] * noise[p] : T(0), bias, a.slope, a.gain,
+                                                a.y + at, WithMask ? a.mask + at : nullptr, min(at_once, end - p) * a.channels);
     }
   });
 }
 
-template <bool Gated, class T>
+template <bool WithMask, class T>
 void forward(const BiasActArgs<T>& a) {
   switch ((a.scale ? 4 : 0) + (a.noise ? 2 : 0) + (a.bias ? 1 : 0)) {
-    case 0: return forward<false, false, false, Gated>(a);
-    case 1: return forward<false, false, true, Gated>(a);
-    case 2: return forward<false, true, false, Gated>(a);
-    case 3: return forward<false, true, true, Gated>(a);
-    case 4: return forward<true, false, false, Gated>(a);
-    case 5: return forward<true, false, true, Gated>(a);
-    case 6: return forward<true, true, false, Gated>(a);
-    default: return forward<true, true, true, Gated>(a);
+    case 0: return forward<false, false, false, WithMask>(a);
+    case 1: return forward<false, false, true, WithMask>(a);
+    case 2: return forward<false, true, false, WithMask>(a);
+    case 3: return forward<false, true, true, WithMask>(a);
+    case 4: return forward<true, false, false, WithMask>(a);
+    case 5: return forward<true, false, true, WithMask>(a);
+    case 6: return forward<true, true, false, WithMask>(a);
+    default: return forward<true, true, true, WithMask>(a);
   }
 }
 
 template <class T>
 void bias_act(const BiasActArgs<T>& a) {
-  if (a.gate) forward<true>(a);
+  if (a.mask) forward<true>(a);
   else forward<false>(a);
 }
 
@@ -84,23 +84,23 @@ struct Count {
 enum class Sums { none, bias, scale, all };
 
 // What tells where the activation passed the gradient on.
-enum class Gate { open, mask, output };
+enum class MaskSource { none, mask, output };
 
 template <class T>
 struct GradRows {
   const T *dy, *y, *x, *scale, *noise;  // y or x
-  const uint8_t* gate;
+  const uint8_t* mask;
   T slope, gain;
   T *dx, *sums;
   int64_t stride;  // from sum to sum
 };
 
 // Rows pixels (or groups of pixels) of n elements; the sums grow by theirs.
-template <int Rows, Gate Act, bool Scale, Sums Wanted, class T>
+template <int Rows, MaskSource Act, bool Scale, Sums Wanted, class T>
 inline void grad_rows(const GradRows<T>& a, int64_t n) {
   const T low = a.gain * a.slope, gain = a.gain, inverse = 1 / a.gain, inverse_low = 1 / low;
   const T *dy = a.dy, *y = a.y, *x = a.x, *scale = a.scale;
-  const uint8_t* gate = a.gate;
+  const uint8_t* mask = a.mask;
   T *dx = a.dx, *sums = a.sums;
   const int64_t stride = a.stride;
   T nz[Rows];
@@ -112,14 +112,14 @@ inline void grad_rows(const GradRows<T>& a, int64_t n) {
     for (int r = 0; r < Rows; ++r) {
       const int64_t at = r * n + i;
       T passed = gain;
-      if constexpr (Act == Gate::mask) passed = gate[at] ? gain : low;
-      if constexpr (Act == Gate::output) passed = y[at] > 0 ? gain : low;
+      if constexpr (Act == MaskSource::mask) passed = mask[at] ? gain : low;
+      if constexpr (Act == MaskSource::output) passed = y[at] > 0 ? gain : low;
       const T d = dy[at] * passed;
       dx[at] = Scale ? d * scale[i] : d;
       if constexpr (Wanted >= Sums::bias) bias_sum += d;
       // Of the output: what the activation was applied to, noise and bias included.
-      if constexpr (Wanted >= Sums::scale && Act == Gate::output) scale_sum += d * (y[at] * (y[at] > 0 ? inverse : inverse_low));
-      if constexpr (Wanted >= Sums::scale && Act != Gate::output) scale_sum += d * x[at];
+      if constexpr (Wanted >= Sums::scale && Act == MaskSource::output) scale_sum += d * (y[at] * (y[at] > 0 ? inverse : inverse_low));
+      if constexpr (Wanted >= Sums::scale && Act != MaskSource::output) scale_sum += d * x[at];
       if constexpr (Wanted >= Sums::all) noise_sum += d * nz[r];
     }
     if constexpr (Wanted >= Sums::bias) sums[i] += bias_sum;
@@ -128,7 +128,7 @@ inline void grad_rows(const GradRows<T>& a, int64_t n) {
   }
 }
 
-template <Gate Act, bool Scale, Sums Wanted, class T>
+template <MaskSource Act, bool Scale, Sums Wanted, class T>
 void grad_chunk(const BiasActGradArgs<T>& a, int64_t piece, int64_t b, int64_t begin, int64_t end) {
   const int64_t channels = a.channels, at_once = pixels_at_once(channels, Wanted == Sums::all), n = at_once * channels;
   T scale_pattern[pattern_size], local[3 * pattern_size];
@@ -144,9 +144,9 @@ void grad_chunk(const BiasActGradArgs<T>& a, int64_t piece, int64_t b, int64_t b
     const int64_t at = (b * a.pixels + p) * channels;
     rows.dy = a.dy + at;
     rows.dx = a.dx + at;
-    if constexpr (Act == Gate::output) rows.y = a.y + at;
-    if constexpr (Act == Gate::mask) rows.gate = a.gate + at;
-    if constexpr (Wanted >= Sums::scale && Act != Gate::output) rows.x = a.x + at;
+    if constexpr (Act == MaskSource::output) rows.y = a.y + at;
+    if constexpr (Act == MaskSource::mask) rows.mask = a.mask + at;
+    if constexpr (Wanted >= Sums::scale && Act != MaskSource::output) rows.x = a.x + at;
     if constexpr (Wanted == Sums::all) rows.noise = noise + p;
     grad_rows<decltype(count)::value, Act, Scale, Wanted>(rows, size);
   };
@@ -173,7 +173,7 @@ inline void add_chunks(const T* partial, int64_t which, int64_t channels, int64_
   }
 }
 
-// dscale of one picture from its sums over dpre times what the activation was applied to, which contains noise and bias.
+// dscale of one image from its sums over dpre times what the activation was applied to, which contains noise and bias.
 template <class T>
 void finish_scale_of_output(const BiasActGradArgs<T>& a, int64_t b, int64_t first, int64_t last) {
   T* out = a.dscale + b * a.channels;
@@ -202,7 +202,7 @@ void finish_sums(const BiasActGradArgs<T>& a, int64_t chunks) {
   }
 }
 
-template <Gate Act, bool Scale, Sums Wanted, class T>
+template <MaskSource Act, bool Scale, Sums Wanted, class T>
 void backward(const BiasActGradArgs<T>& a) {
   const int64_t chunk = bias_act_chunk(a.channels), chunks = bias_act_chunks(a.pixels, a.channels);
   parallel_for(a.batch * chunks, [&](int64_t piece) {
@@ -212,7 +212,7 @@ void backward(const BiasActGradArgs<T>& a) {
   finish_sums(a, chunks);
 }
 
-template <Gate Act, bool Scale, class T>
+template <MaskSource Act, bool Scale, class T>
 void backward(const BiasActGradArgs<T>& a) {
   if (a.dnoise_weight || (a.y && a.dscale && a.noise)) return backward<Act, Scale, Sums::all>(a);
   if (a.dscale) return backward<Act, Scale, Sums::scale>(a);
@@ -222,28 +222,28 @@ void backward(const BiasActGradArgs<T>& a) {
 
 template <class T>
 void bias_act_grad(const BiasActGradArgs<T>& a) {
-  switch ((a.y ? 4 : a.gate ? 2 : 0) + (a.scale ? 1 : 0)) {
-    case 0: return backward<Gate::open, false>(a);
-    case 1: return backward<Gate::open, true>(a);
-    case 2: return backward<Gate::mask, false>(a);
-    case 3: return backward<Gate::mask, true>(a);
-    case 4: return backward<Gate::output, false>(a);
-    default: return backward<Gate::output, true>(a);
+  switch ((a.y ? 4 : a.mask ? 2 : 0) + (a.scale ? 1 : 0)) {
+    case 0: return backward<MaskSource::none, false>(a);
+    case 1: return backward<MaskSource::none, true>(a);
+    case 2: return backward<MaskSource::mask, false>(a);
+    case 3: return backward<MaskSource::mask, true>(a);
+    case 4: return backward<MaskSource::output, false>(a);
+    default: return backward<MaskSource::output, true>(a);
   }
 }
 
 template <class T>
-void gate_of(const BiasActGateArgs<T>& a) {
+void mask_of(const BiasActMaskArgs<T>& a) {
   parallel_blocks(a.count, piece_elements, [&](int64_t begin, int64_t end) {
 #pragma omp simd
-    for (int64_t i = begin; i < end; ++i) a.gate[i] = a.y[i] > 0;
+    for (int64_t i = begin; i < end; ++i) a.mask[i] = a.y[i] > 0;
   });
 }
 
 }  // namespace
 
-void bias_act_gate_f32_cpu(const BiasActGateArgs<float>& a) { gate_of(a); }
-void bias_act_gate_f64_cpu(const BiasActGateArgs<double>& a) { gate_of(a); }
+void bias_act_mask_f32_cpu(const BiasActMaskArgs<float>& a) { mask_of(a); }
+void bias_act_mask_f64_cpu(const BiasActMaskArgs<double>& a) { mask_of(a); }
 void bias_act_f32_cpu(const BiasActArgs<float>& a) { bias_act(a); }
 void bias_act_f64_cpu(const BiasActArgs<double>& a) { bias_act(a); }
 void bias_act_grad_f32_cpu(const BiasActGradArgs<float>& a) { bias_act_grad(a); }

@@ -11,7 +11,7 @@ template <class T>
 struct BiasActArgs {
   const T* x;             // [batch, pixels, channels]
   T* y;                   // like x
-  std::uint8_t* gate;     // like x: 1 where y is positive; or null
+  std::uint8_t* mask;     // like x: 1 where y is positive; or null
   const T* scale;         // [batch, channels] or null
   const T* noise;         // [batch or 1, pixels] or null
   const T* noise_weight;  // [1] with noise
@@ -30,7 +30,7 @@ template <class T>
 struct BiasActGradArgs {
   const T* dy;            // [batch, pixels, channels]
   const T* y;             // like dy, or null
-  const std::uint8_t* gate;  // like dy: 1 where y is positive; null with y and where slope is 1
+  const std::uint8_t* mask;  // like dy: 1 where y is positive; null with y and where slope is 1
   const T* x;             // like dy, with dscale or dnoise_weight, unless there is y
   const T* scale;         // [batch, channels] or null
   const T* noise;         // [batch or 1, pixels] or null
@@ -50,23 +50,23 @@ struct BiasActGradArgs {
   T gain;
 };
 
-// Sums run over chunks of this many pixels of one picture; it depends on sizes alone.
+// Sums run over chunks of this many pixels of one image; it depends on sizes alone.
 static constexpr std::int64_t bias_act_chunk(std::int64_t channels) { return channels >= 256 ? 64 : 16384 / (channels < 1 ? 1 : channels); }
-// Chunks of one picture.
+// Chunks of one image.
 static constexpr std::int64_t bias_act_chunks(std::int64_t pixels, std::int64_t channels) {
   return (pixels + bias_act_chunk(channels) - 1) / bias_act_chunk(channels);
 }
 
-// On CUDA a block of 256 threads takes `chunk` pixels of one picture and, of each, lanes * vector channels.
-struct BiasActCut {
+// On CUDA a block of 256 threads takes `chunk` pixels of one image and, of each, lanes * vector channels.
+struct BiasActTiling {
   std::int64_t vector;  // channels of one thread
   std::int64_t lanes;   // threads beside each other, a power of 2
   std::int64_t channel_blocks;
-  std::int64_t chunk, chunks;  // chunks of one picture
+  std::int64_t chunk, chunks;  // chunks of one image
 };
 static constexpr std::int64_t bias_act_block = 256;
-static constexpr BiasActCut bias_act_cut(std::int64_t pixels, std::int64_t channels, bool f64) {
-  BiasActCut c{!f64 && channels % 4 == 0 ? 4 : 1, 1, 0, 0, 0};
+static constexpr BiasActTiling bias_act_tiling(std::int64_t pixels, std::int64_t channels, bool f64) {
+  BiasActTiling c{!f64 && channels % 4 == 0 ? 4 : 1, 1, 0, 0, 0};
   while (c.lanes < 32 && c.lanes * c.vector < channels) c.lanes *= 2;
   c.channel_blocks = (channels + c.lanes * c.vector - 1) / (c.lanes * c.vector);
   const std::int64_t rows = bias_act_block / c.lanes;
@@ -77,19 +77,19 @@ static constexpr BiasActCut bias_act_cut(std::int64_t pixels, std::int64_t chann
   return c;
 }
 // [batch, chunks, 2, channels] for bias and scale, then [batch, chunks, channel_blocks] for noise.
-static constexpr std::int64_t bias_act_partial_cuda(const BiasActCut& c, std::int64_t batch, std::int64_t channels) {
+static constexpr std::int64_t bias_act_partial_cuda(const BiasActTiling& c, std::int64_t batch, std::int64_t channels) {
   return batch * c.chunks * (2 * channels + c.channel_blocks);
 }
 
 template <class T>
-struct BiasActGateArgs {
+struct BiasActMaskArgs {
   const T* y;           // [count]
-  std::uint8_t* gate;   // like y: 1 where y is positive
+  std::uint8_t* mask;   // like y: 1 where y is positive
   std::int64_t count;
 };
 
-G2S_KERNEL(bias_act_gate_f32, BiasActGateArgs<float>)
-G2S_KERNEL(bias_act_gate_f64, BiasActGateArgs<double>)
+G2S_KERNEL(bias_act_mask_f32, BiasActMaskArgs<float>)
+G2S_KERNEL(bias_act_mask_f64, BiasActMaskArgs<double>)
 G2S_KERNEL(bias_act_f32, BiasActArgs<float>)
 G2S_KERNEL(bias_act_f64, BiasActArgs<double>)
 G2S_KERNEL(bias_act_grad_f32, BiasActGradArgs<float>)

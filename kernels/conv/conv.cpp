@@ -2,7 +2,7 @@
 
 #include "engine/autograd.h"
 #include "engine/precision.h"
-#include "engine/work.h"
+#include "engine/multiply_adds.h"
 #include "kernels/conv/conv_args.h"
 #include "kernels/conv/conv_cudnn.h"
 #include "kernels/conv/conv_paths.h"
@@ -17,7 +17,7 @@ using kernels::ConvShape;
 
 constexpr std::int64_t max_taps = 1024;
 
-void require_picture(const char* op, const char* name, const Tensor& t) {
+void require_image(const char* op, const char* name, const Tensor& t) {
   check(t.defined() && t.rank() == 4, op, name, " must have rank 4, got ", t.defined() ? describe(t) : "an undefined tensor");
 }
 
@@ -52,10 +52,10 @@ void set_options(ConvShape& s, const ConvOptions& o) {
 // The same for all three operators: every position of the output side meets every tap.
 void count_work(ConvKind kind, const ConvShape& s) {
   kernels::note_cuda_conv(kernels::problem_of(kind, kernels::Factors::f32, s));
-  count_products(s.batch * s.y_rows * s.y_columns * s.y_channels * s.kernel_rows * s.kernel_columns * s.x_channels);
+  count_multiply_adds(s.batch * s.y_rows * s.y_columns * s.y_channels * s.kernel_rows * s.kernel_columns * s.x_channels);
 }
 
-// What a derivative keeps of one factor: nothing where the other has no gradient. So a frozen weight costs no copy of the picture.
+// What a derivative keeps of one factor: nothing where the other has no gradient. So a frozen weight costs no copy of the image.
 Tensor kept_for(const Tensor& other, const Tensor& factor) { return other.requires_grad() ? factor : Tensor{}; }
 
 // The three operators on one geometry. Each one's derivatives are the two others.
@@ -116,7 +116,7 @@ void require_style(const char* op, const Tensor& x, const Tensor& style) {
 }
 
 // The forward product or the input gradient, of style * x.
-Tensor product_of_styled(ConvKind kind, const ConvShape& s, const char* op, const Tensor& x, const Tensor& style, const Tensor& w) {
+Tensor conv_of_modulated(ConvKind kind, const ConvShape& s, const char* op, const Tensor& x, const Tensor& style, const Tensor& w) {
   const bool down = kind == ConvKind::forward;
   if (!reads_styled(x)) return down ? forward(s, op, times_style(x, style), w) : input_grad(s, op, times_style(x, style), w);
   const Shape shape = down ? Shape{s.batch, s.y_rows, s.y_columns, s.y_channels} : Shape{s.batch, s.x_rows, s.x_columns, s.x_channels};
@@ -140,8 +140,8 @@ Tensor product_of_styled(ConvKind kind, const ConvShape& s, const char* op, cons
 }
 
 ConvShape shape_of(const char* op, const Tensor& x, const Tensor& w, const ConvOptions& options) {
-  require_picture(op, "x", x);
-  require_picture(op, "w", w);
+  require_image(op, "x", x);
+  require_image(op, "w", w);
   check(x.dim(3) == w.dim(3), op, "x has ", x.dim(3), " channels, weight expects ", w.dim(3), " (x ", describe(x), ", w ", describe(w), ")");
   require_real(op, "x", x, "w", w);
   require_options(op, options);
@@ -157,7 +157,7 @@ ConvShape shape_of(const char* op, const Tensor& x, const Tensor& w, const ConvO
   return s;
 }
 
-kernels::Epilogue epilogue_of(const BiasAct& act) {
+kernels::EpilogueArgs epilogue_of(const BiasAct& act) {
   auto data = [](const Tensor& t) { return t.defined() ? t.ptr<float>() : nullptr; };
   return {true, data(act.scale), data(act.noise), data(act.noise_weight), data(act.bias), act.noise.defined() && act.noise.dim(0) == 1,
           static_cast<float>(act.slope), static_cast<float>(act.gain)};
@@ -172,24 +172,24 @@ Tensor conv_and_act(const char* op, const Tensor& x, const Tensor& style, const 
   const bool from_y = !grad_enabled() || (!needs_grad(act.scale) && !needs_grad(act.noise_weight));
   // The products of the CPU's matrix tiles have no epilogue.
   if (x.dtype() == DType::f64 || !from_y || (precision() == Precision::bf16 && !x.on_cuda()))
-    return bias_act(style.defined() ? product_of_styled(ConvKind::forward, s, op, x, style, w) : forward(s, op, x, w), act);
+    return bias_act(style.defined() ? conv_of_modulated(ConvKind::forward, s, op, x, style, w) : forward(s, op, x, w), act);
   Tensor y = Tensor::empty({s.batch, s.y_rows, s.y_columns, s.y_channels}, x.dtype(), x.device());
   check_bias_act(y, act);
   count_work(ConvKind::forward, s);
-  const kernels::Epilogue epilogue = epilogue_of(act);
-  const bool recorded = will_record({&x, &w, &act.bias, &style}), gated = recorded && act.slope != 1;
-  Tensor gate;
+  const kernels::EpilogueArgs epilogue = epilogue_of(act);
+  const bool recorded = will_record({&x, &w, &act.bias, &style}), with_mask = recorded && act.slope != 1;
+  Tensor mask;
   if (x.on_cuda()) {
-    if (gated) gate = Tensor::empty(y.shape(), DType::u8, y.device());
-    kernels::conv_cuda(ConvKind::forward, s, x, w, y, {style.defined() ? &style : nullptr, &epilogue, gated ? &gate : nullptr});
+    if (with_mask) mask = Tensor::empty(y.shape(), DType::u8, y.device());
+    kernels::conv_cuda(ConvKind::forward, s, x, w, y, {style.defined() ? &style : nullptr, &epilogue, with_mask ? &mask : nullptr});
   } else {
     kernels::conv_forward_cpu(s, x, w, y, epilogue);
-    if (gated) gate = bias_act_gate(y);
+    if (with_mask) mask = bias_act_mask(y);
   }
   if (!recorded) return y;
   return record(y, op, {x, w, act.bias, style},
                 [=, x = will_record({&w, &style}) ? x : Tensor{}, w = will_record({&x, &style}) ? w : Tensor{}](const BackwardArgs& a) {
-                  Tensor d = bias_act_chosen(a.dy, gate, act);
+                  Tensor d = bias_act_preactivation_grad(a.dy, mask, act);
                   Tensor dbias = a.needs[2] ? sum_to(d, act.bias.shape()) : Tensor{};
                   if (act.scale.defined()) d = mul(d, act.scale.reshape({s.batch, 1, 1, s.y_channels}));
                   ScaleGradients g;
@@ -202,8 +202,8 @@ Tensor conv_and_act(const char* op, const Tensor& x, const Tensor& style, const 
 }
 
 ConvShape transposed_shape_of(const char* op, const Tensor& x, const Tensor& w, const ConvOptions& options, int output_pad) {
-  require_picture(op, "x", x);
-  require_picture(op, "w", w);
+  require_image(op, "x", x);
+  require_image(op, "w", w);
   check(x.dim(3) == w.dim(0), op, "x has ", x.dim(3), " channels, weight expects ", w.dim(0), " (x ", describe(x), ", w ", describe(w), ")");
   require_real(op, "x", x, "w", w);
   require_options(op, options);
@@ -230,15 +230,15 @@ Tensor conv2d_bias_act(const Tensor& x, const Tensor& w, const BiasAct& act, Con
   return conv_and_act("conv2d_bias_act", x, {}, w, act, options);
 }
 
-Tensor conv2d_styled(const Tensor& x, const Tensor& style, const Tensor& w, ConvOptions options) {
-  const char* op = "conv2d_styled";
+Tensor conv2d_modulated(const Tensor& x, const Tensor& style, const Tensor& w, ConvOptions options) {
+  const char* op = "conv2d_modulated";
   const ConvShape s = shape_of(op, x, w, options);
   require_style(op, x, style);
-  return product_of_styled(ConvKind::forward, s, op, x, style, w);
+  return conv_of_modulated(ConvKind::forward, s, op, x, style, w);
 }
 
-Tensor conv2d_styled_bias_act(const Tensor& x, const Tensor& style, const Tensor& w, const BiasAct& act, ConvOptions options) {
-  const char* op = "conv2d_styled_bias_act";
+Tensor conv2d_modulated_bias_act(const Tensor& x, const Tensor& style, const Tensor& w, const BiasAct& act, ConvOptions options) {
+  const char* op = "conv2d_modulated_bias_act";
   shape_of(op, x, w, options);
   require_style(op, x, style);
   return conv_and_act(op, x, style, w, act, options);
@@ -249,17 +249,17 @@ Tensor conv_transpose2d(const Tensor& x, const Tensor& w, ConvOptions options, i
   return input_grad(transposed_shape_of(op, x, w, options, output_pad), op, x, w);
 }
 
-Tensor conv_transpose2d_styled(const Tensor& x, const Tensor& style, const Tensor& w, ConvOptions options) {
-  const char* op = "conv_transpose2d_styled";
+Tensor conv_transpose2d_modulated(const Tensor& x, const Tensor& style, const Tensor& w, ConvOptions options) {
+  const char* op = "conv_transpose2d_modulated";
   const ConvShape s = transposed_shape_of(op, x, w, options, 0);
   require_style(op, x, style);
-  return product_of_styled(ConvKind::input_grad, s, op, x, style, w);
+  return conv_of_modulated(ConvKind::input_grad, s, op, x, style, w);
 }
 
 Tensor conv2d_weight_grad(const Tensor& x, const Tensor& dy, std::int64_t kh, std::int64_t kw, ConvOptions options) {
   const char* op = "conv2d_weight_grad";
-  require_picture(op, "x", x);
-  require_picture(op, "dy", dy);
+  require_image(op, "x", x);
+  require_image(op, "dy", dy);
   check(x.dim(0) == dy.dim(0), op, "x has ", x.dim(0), " pictures, dy ", dy.dim(0), " (x ", describe(x), ", dy ", describe(dy), ")");
   require_real(op, "x", x, "dy", dy);
   require_options(op, options);

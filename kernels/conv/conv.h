@@ -27,11 +27,11 @@ Tensor conv2d_bias_act(const Tensor& x, const Tensor& w, const BiasAct& act, Con
 // dx = conv2d(dy, w), dw = conv2d_weight_grad(dy, x), to any order. PyTorch's conv_transpose2d, its weight [in,out,kh,kw] permuted (0,2,3,1).
 Tensor conv_transpose2d(const Tensor& x, const Tensor& w, ConvOptions options = {}, int output_pad = 0);
 
-// The same of x times a style [B,C] for each picture and channel: conv2d(style * x, w), and so on. On CUDA in f32 the product with the
+// The same of x times a style [B,C] for each image and channel: conv2d(style * x, w), and so on. On CUDA in f32 the product with the
 // style is never written. With d the gradient to style * x: dx = style d, dstyle[b,c] = sum_pixels x d, dw as above from style * x; to any order.
-Tensor conv2d_styled(const Tensor& x, const Tensor& style, const Tensor& w, ConvOptions options = {});
-Tensor conv2d_styled_bias_act(const Tensor& x, const Tensor& style, const Tensor& w, const BiasAct& act, ConvOptions options = {});
-Tensor conv_transpose2d_styled(const Tensor& x, const Tensor& style, const Tensor& w, ConvOptions options = {});
+Tensor conv2d_modulated(const Tensor& x, const Tensor& style, const Tensor& w, ConvOptions options = {});
+Tensor conv2d_modulated_bias_act(const Tensor& x, const Tensor& style, const Tensor& w, const BiasAct& act, ConvOptions options = {});
+Tensor conv_transpose2d_modulated(const Tensor& x, const Tensor& style, const Tensor& w, ConvOptions options = {});
 
 // The gradient of conv2d to its weight: x [B,H,W,C], dy [B,Ho,Wo,O] -> [O,kh,kw,C].
 // dw[o,u,v,c] = sum_b,i,j x[b, i*stride + u*dilation - pad, j*stride + v*dilation - pad, c] dy[b,i,j,o].

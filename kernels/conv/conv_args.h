@@ -26,24 +26,24 @@ struct PlainConvArgs {
 
 enum class ConvKind : std::int32_t { forward, input_grad, weight_grad };
 
-struct Epilogue;  // kernels/matmul/gemm_args.h
+struct EpilogueArgs;  // kernels/matmul/gemm_args.h
 
-// The convolutions on CUDA, as one product each, cut as GemmCut says.
+// The convolutions on CUDA, as one product each, cut as GemmTiling says.
 template <class T>
 struct ConvArgs {
   ConvKind kind;
   ConvShape shape;
   const T* first;            // as in PlainConvArgs
   const T* second;
-  const T* style;  // what `first` is multiplied by, for each picture and channel; f32 alone, not of the weight gradient; or null
+  const T* style;  // what `first` is multiplied by, for each image and channel; f32 alone, not of the weight gradient; or null
   T* result;
-  T* partial;                // [splits, size of result], or null where splits is 1
-  const Epilogue* epilogue;  // of a forward product in f32, or null
-  std::uint8_t* gate;        // like the result of a forward product in f32: 1 where it is positive; or null
-  bool vectors;              // all channels that are read are multiples of four; f32 alone
-  bool y_vectors;            // those of y are, those of x not; for the gradients
-  std::int32_t unit;         // ProductUnit; of f64 fma
-  std::int32_t tile, splits, steps;
+  T* partial;                    // [split_k, size of result], or null where split_k is 1
+  const EpilogueArgs* epilogue;  // of a forward product in f32, or null
+  std::uint8_t* mask;            // like the result of a forward product in f32: 1 where it is positive; or null
+  bool vectors;                  // all channels that are read are multiples of four; f32 alone
+  bool y_vectors;                // those of y are, those of x not; for the gradients
+  std::int32_t mode;             // MathMode; of f64 fma
+  std::int32_t tile, split_k, steps;
 };
 
 // The positions of an axis of x that are `stride` apart meet every stride / gcd(stride, dilation)-th row of the kernel, or none.

@@ -5,7 +5,7 @@
 
 #include "kernels/conv/conv_paths.h"
 #include "kernels/matmul/bf16_args.h"
-#include "kernels/matmul/derived.h"
+#include "kernels/matmul/constant_cache.h"
 
 namespace g2s::kernels {
 namespace {
@@ -63,7 +63,7 @@ std::vector<TapPlace> place_taps(const IndirectGemmArgs& g, Tables& t) {
   return places;
 }
 
-// A row's zeros on the right are those on the left of the next, and so with pictures.
+// A row's zeros on the right are those on the left of the next, and so with images.
 std::int64_t shared_pitch(std::int64_t pixels, std::int64_t outputs, std::int64_t lowest, std::int64_t highest) {
   const std::int64_t before = std::max<std::int64_t>(0, -lowest), after = std::max<std::int64_t>(0, outputs + highest - pixels);
   return std::max(pixels + std::max(before, after), outputs);
@@ -123,7 +123,7 @@ std::vector<std::int64_t> place_tiles(const Bf16GemmArgs& a) {
 }
 
 // By sizes alone: blocks whose input stays in the cache, and where these are few also groups of output channels.
-void cut(Bf16GemmArgs& a) {
+void choose_tiling(Bf16GemmArgs& a) {
   const std::int64_t tile_bytes = bf16_tile_side * a.width * a.planes * 2, panels = divide_up(a.n, bf16_panel);
   const std::int64_t parts = std::max<std::int64_t>(1, divide_up(a.chunks, most_chunks));
   a.chunks_at_once = std::max<std::int64_t>(1, divide_up(a.chunks, parts));
@@ -160,7 +160,7 @@ Tensor pack(const WeightView& view, bool gathered) {
 void conv_bf16(const IndirectGemmArgs& g, const WeightView& view, const std::string& cache_key) {
   if (bf16_unit() == Bf16Unit::none) fail(Errc::unsupported, "bf16", "this processor has neither AVX512-BF16 nor AMX");
   const bool gathered = gathers(view);
-  const Tensor weight = derived(view.owner, "bf16 " + cache_key, [&] { return pack(view, gathered); });
+  const Tensor weight = cached_from_constant(view.owner, "bf16 " + cache_key, [&] { return pack(view, gathered); });
   Bf16GemmArgs a{};
   a.x = g.x;
   a.batch = g.batch, a.x_rows = g.x_rows, a.x_columns = g.x_columns, a.k = g.k;
@@ -183,7 +183,7 @@ void conv_bf16(const IndirectGemmArgs& g, const WeightView& view, const std::str
   a.chunk_offsets = t.chunk_offsets.data();
   a.starts = t.starts.data();
   a.tiles = static_cast<std::int64_t>(t.starts.size());
-  cut(a);
+  choose_tiling(a);
   Tensor converted;
   if (a.groups > 1) {
     const std::int64_t span = bf16_span(t.starts.front(), t.starts.back(), a.lowest, a.highest);

@@ -6,19 +6,19 @@
 #include "engine/precision.h"
 #include "kernels/conv/conv_cudnn.h"
 #include "kernels/conv/conv_paths.h"
-#include "kernels/matmul/product_unit.h"
+#include "kernels/matmul/math_mode.h"
 
 namespace g2s::kernels {
 namespace {
 
-struct ProductSizes {
+struct GemmSizes {
   std::int64_t m, n, k, slices;
   bool vectors;
 };
 
 std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
-ProductSizes sizes_of(ConvKind kind, const ConvShape& s) {
+GemmSizes sizes_of(ConvKind kind, const ConvShape& s) {
   const std::int64_t taps = s.kernel_rows * s.kernel_columns, pixels = s.batch * s.y_rows * s.y_columns;
   const bool x_whole = s.x_channels % 4 == 0, both_whole = x_whole && s.y_channels % 4 == 0;
   switch (kind) {
@@ -32,7 +32,7 @@ ProductSizes sizes_of(ConvKind kind, const ConvShape& s) {
           std::min(s.stride, s.x_rows) * std::min(s.stride, s.x_columns), both_whole};
 }
 
-// Kernels count elements of a picture and of the weight, pixels, and rows of products in 32 bits.
+// Kernels count elements of an image and of the weight, pixels, and rows of products in 32 bits.
 void check_sizes(const ConvShape& s, const Tensor& first) {
   constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max() - 4096;
   const std::int64_t x_pixels = s.x_rows * s.x_columns, y_pixels = s.y_rows * s.y_columns;
@@ -42,11 +42,12 @@ void check_sizes(const ConvShape& s, const Tensor& first) {
 }
 
 template <class T>
-ConvArgs<T> args_of(ConvKind kind, const ConvShape& s, ProductUnit unit, const Tensor& first, const Tensor& second, Tensor& result, Tensor& partial) {
-  const ProductSizes p = sizes_of(kind, s);
+ConvArgs<T> args_of(ConvKind kind, const ConvShape& s, MathMode mode, const Tensor& first, const Tensor& second, Tensor& result,
+                    Tensor& partial) {
+  const GemmSizes p = sizes_of(kind, s);
   const bool f64 = result.dtype() == DType::f64, vectors = p.vectors && !f64;
-  const GemmCut cut = cut_for(unit, gemm_cut(p.m, p.n, p.k, p.slices, vectors, f64), p.k);
-  if (cut.splits > 1) partial = Tensor::empty({cut.splits, result.numel()}, result.dtype(), result.device());
+  const GemmTiling tiling = tiling_for(mode, gemm_tiling(p.m, p.n, p.k, p.slices, vectors, f64), p.k);
+  if (tiling.split_k > 1) partial = Tensor::empty({tiling.split_k, result.numel()}, result.dtype(), result.device());
   ConvArgs<T> a{};
   a.kind = kind;
   a.shape = s;
@@ -56,29 +57,30 @@ ConvArgs<T> args_of(ConvKind kind, const ConvShape& s, ProductUnit unit, const T
   a.partial = partial.defined() ? partial.mutable_ptr<T>() : nullptr;
   a.vectors = vectors;
   a.y_vectors = !f64 && !vectors && kind != ConvKind::forward && s.y_channels % 4 == 0;
-  a.unit = static_cast<std::int32_t>(unit);
-  a.tile = static_cast<std::int32_t>(cut.tile), a.splits = cut.splits, a.steps = cut.steps;
+  a.mode = static_cast<std::int32_t>(mode);
+  a.tile = static_cast<std::int32_t>(tiling.tile), a.split_k = tiling.split_k, a.steps = tiling.steps;
   return a;
 }
 
-// A table may name cuDNN on machines that lack it; a wish may not.
+// A table may name cuDNN on machines that lack it; an override may not.
 bool cudnn_there() {
-  const std::string absence = cuda::dnn::absence();
-  if (!absence.empty() && forced_cuda_conv() == CudaConvWish::cudnn) fail(Errc::unsupported, "G2S_CUDA_CONV", "cudnn is forced, but ", absence);
-  return absence.empty();
+  const std::string reason = cuda::dnn::unavailable_reason();
+  if (!reason.empty() && forced_cuda_conv() == CudaConvOverride::cudnn)
+    fail(Errc::unsupported, "G2S_CUDA_CONV", "cudnn is forced, but ", reason);
+  return reason.empty();
 }
 
 }  // namespace
 
 // Of bf16, as on the CPU, weight gradients stay f32.
 Factors conv_factors(ConvKind kind) {
-  ProductUnit wanted = ProductUnit::fma;
-  if (precision() == Precision::tf32) wanted = ProductUnit::tf32;
-  if (precision() == Precision::bf16 && kind != ConvKind::weight_grad) wanted = ProductUnit::bf16;
-  switch (product_unit(wanted)) {
-    case ProductUnit::bf16: return Factors::bf16;
-    case ProductUnit::tf32: return Factors::tf32;
-    case ProductUnit::fma: break;
+  MathMode wanted = MathMode::fma;
+  if (precision() == Precision::tf32) wanted = MathMode::tf32;
+  if (precision() == Precision::bf16 && kind != ConvKind::weight_grad) wanted = MathMode::bf16;
+  switch (math_mode(wanted)) {
+    case MathMode::bf16: return Factors::bf16;
+    case MathMode::tf32: return Factors::tf32;
+    case MathMode::fma: break;
   }
   return Factors::f32;
 }
@@ -87,7 +89,7 @@ void conv_cuda(ConvKind kind, const ConvShape& s, const Tensor& first, const Ten
   if (result.numel() == 0) return;
   check_sizes(s, first);
   Tensor partial;
-  if (result.dtype() == DType::f64) return conv_f64(args_of<double>(kind, s, ProductUnit::fma, first, second, result, partial));
+  if (result.dtype() == DType::f64) return conv_f64(args_of<double>(kind, s, MathMode::fma, first, second, result, partial));
   const CudaConvProblem problem = problem_of(kind, conv_factors(kind), s);
   const int sm = cuda::sm_version();
   CudaConvChoice choice = choose_cuda_conv(problem, sm);
@@ -95,9 +97,9 @@ void conv_cuda(ConvKind kind, const ConvShape& s, const Tensor& first, const Ten
     if (cudnn_there() && conv_cudnn(problem, choice.algorithm, first, second, result, fused)) return;
     choice = {cuda_conv_by_rule(problem, sm)};
   }
-  ConvArgs<float> a = args_of<float>(kind, s, product_unit(static_cast<ProductUnit>(choice.path)), first, second, result, partial);
+  ConvArgs<float> a = args_of<float>(kind, s, math_mode(static_cast<MathMode>(choice.path)), first, second, result, partial);
   a.epilogue = fused.epilogue;
-  a.gate = fused.gate ? fused.gate->mutable_ptr<std::uint8_t>() : nullptr;
+  a.mask = fused.mask ? fused.mask->mutable_ptr<std::uint8_t>() : nullptr;
   a.style = fused.style ? fused.style->ptr<float>() : nullptr;
   conv_f32(a);
 }

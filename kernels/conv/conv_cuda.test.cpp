@@ -43,29 +43,29 @@ TEST_CASE("conv: on CUDA, the parts of a cut product cover it, and none is empty
     for (std::int64_t n : {1, 16, 27, 64, 65, 512})
       for (std::int64_t k : {1, 15, 16, 17, 255, 256, 300, 4608, 1000003})
         for (bool f64 : {false, true}) {
-          const GemmCut c = gemm_cut(m, n, k, 1, !f64 && k % 4 == 0, f64);
+          const GemmTiling c = gemm_tiling(m, n, k, 1, !f64 && k % 4 == 0, f64);
           const std::int64_t part = c.steps * gemm_tile_k;
-          CHECK(c.splits * part >= k);
-          CHECK((c.splits - 1) * part < k);
-          CHECK(c.splits <= 264);
-          if (k < 256) CHECK(c.splits == 1);
+          CHECK(c.split_k * part >= k);
+          CHECK((c.split_k - 1) * part < k);
+          CHECK(c.split_k <= 264);
+          if (k < 256) CHECK(c.split_k == 1);
           if (f64) CHECK(c.tile == GemmTile::f64);
         }
 }
 
-TEST_CASE("conv: of a styled picture") {
+TEST_CASE("conv: of a modulated picture") {
   Tensor x = hashed_input("x", {2, 7, 6, 5}), style = hashed_input("style", {2, 5}, DType::f32, 0.5, 1),
          w = hashed_input("w", {4, 3, 3, 5});
-  const Tensor styled = x * style.reshape({2, 1, 1, 5});
+  const Tensor modulated = x * style.reshape({2, 1, 1, 5});
   BiasAct act;
   act.bias = hashed_input("bias", {4});
-  CHECK(rel_error(conv2d_styled(x, style, w, {2, 1, 1}), conv2d(styled, w, {2, 1, 1})) < 1e-6);
-  CHECK(rel_error(conv2d_styled_bias_act(x, style, w, act), conv2d_bias_act(styled, w, act)) < 1e-6);
+  CHECK(rel_error(conv2d_modulated(x, style, w, {2, 1, 1}), conv2d(modulated, w, {2, 1, 1})) < 1e-6);
+  CHECK(rel_error(conv2d_modulated_bias_act(x, style, w, act), conv2d_bias_act(modulated, w, act)) < 1e-6);
   Tensor back = hashed_input("back", {5, 3, 3, 4});
-  CHECK(rel_error(conv_transpose2d_styled(x, style, back, {2, 1, 1}), conv_transpose2d(styled, back, {2, 1, 1})) < 1e-6);
-  CHECK_THROWS_WITH_AS(conv2d_styled(x, hashed_input("style", {2, 4}), w), "conv2d_styled: style f32 [2,4] does not fit x f32 [2,7,6,5]",
-                       Error);
-  CHECK_THROWS_AS(conv_transpose2d_styled(x, Tensor{}, back), Error);
+  CHECK(rel_error(conv_transpose2d_modulated(x, style, back, {2, 1, 1}), conv_transpose2d(modulated, back, {2, 1, 1})) < 1e-6);
+  CHECK_THROWS_WITH_AS(conv2d_modulated(x, hashed_input("style", {2, 4}), w),
+                       "conv2d_modulated: style f32 [2,4] does not fit x f32 [2,7,6,5]", Error);
+  CHECK_THROWS_AS(conv_transpose2d_modulated(x, Tensor{}, back), Error);
 }
 
 TEST_CASE("conv: on the device, as on the CPU" * doctest::skip(no_test_device())) {
@@ -97,7 +97,7 @@ TEST_CASE("conv: on the device, bias and activation in the same pass" * doctest:
       const Tensor y = conv2d_bias_act(x, w, act, {1, 1, 1});
       if (cuda::launches) CHECK(cuda::launches().count("bias_act") == 0);
       CHECK(same_bits(y.detach().to(Device{}), want.detach().to(Device{})));
-      if (cuda::launches) CHECK(cuda::launches().count("bias_act_gate") == 0);
+      if (cuda::launches) CHECK(cuda::launches().count("bias_act_mask") == 0);
       const std::vector<Tensor> got = grad({y}, {w, act.bias}, {dy}), two = grad({want}, {w, act.bias}, {dy});
       for (std::size_t i = 0; i < got.size(); ++i) CHECK(rel_error(got[i].to(Device{}), two[i].to(Device{})) < 1e-5);
     }

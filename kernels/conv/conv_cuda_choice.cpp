@@ -69,17 +69,17 @@ const CudaConvRow* find_cuda_conv(const CudaConvRow* begin, const CudaConvRow* e
 }
 
 CudaConvChoice choose_cuda_conv(const CudaConvProblem& p, int sm) {
-  if (const std::optional<CudaConvWish> wish = forced_cuda_conv()) {
-    if (wish == CudaConvWish::own) return {cuda_conv_by_rule(p, sm)};
+  if (const std::optional<CudaConvOverride> requested = forced_cuda_conv()) {
+    if (requested == CudaConvOverride::own) return {cuda_conv_by_rule(p, sm)};
     if (possible(CudaConvPath::cudnn, p, sm)) return {CudaConvPath::cudnn};
   }
   if (const CudaConvRow* row = find_cuda_conv(cuda_conv_table_begin(), cuda_conv_table_end(), sm, p)) return {row->path, row->algorithm};
   return {cuda_conv_by_rule(p, sm)};
 }
 
-std::optional<CudaConvWish> forced_cuda_conv() {
-  return choice_overridden<CudaConvWish>(
-      "G2S_CUDA_CONV", {{"own", CudaConvWish::own}, {"cudnn", CudaConvWish::cudnn}});
+std::optional<CudaConvOverride> forced_cuda_conv() {
+  return choice_overridden<CudaConvOverride>(
+      "G2S_CUDA_CONV", {{"own", CudaConvOverride::own}, {"cudnn", CudaConvOverride::cudnn}});
 }
 
 void observe_cuda_convs(std::function<void(const CudaConvProblem&)> f) { listen(std::move(f)); }

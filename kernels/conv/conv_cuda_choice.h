@@ -30,7 +30,7 @@ struct CudaConvProblem {
   auto operator<=>(const CudaConvProblem&) const = default;
 };
 
-enum class CudaConvPath : std::int32_t { fma, bf16, tf32, cudnn };  // the first three are our own kernels on a unit, ProductUnit's
+enum class CudaConvPath : std::int32_t { fma, bf16, tf32, cudnn };  // the first three are our own kernels in a math mode
 const char* to_string(CudaConvPath path);
 
 // `algorithm`: cuDNN's engine and knobs that were measured (engine/cuda/algorithm.h), or null: the first that it suggests.
@@ -47,9 +47,9 @@ CudaConvChoice choose_cuda_conv(const CudaConvProblem& problem, int sm);
 CudaConvPath cuda_conv_by_rule(const CudaConvProblem& problem, int sm);
 
 // The override G2S_CUDA_CONV=own|cudnn (engine/context.h).
-// `own` is the rule's. A convolution for which the wish is not possible goes as it would without.
-enum class CudaConvWish { own, cudnn };
-std::optional<CudaConvWish> forced_cuda_conv();
+// `own` is the rule's. A convolution for which the override is not possible goes as it would without.
+enum class CudaConvOverride { own, cudnn };
+std::optional<CudaConvOverride> forced_cuda_conv();
 
 // Calls `observer` with every f32 convolution that this context computes on any device from now on, from the computing thread, in factors f32; an
 // empty one ends this.

@@ -8,15 +8,15 @@
 #include "engine/autograd.h"
 #include "engine/context.h"
 #include "kernels/bias_act/bias_act.h"
-#include "kernels/matmul/derived.h"
+#include "kernels/matmul/constant_cache.h"
 
 namespace g2s::kernels {
 namespace {
 
 using cuda::dnn::Convolution;
+using cuda::dnn::ExecutionPlan;
 using cuda::dnn::Layout;
 using cuda::dnn::Operation;
-using cuda::dnn::Plan;
 using cuda::dnn::Type;
 
 constexpr std::int64_t usual_alignment = 16;                    // bytes: a vector of four
@@ -33,11 +33,11 @@ std::int64_t alignment_of(const Tensor& t) {
 }
 
 struct Plans {
-  std::map<std::pair<Convolution, std::string>, std::unique_ptr<Plan>> made;
+  std::map<std::pair<Convolution, std::string>, std::unique_ptr<ExecutionPlan>> made;
 };
 
 // The plan of each convolution, made once by each thread: one is not for several at a time. Null where there is none.
-const Plan* plan_of(const Convolution& c, const char* algorithm) {
+const ExecutionPlan* plan_of(const Convolution& c, const char* algorithm) {
   const auto [it, is_new] = thread_object<Plans>().made.try_emplace({c, algorithm ? algorithm : ""});
   if (!is_new) return it->second.get();
   if (algorithm) {
@@ -45,7 +45,7 @@ const Plan* plan_of(const Convolution& c, const char* algorithm) {
     return it->second.get();
   }
   for (const cuda::Algorithm& engine : cuda::dnn::engines(c)) {
-    std::unique_ptr<Plan> plan = cuda::dnn::plan(c, engine);
+    std::unique_ptr<ExecutionPlan> plan = cuda::dnn::plan(c, engine);
     if (!plan || plan->workspace() > most_workspace) continue;
     it->second = std::move(plan);
     break;
@@ -56,7 +56,7 @@ const Plan* plan_of(const Convolution& c, const char* algorithm) {
 // In the type that the engine reads.
 Tensor factor(const Tensor& t, Factors factors) {
   if (factors != Factors::bf16) return t.detach();
-  return derived(t, "conv.bf16", [&] { return t.detach().to(DType::bf16); });
+  return cached_from_constant(t, "conv.bf16", [&] { return t.detach().to(DType::bf16); });
 }
 
 Tensor times_style(const Tensor& x, const Tensor& style) {
@@ -72,9 +72,9 @@ void finish(const CudaConvProblem& p, Tensor& result, const Fused& fused) {
   a.kind = ConvKind::forward;
   a.shape.batch = p.batch, a.shape.y_rows = p.y_rows, a.shape.y_columns = p.y_columns, a.shape.y_channels = p.y_channels;
   a.result = a.partial = result.mutable_ptr<float>();
-  a.splits = 1;
+  a.split_k = 1;
   a.epilogue = fused.epilogue;
-  a.gate = fused.gate ? fused.gate->mutable_ptr<std::uint8_t>() : nullptr;
+  a.mask = fused.mask ? fused.mask->mutable_ptr<std::uint8_t>() : nullptr;
   conv_finish_f32(a);
 }
 
@@ -107,7 +107,7 @@ bool conv_cudnn(const CudaConvProblem& problem, const char* algorithm, const Ten
   const bool forward = c.operation == Operation::forward, data = c.operation == Operation::data;
   const Tensor &x = data ? result : left, &w = forward || data ? right : result, &y = forward ? result : data ? left : right;
   c.x.alignment = alignment_of(x), c.w.alignment = alignment_of(w), c.y.alignment = alignment_of(y);
-  const Plan* plan = plan_of(c, algorithm);
+  const ExecutionPlan* plan = plan_of(c, algorithm);
   if (!plan) return false;
   Tensor workspace;
   if (plan->workspace() > 0) workspace = Tensor::empty({static_cast<std::int64_t>(plan->workspace())}, DType::u8, result.device());

@@ -12,13 +12,13 @@
 #include "kernels/conv/conv.h"
 #include "kernels/conv/conv_cudnn.h"
 #include "kernels/elementwise/elementwise.h"
-#include "kernels/matmul/product_unit.h"
+#include "kernels/matmul/math_mode.h"
 #include "kernels/reduce/reduce.h"
 #include "tests/support/cases.h"
 #include "tests/support/check.h"
 #include "tests/support/conv_cases.h"
 #include "tests/support/cuda_paths.h"
-#include "tests/support/product_units.h"
+#include "tests/support/math_modes.h"
 #include "tests/support/skip.h"
 
 using namespace g2s;
@@ -44,10 +44,10 @@ TEST_CASE("conv: the table of cases, by cuDNN" * doctest::skip(no_test_device())
 
 TEST_CASE("conv: by cuDNN on the device, what is fused is the same" * doctest::skip(no_test_device())) {
   const Device device = test_device();
-  for (ProductUnit unit : {ProductUnit::fma, ProductUnit::bf16, ProductUnit::tf32})
+  for (MathMode mode : {MathMode::fma, MathMode::bf16, MathMode::tf32})
     for (std::int64_t channels : {20, 40}) {
-      CAPTURE(str(to_string(unit), " ", channels));
-      const WithOverride with("G2S_CUDA_UNIT", to_string(unit));
+      CAPTURE(str(to_string(mode), " ", channels));
+      const WithOverride with("G2S_CUDA_MATH", to_string(mode));
       const auto input = [&](const char* name, const Shape& shape, double scale = 1, double offset = 0) {
         return hashed_input(name, shape, DType::f32, scale, offset).to(device);
       };
@@ -61,12 +61,12 @@ TEST_CASE("conv: by cuDNN on the device, what is fused is the same" * doctest::s
       act.gain = 1.5;
       const Tensor dy = input("dy", {2, 6, 5, 36});
       std::vector<std::vector<Tensor>> results;
-      for (const std::string wish : {"own", "cudnn"}) {
-        const ForcedCudaConv forced(wish.c_str());
+      for (const std::string requested : {"own", "cudnn"}) {
+        const ForcedCudaConv forced(requested.c_str());
         cuda::forget_launches();
-        const Tensor y = conv2d_styled_bias_act(x, style, w, act, {1, 1, 1});
-        CHECK((launches_of("cudnn") > 0) == (wish == "cudnn"));
-        CHECK((launches_of("conv_forward") > 0) == (wish == "own"));
+        const Tensor y = conv2d_modulated_bias_act(x, style, w, act, {1, 1, 1});
+        CHECK((launches_of("cudnn") > 0) == (requested == "cudnn"));
+        CHECK((launches_of("conv_forward") > 0) == (requested == "own"));
         std::vector<Tensor> all = grad({y}, {x, style, w, act.bias}, {dy});
         all.push_back(y);
         results.push_back(all);
@@ -79,10 +79,10 @@ TEST_CASE("conv: by cuDNN on the device, factors are rounded as asked and no mor
   const ForcedCudaConv by_cudnn("cudnn");
   const Tensor x = hashed_input("x", {2, 9, 8, 20}), w = hashed_input("w", {24, 3, 3, 20}), dy = hashed_input("dy", {2, 5, 4, 24});
   const ConvOptions o{2, 1, 1};
-  for (ProductUnit unit : {ProductUnit::fma, ProductUnit::bf16, ProductUnit::tf32}) {
-    CAPTURE(to_string(unit));
-    const WithOverride with("G2S_CUDA_UNIT", to_string(unit));
-    const auto rounded = [&](const Tensor& t) { return rounded_for(unit, t); };
+  for (MathMode mode : {MathMode::fma, MathMode::bf16, MathMode::tf32}) {
+    CAPTURE(to_string(mode));
+    const WithOverride with("G2S_CUDA_MATH", to_string(mode));
+    const auto rounded = [&](const Tensor& t) { return rounded_for(mode, t); };
     const auto there = [&](const Tensor& t) { return t.to(test_device()); };
     CHECK(rel_error(on_host(conv2d(there(x), there(w), o)).to(DType::f64), conv2d(rounded(x), rounded(w), o)) < 2e-7);
     CHECK(rel_error(on_host(conv_transpose2d(there(dy), there(w), o, 0)).to(DType::f64), conv_transpose2d(rounded(dy), rounded(w), o, 0)) < 2e-7);
@@ -169,7 +169,7 @@ TEST_CASE("conv: who computes what on CUDA") {
 TEST_CASE("conv: cuDNN has plans for the right engines, without a device") {
   using namespace cuda::dnn;
   if (!plan) return skip("this program was built without CUDA");
-  if (!absence().empty()) return skip(absence());
+  if (!unavailable_reason().empty()) return skip(unavailable_reason());
   if (version() == 0) return skip("the emulator answers for cuDNN");
   for (int sm : {80, 90}) {
     use_properties(properties_like(sm));

@@ -161,7 +161,7 @@ void run(IndirectGemmArgs g, const Tensor& x, const WeightView& view, Taps taps,
 
 }  // namespace
 
-void conv_forward_cpu(const ConvShape& s, const Tensor& x, const Tensor& w, Tensor& y, const Epilogue& epilogue) {
+void conv_forward_cpu(const ConvShape& s, const Tensor& x, const Tensor& w, Tensor& y, const EpilogueArgs& epilogue) {
   IndirectGemmArgs g{};
   g.epilogue = epilogue;
   g.y = y.mutable_data<float>();
@@ -233,9 +233,9 @@ void conv_weight_grad_cpu(const ConvShape& s, const Tensor& x, const Tensor& dy,
     g.c_m_stride = all_taps * s.x_channels;
     g.c_tap_stride = s.x_channels;
   }
-  g.splits = pixel_splits(s.batch * s.y_rows * s.y_columns, g.f.width, g.taps, g.g.width);
-  if (g.splits > 1) {
-    partial = Tensor::empty({g.splits, dw.numel()});
+  g.split_k = pixel_split_k(s.batch * s.y_rows * s.y_columns, g.f.width, g.taps, g.g.width);
+  if (g.split_k > 1) {
+    partial = Tensor::empty({g.split_k, dw.numel()});
     g.partial = partial.mutable_data<float>();
   }
   pixel_gemm(g);

@@ -1,4 +1,4 @@
-// How a convolution's pictures and weights look as operands of a product (kernels/matmul/tiled_gemm.cuh). Nothing is copied: an operand
+// How a convolution's images and weights look as operands of a product (kernels/matmul/tiled_gemm.cuh). Nothing is copied: an operand
 // finds each element where it is.
 #pragma once
 
@@ -11,7 +11,7 @@ namespace g2s::kernels {
 using gemm::vector;
 using std::int64_t;
 
-constexpr int far_outside = -(1 << 29);  // a row of no picture, whatever a tap adds
+constexpr int far_outside = -(1 << 29);  // a row of no image, whatever a tap adds
 
 // The taps along one axis: tap t reads the position `first + t * step` away, with row kernel + t * kernel_step of the kernel.
 struct Axis {
@@ -64,19 +64,19 @@ struct TapWalk {
   }
 };
 
-// Rows are positions (b, i, j), k runs through what their taps read of a picture: [b, i * step + tap, j * step + tap, channel]. With
-// styled, that times style[b, channel].
-template <class T, bool vectors, bool styled>
+// Rows are positions (b, i, j), k runs through what their taps read of an image: [b, i * step + tap, j * step + tap, channel]. With
+// modulated, that times style[b, channel].
+template <class T, bool vectors, bool modulated>
 struct Gathered {
-  static constexpr bool along_k = true, direct = vectors && !styled;
+  static constexpr bool along_k = true, direct = vectors && !modulated;
   struct Outer {
-    int64_t picture;         // where it begins
-    int row, column, style;  // style: where that of the picture begins
+    int64_t image;           // where it begins
+    int row, column, style;  // style: where that of the image begins
   };
   using Depth = TapDepth;
 
   const T* x;
-  const T* style;     // [pictures, channels] or null
+  const T* style;     // [images, channels] or null
   int rows, columns;  // of x
   TapWalk taps;
   int lines, positions_down, positions_across, step;
@@ -89,7 +89,7 @@ struct Gathered {
   }
   __device__ __forceinline__ Depth depth(int k) const { return taps.depth(k); }
   __device__ __forceinline__ void advance(Depth& d, int by) const { taps.advance(d, by); }
-  // Whether it lies inside, and then its place in the picture.
+  // Whether it lies inside, and then its place in the image.
   __device__ __forceinline__ bool find(const Outer& o, const Depth& d, int& at) const {
     const int row = o.row + taps.down.first + d.down * taps.down.step, column = o.column + taps.across.first + d.across * taps.across.step;
     if (d.down >= taps.down.count || static_cast<unsigned>(row) >= static_cast<unsigned>(rows) ||
@@ -101,15 +101,15 @@ struct Gathered {
   __device__ __forceinline__ const T* origin() const { return x; }
   __device__ __forceinline__ const T* where(const Outer& o, const Depth& d) const {
     int at;
-    return find(o, d, at) ? x + (o.picture + at) : nullptr;
+    return find(o, d, at) ? x + (o.image + at) : nullptr;
   }
   __device__ __forceinline__ void load(const Outer& o, const Depth& d, cuda::Pack<T, vector>& to) const {
     to = {};
     int at;
     if constexpr (vectors) {
       if (!find(o, d, at)) return;
-      to = cuda::load<vector>(x + (o.picture + at));
-      if constexpr (styled) {
+      to = cuda::load<vector>(x + (o.image + at));
+      if constexpr (modulated) {
         const cuda::Pack<T, vector> by = cuda::load<vector>(style + o.style + d.channel);
 #pragma unroll
         for (int e = 0; e < vector; ++e) to.v[e] *= by.v[e];
@@ -119,8 +119,8 @@ struct Gathered {
 #pragma unroll
       for (int e = 0; e < vector; ++e) {
         if (find(o, element, at)) {
-          to.v[e] = x[o.picture + at];
-          if constexpr (styled) to.v[e] *= style[o.style + element.channel];
+          to.v[e] = x[o.image + at];
+          if constexpr (modulated) to.v[e] *= style[o.style + element.channel];
         }
         taps.next(element);
       }
@@ -170,7 +170,7 @@ struct Patches {
     int row[places], column[places], channel[places];
   };
   struct Depth {
-    const T* picture;
+    const T* image;
     int k, row, column;
   };
 
@@ -200,7 +200,7 @@ struct Patches {
       d.column -= y_columns;
       if (++d.row == y_rows) {
         d.row = 0;
-        d.picture += rows * columns * channels;
+        d.image += rows * columns * channels;
       }
     }
   }
@@ -215,17 +215,17 @@ struct Patches {
   __device__ __forceinline__ const T* origin() const { return x; }
   __device__ __forceinline__ const T* where(const Outer& o, const Depth& d) const {
     int at;
-    return find(o, d, 0, at) ? d.picture + at : nullptr;
+    return find(o, d, 0, at) ? d.image + at : nullptr;
   }
   __device__ __forceinline__ void load(const Outer& o, const Depth& d, cuda::Pack<T, vector>& to) const {
     to = {};
     int at;
     if constexpr (vectors) {
-      if (find(o, d, 0, at)) to = cuda::load<vector>(d.picture + at);
+      if (find(o, d, 0, at)) to = cuda::load<vector>(d.image + at);
     } else {
 #pragma unroll
       for (int e = 0; e < vector; ++e)
-        if (find(o, d, e, at)) to.v[e] = d.picture[at];
+        if (find(o, d, e, at)) to.v[e] = d.image[at];
     }
   }
 };

@@ -1,4 +1,4 @@
-// Convolutions on a device's tensor cores, against f64 on factors rounded as the unit rounds them.
+// Convolutions on a device's tensor cores, against f64 on factors rounded as the mode rounds them.
 #include <doctest/doctest.h>
 
 #include "engine/context.h"
@@ -8,11 +8,11 @@
 #include "kernels/elementwise/elementwise.h"
 #include "tests/support/cases.h"
 #include "tests/support/check.h"
-#include "tests/support/product_units.h"
+#include "tests/support/math_modes.h"
 
 using namespace g2s;
 using namespace g2s::test;
-using kernels::ProductUnit;
+using kernels::MathMode;
 
 namespace {
 
@@ -28,31 +28,31 @@ const Shapes all_shapes[] = {{{1, 92, 92, 8}, {264, 1, 1, 8}, {1, 0, 1}},  {{2, 
 
 Tensor on_host(const Tensor& t) { return t.detach().to(Device{}).to(DType::f64); }
 
-// What `unit` takes; the rest runs on fma.
-ProductUnit taken(ProductUnit unit, std::int64_t columns, bool vectors) {
-  return unit == ProductUnit::bf16 || (vectors && columns > 16) ? unit : ProductUnit::fma;
+// What `mode` takes; the rest runs on fma.
+MathMode taken(MathMode mode, std::int64_t columns, bool vectors) {
+  return mode == MathMode::bf16 || (vectors && columns > 16) ? mode : MathMode::fma;
 }
 
 }  // namespace
 
 TEST_CASE("conv: on the device, on tensor cores" * doctest::skip(no_test_device())) {
-  for (ProductUnit unit : {ProductUnit::bf16, ProductUnit::tf32})
+  for (MathMode mode : {MathMode::bf16, MathMode::tf32})
     for (const Shapes& s : all_shapes) {
-      CAPTURE(str(to_string(unit), " ", s.x, " ", s.w));
+      CAPTURE(str(to_string(mode), " ", s.x, " ", s.w));
       const std::int64_t inputs = s.x[3], outputs = s.w[0];
       const bool vectors = inputs % 4 == 0, both = vectors && outputs % 4 == 0;
       const Tensor x = hashed_input("x", s.x), w = hashed_input("w", s.w, DType::f32, 0.3);
-      const auto exact = [&](ProductUnit used) {
+      const auto exact = [&](MathMode used) {
         return conv2d(rounded_for(used, x).set_requires_grad(), rounded_for(used, w).set_requires_grad(), s.options);
       };
-      const Tensor want = exact(taken(unit, outputs, vectors)).detach(), dy = hashed_input("dy", want.shape());
-      const WithOverride with("G2S_CUDA_UNIT", to_string(unit));
+      const Tensor want = exact(taken(mode, outputs, vectors)).detach(), dy = hashed_input("dy", want.shape());
+      const WithOverride with("G2S_CUDA_MATH", to_string(mode));
       Tensor on = x.to(test_device()).set_requires_grad(), by = w.to(test_device()).set_requires_grad();
       const Tensor y = conv2d(on, by, s.options);
       CHECK(rel_error(on_host(y), want) < 1e-6);
 
       const std::vector<Tensor> got = grad({y}, {on, by}, {dy.to(test_device())});
-      const ProductUnit for_x = taken(unit, inputs, both), for_w = taken(unit, inputs * s.w[1] * s.w[2], both);
+      const MathMode for_x = taken(mode, inputs, both), for_w = taken(mode, inputs * s.w[1] * s.w[2], both);
       Tensor u = rounded_for(for_x, x).set_requires_grad(), v = rounded_for(for_x, w);
       CHECK(rel_error(on_host(got[0]), grad({conv2d(u, v, s.options)}, {u}, {rounded_for(for_x, dy)})[0]) < 1e-6);
       u = rounded_for(for_w, x), v = rounded_for(for_w, w).set_requires_grad();
@@ -60,18 +60,18 @@ TEST_CASE("conv: on the device, on tensor cores" * doctest::skip(no_test_device(
     }
 }
 
-TEST_CASE("conv: on the device, styled pictures on tensor cores" * doctest::skip(no_test_device())) {
+TEST_CASE("conv: on the device, modulated pictures on tensor cores" * doctest::skip(no_test_device())) {
   const Tensor x = hashed_input("x", {2, 12, 11, 40}), style = hashed_input("style", {2, 40}), w = hashed_input("w", {36, 3, 3, 40});
   const Tensor product = mul(x, style.reshape({2, 1, 1, 40}));  // in f32, as the device has it before it rounds
-  for (ProductUnit unit : {ProductUnit::bf16, ProductUnit::tf32}) {
-    CAPTURE(str(to_string(unit)));
-    const WithOverride with("G2S_CUDA_UNIT", to_string(unit));
-    const Tensor y = conv2d_styled(x.to(test_device()), style.to(test_device()), w.to(test_device()), {1, 1, 1});
-    CHECK(rel_error(on_host(y), conv2d(rounded_for(unit, product), rounded_for(unit, w), {1, 1, 1})) < 1e-6);
+  for (MathMode mode : {MathMode::bf16, MathMode::tf32}) {
+    CAPTURE(str(to_string(mode)));
+    const WithOverride with("G2S_CUDA_MATH", to_string(mode));
+    const Tensor y = conv2d_modulated(x.to(test_device()), style.to(test_device()), w.to(test_device()), {1, 1, 1});
+    CHECK(rel_error(on_host(y), conv2d(rounded_for(mode, product), rounded_for(mode, w), {1, 1, 1})) < 1e-6);
   }
 }
 
-// Which products each precision rounds: of shapes that every unit takes, and of some that tf32 leaves to fma (few columns, odd channels).
+// Which products each precision rounds: of shapes that every mode takes, and of some that tf32 leaves to fma (few columns, odd channels).
 TEST_CASE("conv: on the device, what each precision rounds" * doctest::skip(no_test_device())) {
   for (Precision p : {Precision::f32, Precision::tf32, Precision::bf16})
     for (const Shapes& s : {Shapes{{1, 9, 8, 20}, {24, 3, 3, 20}, {1, 1, 1}}, Shapes{{2, 9, 7, 68}, {72, 4, 4, 68}, {2, 1, 1}},
@@ -79,14 +79,14 @@ TEST_CASE("conv: on the device, what each precision rounds" * doctest::skip(no_t
       CAPTURE(str(to_string(p), " ", s.x, " ", s.w));
       const std::int64_t inputs = s.x[3], outputs = s.w[0];
       const bool vectors = inputs % 4 == 0, both = vectors && outputs % 4 == 0;
-      const ProductUnit unit = p == Precision::f32 ? ProductUnit::fma : p == Precision::tf32 ? ProductUnit::tf32 : ProductUnit::bf16;
+      const MathMode mode = p == Precision::f32 ? MathMode::fma : p == Precision::tf32 ? MathMode::tf32 : MathMode::bf16;
       const Tensor x = hashed_input("x", s.x), w = hashed_input("w", s.w);
       Tensor on = x.to(test_device()).set_requires_grad(), by = w.to(test_device()).set_requires_grad();
       const WithPrecision with(p);
       const Tensor y = conv2d(on, by, s.options), dy = hashed_input("dy", y.shape());
       const std::vector<Tensor> got = grad({y}, {on, by}, {dy.to(test_device())});
-      const ProductUnit for_y = taken(unit, outputs, vectors), for_x = taken(unit, inputs, both);
-      const ProductUnit for_w = p == Precision::bf16 ? ProductUnit::fma : taken(unit, inputs * s.w[1] * s.w[2], both);
+      const MathMode for_y = taken(mode, outputs, vectors), for_x = taken(mode, inputs, both);
+      const MathMode for_w = p == Precision::bf16 ? MathMode::fma : taken(mode, inputs * s.w[1] * s.w[2], both);
       CHECK(rel_error(on_host(y), conv2d(rounded_for(for_y, x), rounded_for(for_y, w), s.options)) < 1e-6);
       Tensor u = rounded_for(for_x, x).set_requires_grad(), v = rounded_for(for_x, w);
       CHECK(rel_error(on_host(got[0]), grad({conv2d(u, v, s.options)}, {u}, {rounded_for(for_x, dy)})[0]) < 1e-6);
@@ -95,12 +95,12 @@ TEST_CASE("conv: on the device, what each precision rounds" * doctest::skip(no_t
     }
 }
 
-TEST_CASE("conv: on the device, bias, activation and its gate on tensor cores" * doctest::skip(no_test_device())) {
-  for (ProductUnit unit : {ProductUnit::bf16, ProductUnit::tf32})
+TEST_CASE("conv: on the device, bias, activation and its mask on tensor cores" * doctest::skip(no_test_device())) {
+  for (MathMode mode : {MathMode::bf16, MathMode::tf32})
     for (std::int64_t outputs : {37, 40})
       for (std::int64_t channels : {12, 160}) {  // the last sums in parts
-        CAPTURE(str(to_string(unit), " ", outputs, " ", channels));
-        const WithOverride with("G2S_CUDA_UNIT", to_string(unit));
+        CAPTURE(str(to_string(mode), " ", outputs, " ", channels));
+        const WithOverride with("G2S_CUDA_MATH", to_string(mode));
         Tensor x = hashed_input("x", {2, 6, 5, channels}).to(test_device()).set_requires_grad();
         Tensor w = hashed_input("w", {outputs, 3, 3, channels}, DType::f32, 0.3).to(test_device());
         BiasAct act;

@@ -10,8 +10,8 @@
 namespace g2s::kernels {
 namespace {
 
-// One picture of `rows` x `columns` pixels of `channels`, zero outside.
-struct Picture {
+// One image of `rows` x `columns` pixels of `channels`, zero outside.
+struct Image {
   const float* data;
   std::int64_t rows, columns, channels;
 
@@ -30,7 +30,7 @@ struct Picture {
 };
 
 // Per output: does its neighbourhood equal that of the output `up` rows above and `left` columns before?
-std::vector<char> equal_neighbourhoods(const Picture& x, std::int64_t kernel, std::int64_t pad_rows, std::int64_t pad_columns,
+std::vector<char> equal_neighbourhoods(const Image& x, std::int64_t kernel, std::int64_t pad_rows, std::int64_t pad_columns,
                                        std::int64_t y_rows, std::int64_t y_columns, std::int64_t up, std::int64_t left) {
   const std::int64_t across = y_columns + kernel - 1, down = y_rows + kernel - 1;
   std::vector<char> same(static_cast<std::size_t>(down * across)), equal(static_cast<std::size_t>(y_rows * y_columns));
@@ -73,9 +73,9 @@ class Sets {
 void keep_ties(const IndirectGemmArgs& g, std::int64_t kernel, std::int64_t pad_rows, std::int64_t pad_columns,
                const std::vector<std::int64_t>& wanted) {
   const std::int64_t count = g.y_rows * g.y_columns;
-  parallel_for(static_cast<std::int64_t>(wanted.size()), [&](std::int64_t picture) {
-    const std::int64_t b = wanted[static_cast<std::size_t>(picture)];
-    const Picture x{g.x + b * g.x_rows * g.x_columns * g.k, g.x_rows, g.x_columns, g.k};
+  parallel_for(static_cast<std::int64_t>(wanted.size()), [&](std::int64_t image) {
+    const std::int64_t b = wanted[static_cast<std::size_t>(image)];
+    const Image x{g.x + b * g.x_rows * g.x_columns * g.k, g.x_rows, g.x_columns, g.k};
     const std::vector<char> left = equal_neighbourhoods(x, kernel, pad_rows, pad_columns, g.y_rows, g.y_columns, 0, 1);
     const std::vector<char> above = equal_neighbourhoods(x, kernel, pad_rows, pad_columns, g.y_rows, g.y_columns, 1, 0);
     Sets sets(count);

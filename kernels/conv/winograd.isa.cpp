@@ -110,11 +110,11 @@ void weight_at_points(const WinogradWeightArgs& a) {
 }
 
 struct Tiles {
-  std::int64_t m, down, across, count;  // outputs of a tile; tiles of a picture and of all
+  std::int64_t m, down, across, count;  // outputs of a tile; tiles of an image and of all
   std::int64_t in_block, blocks;
 };
 
-Tiles cut(const WinogradArgs& a) {
+Tiles tiling(const WinogradArgs& a) {
   Tiles t{};
   t.m = a.tile + 1 - a.kernel;
   t.down = divide_up(a.y_rows, t.m);
@@ -128,7 +128,7 @@ Tiles cut(const WinogradArgs& a) {
 // Distance of two points in a block of `tiles` rows; the extra vector keeps them from falling on the same cache lines.
 std::int64_t point_step(std::int64_t tiles, std::int64_t k) { return tiles * divide_up(k, 16) * 16 + 16; }
 
-// Are any two neighbours of the tile's pixels equal in all channels? `inside` has a bit for each pixel inside the picture.
+// Are any two neighbours of the tile's pixels equal in all channels? `inside` has a bit for each pixel inside the image.
 template <int size>
 bool equal_neighbours(const float* const (&x)[size][size], std::uint64_t inside, std::int64_t k) {
   auto equal = [&](int i, int j, int other_i, int other_j) {
@@ -294,7 +294,7 @@ void winograd_weight(const WinogradWeightArgs& a) {
 }
 
 void winograd(const WinogradArgs& a) {
-  const Tiles t = cut(a);
+  const Tiles t = tiling(a);
   const std::int64_t points = winograd_points(a.tile), groups = divide_up(a.n, group_columns), v_tile = divide_up(a.k, 16) * 16;
   const std::int64_t products_size = points * point_step(t.in_block, group_columns);
   auto transform = [&](std::int64_t tile, float* v, std::int64_t step) {

@@ -7,7 +7,7 @@
 
 namespace g2s::kernels {
 
-struct Epilogue;  // kernels/matmul/gemm_args.h
+struct EpilogueArgs;  // kernels/matmul/gemm_args.h
 
 // A tile has m + r - 1 inputs along a side, 6 for F(4x4, 3x3) and F(2x2, 5x5), 4 for F(2x2, 3x3).
 constexpr std::int64_t winograd_points(std::int64_t tile) { return tile * tile; }
@@ -22,7 +22,7 @@ struct WinogradWeightArgs {
   std::int64_t n;
 };
 
-// y[b, i, j, n] = sum_{u, v, k} x[b, i + u - pad_rows, j + v - pad_columns, k] w[u, v, k, n], x being zero outside its picture.
+// y[b, i, j, n] = sum_{u, v, k} x[b, i + u - pad_rows, j + v - pad_columns, k] w[u, v, k, n], x being zero outside its image.
 struct WinogradArgs {
   const float* x;       // [batch, x_rows, x_columns, k]
   const float* weight;  // WinogradWeightArgs::points
@@ -37,9 +37,9 @@ struct WinogradArgs {
   // Null: a thread does all of a block. Else room for the points of all tiles, tile^2 * (tiles * k rounded up to 16 + 16) floats: for few
   // blocks, whose output channels are then shared out too.
   float* transformed;
-  // [batch][tiles of a picture] or null: set to 1 where neighbouring pixels of the tile are equal in all channels, else to 0.
+  // [batch][tiles of an image] or null: set to 1 where neighbouring pixels of the tile are equal in all channels, else to 0.
   char* equal_neighbours;
-  const Epilogue* epilogue;
+  const EpilogueArgs* epilogue;
 };
 
 G2S_ISA_KERNEL(winograd_weight, WinogradWeightArgs)

@@ -89,7 +89,7 @@ Tensor gradient(const Tensor& dy, const Tensor& points, const DepthMeshOptions& 
     a.dpoints = dpoints.mutable_ptr<T>();
     kernels::depth_mesh_backward_kernel(points.on_cuda(), a);
   });
-  return once(dpoints, op, {dy, points});
+  return no_second_derivative(dpoints, op, {dy, points});
 }
 
 void check_options(const Tensor& points, const DepthMeshOptions& o) {

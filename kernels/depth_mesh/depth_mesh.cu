@@ -62,7 +62,7 @@ struct Corner {
 template <class T>
 struct Cell {
   Corner<T> a, b, c, d;
-  int64_t picture;
+  int64_t image;
   std::int32_t number;  // y vertex_stride + x
 };
 
@@ -159,8 +159,8 @@ __device__ inline Front<T> front(const Cell<T>& c, int sample_x, int sample_y, T
 }
 
 template <class T>
-__device__ inline int64_t sample_at(const DepthMeshArgs<T>& a, int64_t picture, int64_t x, int64_t y) {
-  return (picture * a.height * a.supersample + y) * a.sample_stride + x;
+__device__ inline int64_t sample_at(const DepthMeshArgs<T>& a, int64_t image, int64_t x, int64_t y) {
+  return (image * a.height * a.supersample + y) * a.sample_stride + x;
 }
 
 // Enters what a cell has at one sample into the z-buffer. Background is `far` with triangle -1, the largest number.
@@ -182,12 +182,12 @@ __global__ void __launch_bounds__(threads) draw_kernel(DepthMeshArgs<T> a, int p
     const Cell<T> cell = cell_at(a, i);
     const Box box = box_of(a, cell);
     large = is_large(box);
-    if (!large) each_sample(box, [&](int x, int y) { enter(a, sample_at(a, cell.picture, x, y), front(cell, x, y, a.near), pass); });
+    if (!large) each_sample(box, [&](int x, int y) { enter(a, sample_at(a, cell.image, x, y), front(cell, x, y, a.near), pass); });
   }
   for (unsigned rest = __ballot_sync(all_lanes, large); rest; rest &= rest - 1) {
     const Cell<T> cell = cell_at(a, i - lane + __ffs(static_cast<int>(rest)) - 1);
     each_sample_of_lane(box_of(a, cell), lane,
-                        [&](int x, int y) { enter(a, sample_at(a, cell.picture, x, y), front(cell, x, y, a.near), pass); });
+                        [&](int x, int y) { enter(a, sample_at(a, cell.image, x, y), front(cell, x, y, a.near), pass); });
   }
 }
 
@@ -280,10 +280,10 @@ __device__ inline void add_shares(const Cell<T>& cell, bool lower, int x, int y,
 template <class T>
 __device__ inline void add_sample(const DepthMeshArgs<T>& a, const Cell<T>& cell, int x, int y, CellGradient<T>& out) {
   constexpr std::int32_t number_mask = (std::int32_t{1} << mesh_kind_shift) - 1;
-  const std::int32_t seen = a.samples[sample_at(a, cell.picture, x, y)];
+  const std::int32_t seen = a.samples[sample_at(a, cell.image, x, y)];
   if (seen < 0 || (seen & number_mask) != cell.number) return;
   const int s = static_cast<int>(a.supersample);
-  const T gradient = a.ddepth[(cell.picture * a.height + y / s) * a.width + x / s] * (T(1) / static_cast<T>(s * s));
+  const T gradient = a.ddepth[(cell.image * a.height + y / s) * a.width + x / s] * (T(1) / static_cast<T>(s * s));
   add_shares(cell, seen >> mesh_kind_shift & 1, x, y, gradient, out);
 }
 

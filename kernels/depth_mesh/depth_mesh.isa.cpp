@@ -1,6 +1,6 @@
 // Forward: vertices are projected once; then each band of sample rows draws the cells that reach into it. A block of neighbouring cells of a row is
 // drawn together, one cell a lane, sample by sample of their bounding boxes; the few large cells are drawn one by one, one sample a lane. Which
-// samples a triangle covers and how deep it is there never depends on the band, so neither does the picture.
+// samples a triangle covers and how deep it is there never depends on the band, so neither does the image.
 #include <cmath>
 #include <cstring>
 
@@ -100,7 +100,7 @@ inline void front(const Cells<T>& c, const Vec<T>& x, const Vec<T>& y, T near, V
   triangle = take_lower ? lower_triangle : upper_triangle;
 }
 
-// Sample rows [begin, end) of one picture.
+// Sample rows [begin, end) of one image.
 template <class T>
 struct Band {
   const T* screen;

@@ -17,7 +17,7 @@ struct DepthMeshArgs {
   std::int64_t supersample;           // s: there are s height x s width samples
   std::int64_t vertex_stride;         // of a row of `screen`, at least mesh_vertex_stride(width); on CUDA width
   std::int64_t sample_stride;         // of a row of samples, at least mesh_sample_stride(s width); on CUDA s width
-  std::int64_t bands;                 // pieces of rows that a picture is cut into on the CPU
+  std::int64_t bands;                 // pieces of rows that an image is cut into on the CPU
   T focal, cx, cy;                    // pixels
   T near, far;                        // only samples with near < depth < far are drawn; background is `far`
   T clamp_lo, clamp_hi;               // of the average over a pixel's samples

@@ -39,7 +39,7 @@ Tensor unproject_gradient(const Tensor& dy, const Shape& shape, Pinhole camera) 
     args.ddepth = ddepth.mutable_ptr<T>();
     kernels::unproject_backward_kernel(dy.on_cuda(), args);
   });
-  return once(ddepth, "unproject", {dy});
+  return no_second_derivative(ddepth, "unproject", {dy});
 }
 
 Tensor rotation_gradient(const Tensor& dy, const Tensor& angles) {
@@ -49,7 +49,7 @@ Tensor rotation_gradient(const Tensor& dy, const Tensor& angles) {
     const kernels::RotationArgs<T> args{angles.dim(0), angles.ptr<T>(), nullptr, dy.ptr<T>(), dangles.mutable_ptr<T>()};
     kernels::rotation_backward_kernel(angles.on_cuda(), args);
   });
-  return once(dangles, "rotation_matrix", {dy, angles});
+  return no_second_derivative(dangles, "rotation_matrix", {dy, angles});
 }
 
 template <class T>
@@ -83,7 +83,7 @@ std::vector<Tensor> rigid_gradient(const BackwardArgs& g, const Tensor& points, 
   });
   std::vector<Tensor> result{dpoints, drotation, dtranslation}, inputs{g.dy, points, rotation, translation};
   for (Tensor& t : result)
-    if (t) t = once(t, "rigid_transform", inputs);
+    if (t) t = no_second_derivative(t, "rigid_transform", inputs);
   return result;
 }
 
@@ -104,7 +104,7 @@ Tensor project_gradient(const Tensor& dy, const Tensor& points, Pinhole camera) 
     args.dpoints = dpoints.mutable_ptr<T>();
     kernels::project_backward_kernel(points.on_cuda(), args);
   });
-  return once(dpoints, "project_to_grid", {dy, points});
+  return no_second_derivative(dpoints, "project_to_grid", {dy, points});
 }
 
 template <class T>
@@ -125,7 +125,7 @@ Tensor normals_gradient(const Tensor& dy, const Tensor& depth, Pinhole camera) {
     args.ddepth = ddepth.mutable_ptr<T>();
     kernels::normals_backward_kernel(depth.on_cuda(), args);
   });
-  return once(ddepth, "normals_from_depth", {dy, depth});
+  return no_second_derivative(ddepth, "normals_from_depth", {dy, depth});
 }
 
 }  // namespace

@@ -109,7 +109,7 @@ void rigid(const RigidArgs<T>& a) {
   });
 }
 
-// m^T g; points that all pictures share sum over them in order.
+// m^T g; points that all images share sum over them in order.
 template <class T>
 void rigid_dpoints(const RigidArgs<T>& a) {
   cuda::each("rigid_dpoints", a.points_batch * a.count, [a] __device__(int64_t i) {
@@ -131,7 +131,7 @@ struct PoseSums {
   double warps[pose_threads / 32][12];
 };
 
-// Sums of g (p - before)^T, which is the gradient of m, and of g, over block blockIdx.x of the points of the picture that y names.
+// Sums of g (p - before)^T, which is the gradient of m, and of g, over block blockIdx.x of the points of the image that y names.
 template <class T>
 __global__ void __launch_bounds__(pose_threads) rigid_sums_kernel(RigidArgs<T> a, cuda::FirstBlock first) {
   const int64_t b = first.y + blockIdx.y, begin = blockIdx.x * rigid_block, end = begin + rigid_block < a.count ? begin + rigid_block : a.count;

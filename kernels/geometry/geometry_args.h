@@ -30,7 +30,7 @@ template <class T>
 struct RigidArgs {
   std::int64_t batch;         // of the pose
   std::int64_t points_batch;  // batch, or 1: the points are shared
-  std::int64_t count;         // points per picture
+  std::int64_t count;         // points per image
   T center;                   // z of the centre of rotation
   bool inverse;
   const T* points;       // [points_batch,count,3]

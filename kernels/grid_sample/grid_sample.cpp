@@ -58,7 +58,7 @@ std::vector<Tensor> gradient(const BackwardArgs& g, const Tensor& x, const Tenso
   });
   std::vector<Tensor> result{dx, dgrid}, inputs{g.dy, x, grid};
   for (Tensor& t : result)
-    if (t) t = once(t, "grid_sample", inputs);
+    if (t) t = no_second_derivative(t, "grid_sample", inputs);
   return result;
 }
 

@@ -1,7 +1,7 @@
-// Forward and the gradient to the grid: one thread a value. The gradient to the picture is gathered: positions are put into lists by the cell of
-// four pixels that they lie in, each list in ascending order, and every pixel adds what is in the cells around it. So sums have a fixed order
-// without atomics on floats, and infinities and NaNs stay what they are; fixed-point sums would need the largest gradient first, and lose
-// small ones.
+// Forward and the gradient to the grid: one thread a value. The gradient to the image is gathered: positions are put into lists by the cell
+// of four pixels that they lie in, each list in ascending order, and every pixel adds what is in the cells around it. So sums have a fixed
+// order without atomics on floats, and infinities and NaNs stay what they are; fixed-point sums would need the largest gradient first, and
+// lose small ones.
 //
 // Nothing is sorted. Of `run_block` neighbouring positions, those in the same cell are a run, and each one counts in shared memory how many of
 // them come before it. Then it adds up the lengths of the earlier runs of its cell, and has its place in the list. Where a folded grid has all
@@ -22,7 +22,7 @@ enum State : std::int32_t { outside, touching, not_finite };
 // One coordinate of a position: the pixels on both sides and their weights, 0 for one outside.
 template <class T>
 struct Axis {
-  std::int32_t near;  // -1 .. size - 1 for a position that touches the picture
+  std::int32_t near;  // -1 .. size - 1 for a position that touches the image
   bool near_inside, far_inside;
   T near_weight, far_weight;
 };
@@ -70,22 +70,22 @@ __device__ inline Pixel nearest_to(const GridSampleArgs<T>& a, int64_t p) {
   return inside ? Pixel{static_cast<std::int32_t>(px), static_cast<std::int32_t>(py)} : Pixel{-1, -1};
 }
 
-// The picture that position p looks at.
+// The image that position p looks at.
 template <class T>
-__device__ inline int64_t picture_of(const GridSampleArgs<T>& a, int64_t p) {
+__device__ inline int64_t image_of(const GridSampleArgs<T>& a, int64_t p) {
   return a.x_batch == 1 ? 0 : p / (a.rows * a.columns);
 }
 
-// Offsets of the four pixels around a position that touches the picture; one outside stands for the nearest one inside.
+// Offsets of the four pixels around a position that touches the image; one outside stands for the nearest one inside.
 struct Corners {
   int64_t at[4];
 };
 
 template <class T>
-__device__ inline Corners corners_of(const GridSampleArgs<T>& a, const Position<T>& q, int64_t picture) {
+__device__ inline Corners corners_of(const GridSampleArgs<T>& a, const Position<T>& q, int64_t image) {
   const int64_t left = q.x.near_inside ? q.x.near : q.x.near + 1, right = q.x.far_inside ? q.x.near + 1 : q.x.near;
   const int64_t up = q.y.near_inside ? q.y.near : q.y.near + 1, down = q.y.far_inside ? q.y.near + 1 : q.y.near;
-  const int64_t upper = (picture * a.height + up) * a.width, lower = (picture * a.height + down) * a.width;
+  const int64_t upper = (image * a.height + up) * a.width, lower = (image * a.height + down) * a.width;
   return {{(upper + left) * a.channels, (upper + right) * a.channels, (lower + left) * a.channels, (lower + right) * a.channels}};
 }
 
@@ -96,7 +96,7 @@ void sample(const GridSampleArgs<T>& a) {
     return cuda::each("grid_sample_nearest", values, [a] __device__(int64_t i) {
       const int64_t p = i / a.channels, k = i - p * a.channels;
       const Pixel q = nearest_to(a, p);
-      a.y[i] = q.x < 0 ? T(0) : a.x[((picture_of(a, p) * a.height + q.y) * a.width + q.x) * a.channels + k];
+      a.y[i] = q.x < 0 ? T(0) : a.x[((image_of(a, p) * a.height + q.y) * a.width + q.x) * a.channels + k];
     });
   cuda::each("grid_sample", values, [a] __device__(int64_t i) {
     const int64_t p = i / a.channels;
@@ -105,7 +105,7 @@ void sample(const GridSampleArgs<T>& a) {
       a.y[i] = q.state == outside ? T(0) : static_cast<T>(NAN);
       return;
     }
-    const Corners c = corners_of(a, q, picture_of(a, p));
+    const Corners c = corners_of(a, q, image_of(a, p));
     const T* x = a.x + (i - p * a.channels);
     a.y[i] = q.y.near_weight * q.x.near_weight * x[c.at[0]] + q.y.near_weight * q.x.far_weight * x[c.at[1]] +
              q.y.far_weight * q.x.near_weight * x[c.at[2]] + q.y.far_weight * q.x.far_weight * x[c.at[3]];
@@ -121,7 +121,7 @@ __global__ void grid_gradient_kernel(GridSampleArgs<T> a) {
   const Position<T> q = locate(a, p);
   T gx = q.state == outside ? T(0) : static_cast<T>(NAN), gy = gx;
   if (q.state == touching) {
-    const Corners c = corners_of(a, q, picture_of(a, p));
+    const Corners c = corners_of(a, q, image_of(a, p));
     T dot[4] = {};
     for (int64_t k = lane; k < a.channels; k += lanes) {
       const T dy = a.dy[p * a.channels + k];
@@ -142,7 +142,7 @@ __global__ void grid_gradient_kernel(GridSampleArgs<T> a) {
   a.dgrid[2 * p + 1] = gy;
 }
 
-// The lists, in the scratch memory of grid_sample_scratch numbers. Cell (y, x) of a picture, y in [0, height], x in [0, width], has the
+// The lists, in the scratch memory of grid_sample_scratch numbers. Cell (y, x) of an image, y in [0, height], x in [0, width], has the
 // pixels (y-1, x-1) to (y, x); for the nearest pixel only the last one counts.
 struct Lists {
   std::int32_t* total;       // [1] places taken in `list`
@@ -189,7 +189,7 @@ __device__ inline int64_t cell_of(const GridSampleArgs<T>& a, int64_t p) {
     x = q.x.near + 1;
     y = q.y.near + 1;
   }
-  return (picture_of(a, p) * (a.height + 1) + y) * (a.width + 1) + x;
+  return (image_of(a, p) * (a.height + 1) + y) * (a.width + 1) + x;
 }
 
 constexpr unsigned run_block = 256;
@@ -307,7 +307,7 @@ __device__ inline T add_list(const GridSampleArgs<T>& a, const Lists& l, std::in
 
 // One value of dx: from the cells of which its pixel is the last, and with weights those of which it is one of the others.
 template <class T>
-void picture_gradient(const GridSampleArgs<T>& a) {
+void image_gradient(const GridSampleArgs<T>& a) {
   const Lists l = make_lists(a);
   const int corners = a.nearest ? 1 : 4;
   cuda::each("grid_sample_parts", grid_sample_parts(l.positions) * corners * a.channels, [a, l, corners] __device__(int64_t i) {
@@ -317,7 +317,7 @@ void picture_gradient(const GridSampleArgs<T>& a) {
   });
   cuda::each("grid_sample_gather", a.x_batch * a.height * a.width * a.channels, [a, l, corners] __device__(int64_t i) {
     const int64_t pixel = i / a.channels, k = i - pixel * a.channels, row = pixel / a.width, x = pixel - row * a.width;
-    const int64_t cell = (row + row / a.height) * (a.width + 1) + x;  // a picture has one more row of cells than of pixels
+    const int64_t cell = (row + row / a.height) * (a.width + 1) + x;  // an image has one more row of cells than of pixels
     T total = 0;
     for (int at = 0; at < corners; ++at) {
       const int64_t c = cell + (at & 2 ? a.width + 1 : 0) + (at & 1);
@@ -341,7 +341,7 @@ void sample_backward(const GridSampleArgs<T>& a) {
     if (a.channels < 16) cuda::launch({"grid_sample_dgrid", cuda::blocks_for(positions, threads), threads}, grid_gradient_kernel<1, T>, a);
     else cuda::launch({"grid_sample_dgrid", cuda::blocks_for(positions, threads / 32), threads}, grid_gradient_kernel<32, T>, a);
   }
-  if (a.dx) picture_gradient(a);
+  if (a.dx) image_gradient(a);
 }
 
 }  // namespace

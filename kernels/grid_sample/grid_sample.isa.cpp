@@ -184,10 +184,10 @@ void bilinear_backward_row(const GridSampleArgs<T>& a, const T* x, const T* grid
 
 template <int C, class T>
 void sample(const GridSampleArgs<T>& a) {
-  std::int64_t image = a.height * a.width * a.channels, rows_per_piece = 8192 / a.columns;
+  std::int64_t image_size = a.height * a.width * a.channels, rows_per_piece = 8192 / a.columns;
   parallel_blocks(a.batch * a.rows, rows_per_piece > 0 ? rows_per_piece : 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin; row < end; ++row) {
-      const T *x = a.x + (a.x_batch == 1 ? 0 : row / a.rows * image), *grid = a.grid + row * a.columns * 2;
+      const T *x = a.x + (a.x_batch == 1 ? 0 : row / a.rows * image_size), *grid = a.grid + row * a.columns * 2;
       T* y = a.y + row * a.columns * a.channels;
       if (a.nearest) nearest_row<C>(a, x, grid, y);
       else bilinear_row<C>(a, x, grid, y);
@@ -197,12 +197,12 @@ void sample(const GridSampleArgs<T>& a) {
 
 template <class T>
 void merge_chunks(const GridSampleArgs<T>& a) {
-  std::int64_t image = a.height * a.width * a.channels;
-  parallel_blocks(a.x_batch * image, 8192, [&](std::int64_t begin, std::int64_t end) {
+  std::int64_t image_size = a.height * a.width * a.channels;
+  parallel_blocks(a.x_batch * image_size, 8192, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
-      const T* p = a.partial + i / image * a.chunks * image + i % image;
+      const T* p = a.partial + i / image_size * a.chunks * image_size + i % image_size;
       T total = p[0];
-      for (std::int64_t k = 1; k < a.chunks; ++k) total += p[k * image];
+      for (std::int64_t k = 1; k < a.chunks; ++k) total += p[k * image_size];
       a.dx[i] = total;
     }
   });
@@ -210,16 +210,16 @@ void merge_chunks(const GridSampleArgs<T>& a) {
 
 template <int C, class T>
 void sample_backward(const GridSampleArgs<T>& a) {
-  std::int64_t image = a.height * a.width * a.channels, rows = a.batch / a.x_batch * a.rows;  // rows of the grid for each picture of x
+  std::int64_t image_size = a.height * a.width * a.channels, rows = a.batch / a.x_batch * a.rows;  // rows of the grid for each image of x
   parallel_for(a.x_batch * a.chunks, [&](std::int64_t piece) {
-    std::int64_t picture = piece / a.chunks, chunk = piece % a.chunks;
-    T* dx = !a.dx ? nullptr : a.chunks > 1 ? a.partial + piece * image : a.dx + picture * image;
-    if (dx) std::memset(dx, 0, static_cast<std::size_t>(image) * sizeof(T));
+    std::int64_t image = piece / a.chunks, chunk = piece % a.chunks;
+    T* dx = !a.dx ? nullptr : a.chunks > 1 ? a.partial + piece * image_size : a.dx + image * image_size;
+    if (dx) std::memset(dx, 0, static_cast<std::size_t>(image_size) * sizeof(T));
     for (std::int64_t r = rows * chunk / a.chunks; r < rows * (chunk + 1) / a.chunks; ++r) {
-      std::int64_t row = picture * rows + r;
+      std::int64_t row = image * rows + r;
       const T *grid = a.grid + row * a.columns * 2, *dy = a.dy + row * a.columns * a.channels;
       T* dgrid = a.dgrid ? a.dgrid + row * a.columns * 2 : nullptr;
-      if (!a.nearest) bilinear_backward_row<C>(a, a.x + picture * image, grid, dy, dx, dgrid);
+      if (!a.nearest) bilinear_backward_row<C>(a, a.x + image * image_size, grid, dy, dx, dgrid);
       else if (dx) nearest_backward_row<C>(a, grid, dy, dx);
     }
   });

@@ -74,8 +74,8 @@ TEST_CASE("grid_sample: on the device" * doctest::skip(no_test_device())) {
   const float nan = std::numeric_limits<float>::quiet_NaN(), inf = std::numeric_limits<float>::infinity();
   Tensor grid = Tensor::from(std::vector<float>{nan, 0, 0, inf, -inf, nan, 1e30f, 0, -3e9f, 0.5f, 0, 0, -0.5f, 0.5f, 1.25f, 1.25f}, {1, 1, 8, 2});
   Tensor x = hashed_input("device/x", {1, 3, 3, 2}), crowded = hashed_input("device/crowded", {2, 61, 40, 2}, DType::f32, 0.02, 0.4);
-  auto all = [](const Tensor& picture, const Tensor& at, Sampling mode, Device where) {
-    Tensor a = picture.to(where).detach().set_requires_grad(), g = at.to(where).detach().set_requires_grad();
+  auto all = [](const Tensor& image, const Tensor& at, Sampling mode, Device where) {
+    Tensor a = image.to(where).detach().set_requires_grad(), g = at.to(where).detach().set_requires_grad();
     Tensor y = grid_sample(a, g, mode);
     std::vector<Tensor> out = grad({y}, {a, g}, {hashed_input("device/dy", y.shape()).to(where)});
     out.push_back(y.detach());

@@ -26,7 +26,8 @@ struct GridSampleArgs {
   std::int32_t* scratch;  // on CUDA, for dx: grid_sample_scratch numbers
 };
 
-// Sampled positions scatter into dx, so each picture of x takes its rows of the grid in order, cut into this many chunks that are summed one by one.
+// Sampled positions scatter into dx, so each image of x takes its rows of the grid in order, cut into this many chunks that are summed one
+// by one.
 inline constexpr std::int64_t grid_sample_chunks(std::int64_t x_batch, std::int64_t batch, std::int64_t rows) {
   std::int64_t wanted = (8 + x_batch - 1) / x_batch, available = batch / x_batch * rows / 16;
   return available < 1 ? 1 : wanted < available ? wanted : available;

@@ -17,7 +17,7 @@ Tensor workspace(const Tensor& x, std::int64_t sums, DType dtype) {
   return Tensor::empty({x.dim(0), kernels::group_norm_chunks(x.dim(1) * x.dim(2), x.dim(3)), sums, x.dim(3)}, dtype, x.device());
 }
 
-// Values per picture and channel, which only the CUDA kernels keep in memory.
+// Values per image and channel, which only the CUDA kernels keep in memory.
 Tensor coefficients(const Tensor& x, int count) {
   return x.on_cuda() ? Tensor::empty({x.dim(0), count, x.dim(3)}, x.dtype(), x.device()) : Tensor{};
 }
@@ -69,7 +69,7 @@ Tensor group_norm(const Tensor& x, int groups, const Tensor& weight, const Tenso
     Gradients g = f64 ? backward<double>(a.dy, x, weight, bias, stats, slope, a.needs)
                       : backward<float>(a.dy, x, weight, bias, stats, slope, a.needs);
     for (Tensor* t : {&g.dx, &g.dweight, &g.dbias})
-      if (t->defined()) *t = once(*t, op, {a.dy, x, weight, bias});
+      if (t->defined()) *t = no_second_derivative(*t, op, {a.dy, x, weight, bias});
     return {g.dx, g.dweight, g.dbias};
   });
 }

@@ -1,5 +1,6 @@
-// Both passes: sums over chunks of pixels, one block for each chunk of a picture and tile of channels; what a group makes of its chunks, one block
-// for each; then every element by itself, with coefficients of its channel. Sums of a chunk are in T about a shift, what adds them is in double.
+// Both passes: sums over chunks of pixels, one block for each chunk of an image and tile of channels; what a group makes of its chunks, one
+// block for each; then every element by itself, with coefficients of its channel. Sums of a chunk are in T about a shift, what adds them is
+// in double.
 #include "engine/cuda/launch.cuh"
 #include "engine/cuda/pack.cuh"
 #include "kernels/group_norm/group_norm_args.h"
@@ -49,85 +50,86 @@ __device__ inline double block_sum(double (&room)[threads], double value) {
 }
 
 // How the chunks of a batch are cut into blocks.
-struct Cut {
+struct Tiling {
   unsigned width, rows;
   int64_t tiles, chunk, chunks, blocks;
 };
 
 template <class Args>
-Cut cut_of(const Args& a) {
-  Cut cut;
-  cut.width = a.channels < widest ? static_cast<unsigned>(a.channels) : widest;
-  cut.rows = threads / cut.width;
-  cut.tiles = (a.channels + cut.width - 1) / cut.width;
-  cut.chunk = group_norm_chunk(a.channels);
-  cut.chunks = group_norm_chunks(a.pixels, a.channels);
-  cut.blocks = a.batch * cut.chunks * cut.tiles;
-  return cut;
+Tiling tiling_of(const Args& a) {
+  Tiling tiling;
+  tiling.width = a.channels < widest ? static_cast<unsigned>(a.channels) : widest;
+  tiling.rows = threads / tiling.width;
+  tiling.tiles = (a.channels + tiling.width - 1) / tiling.width;
+  tiling.chunk = group_norm_chunk(a.channels);
+  tiling.chunks = group_norm_chunks(a.pixels, a.channels);
+  tiling.blocks = a.batch * tiling.chunks * tiling.tiles;
+  return tiling;
 }
 
 // What one thread of a block does.
 struct Share {
-  int64_t b, k, channel, begin, pixels;  // picture, chunk, its channel, first pixel of the chunk, pixels of it
+  int64_t b, k, channel, begin, pixels;  // image, chunk, its channel, first pixel of the chunk, pixels of it
   unsigned row;
   bool works;
 };
 
 template <class Args>
-__device__ inline Share share_of(const Args& a, const Cut& cut) {
+__device__ inline Share share_of(const Args& a, const Tiling& tiling) {
   Share s;
-  const int64_t piece = blockIdx.x / cut.tiles;
-  s.b = piece / cut.chunks, s.k = piece % cut.chunks;
-  s.channel = blockIdx.x % cut.tiles * cut.width + threadIdx.x % cut.width;
-  s.begin = s.k * cut.chunk;
-  s.pixels = a.pixels - s.begin < cut.chunk ? a.pixels - s.begin : cut.chunk;
-  s.row = threadIdx.x / cut.width;
-  s.works = s.row < cut.rows && s.channel < a.channels;
+  const int64_t piece = blockIdx.x / tiling.tiles;
+  s.b = piece / tiling.chunks, s.k = piece % tiling.chunks;
+  s.channel = blockIdx.x % tiling.tiles * tiling.width + threadIdx.x % tiling.width;
+  s.begin = s.k * tiling.chunk;
+  s.pixels = a.pixels - s.begin < tiling.chunk ? a.pixels - s.begin : tiling.chunk;
+  s.row = threadIdx.x / tiling.width;
+  s.works = s.row < tiling.rows && s.channel < a.channels;
   return s;
 }
 
 // Sums of x - shift and of its square, where shift is the chunk's first pixel: safe when the mean is large against the deviation.
 template <class T>
-__global__ void __launch_bounds__(threads) chunk_moments(GroupNormArgs<T> a, Cut cut) {
+__global__ void __launch_bounds__(threads) chunk_moments(GroupNormArgs<T> a, Tiling tiling) {
   auto& s = cuda::shared<Pairs<T, T>>();
-  const Share own = share_of(a, cut);
+  const Share own = share_of(a, tiling);
   T shift = 0, sum = 0, squares = 0;
   if (own.works) {
     const T* x = a.x + (own.b * a.pixels + own.begin) * a.channels + own.channel;
     shift = x[0];
-    for (int64_t p = own.row; p < own.pixels; p += cut.rows) {
+    for (int64_t p = own.row; p < own.pixels; p += tiling.rows) {
       const T d = x[p * a.channels] - shift;
       sum += d;
       squares += d * d;
     }
   }
   s.a[threadIdx.x] = sum, s.b[threadIdx.x] = squares;
-  add_rows(s, cut.width, cut.rows);
+  add_rows(s, tiling.width, tiling.rows);
   if (!own.works || own.row > 0) return;
-  T* to = a.partial + (own.b * cut.chunks + own.k) * 3 * a.channels + own.channel;
+  T* to = a.partial + (own.b * tiling.chunks + own.k) * 3 * a.channels + own.channel;
   to[0] = shift, to[a.channels] = s.a[threadIdx.x], to[2 * a.channels] = s.b[threadIdx.x];
 }
 
 // The mean of one group from all chunks and channels, then the squares about it: with d = mean - shift,
 // sum (x - mean)^2 = sum (x - shift)^2 - 2 d sum (x - shift) + n d^2.
 template <class T>
-__global__ void __launch_bounds__(merge_threads) merge_moments(GroupNormArgs<T> a, Cut cut) {
+__global__ void __launch_bounds__(merge_threads) merge_moments(GroupNormArgs<T> a, Tiling tiling) {
   auto& s = cuda::shared<Pairs<double, double>>();
   const int64_t per_group = a.channels / a.groups, b = blockIdx.x / a.groups, first = blockIdx.x % a.groups * per_group;
-  const int64_t terms = cut.chunks * per_group;
+  const int64_t terms = tiling.chunks * per_group;
   const double count = static_cast<double>(a.pixels) * static_cast<double>(per_group);
-  const T* picture = a.partial + b * cut.chunks * 3 * a.channels + first;
+  const T* image = a.partial + b * tiling.chunks * 3 * a.channels + first;
   double sum = 0, squares = 0;
   for (int64_t j = threadIdx.x; j < terms; j += merge_threads) {
-    const int64_t k = j / per_group, left = a.pixels - k * cut.chunk;
-    const T* from = picture + k * 3 * a.channels + j % per_group;
-    sum += static_cast<double>(left < cut.chunk ? left : cut.chunk) * static_cast<double>(from[0]) + static_cast<double>(from[a.channels]);
+    const int64_t k = j / per_group, left = a.pixels - k * tiling.chunk;
+    const T* from = image + k * 3 * a.channels + j % per_group;
+    sum += static_cast<double>(left < tiling.chunk ? left : tiling.chunk) * static_cast<double>(from[0]) +
+           static_cast<double>(from[a.channels]);
   }
   const double mean = block_sum(s.a, sum) / count;
   for (int64_t j = threadIdx.x; j < terms; j += merge_threads) {
-    const int64_t k = j / per_group, left = a.pixels - k * cut.chunk;
-    const T* from = picture + k * 3 * a.channels + j % per_group;
-    const double n = static_cast<double>(left < cut.chunk ? left : cut.chunk), d = mean - static_cast<double>(from[0]);
+    const int64_t k = j / per_group, left = a.pixels - k * tiling.chunk;
+    const T* from = image + k * 3 * a.channels + j % per_group;
+    const double n = static_cast<double>(left < tiling.chunk ? left : tiling.chunk), d = mean - static_cast<double>(from[0]);
     squares += static_cast<double>(from[2 * a.channels]) - d * (2 * static_cast<double>(from[a.channels]) - n * d);
   }
   squares = block_sum(s.a, squares);
@@ -143,9 +145,9 @@ __global__ void __launch_bounds__(merge_threads) merge_moments(GroupNormArgs<T> 
 
 template <int n, class T>
 void normalize(const GroupNormArgs<T>& a) {
-  const int64_t packs = a.channels / n, picture = a.pixels * packs;
-  cuda::each("group_norm_apply", a.batch * picture, [=] __device__(int64_t i) {
-    const T* from = a.coefficients + i / picture * 2 * a.channels + i % packs * n;
+  const int64_t packs = a.channels / n, image = a.pixels * packs;
+  cuda::each("group_norm_apply", a.batch * image, [=] __device__(int64_t i) {
+    const T* from = a.coefficients + i / image * 2 * a.channels + i % packs * n;
     const Pack<T, n> scale = cuda::load<n>(from), offset = cuda::load<n>(from + a.channels);
     Pack<T, n> v = cuda::load<n>(a.x + i * n);
     for (int j = 0; j < n; ++j) {
@@ -158,17 +160,18 @@ void normalize(const GroupNormArgs<T>& a) {
 
 template <class T>
 void group_norm(const GroupNormArgs<T>& a, bool packed) {
-  const Cut cut = cut_of(a);
-  cuda::launch({"group_norm_chunks", cuda::blocks_for(cut.blocks, 1), threads, sizeof(Pairs<T, T>)}, chunk_moments<T>, a, cut);
-  cuda::launch({"group_norm_merge", cuda::blocks_for(a.batch * a.groups, 1), merge_threads, sizeof(Pairs<double, double>)}, merge_moments<T>, a, cut);
+  const Tiling tiling = tiling_of(a);
+  cuda::launch({"group_norm_chunks", cuda::blocks_for(tiling.blocks, 1), threads, sizeof(Pairs<T, T>)}, chunk_moments<T>, a, tiling);
+  cuda::launch({"group_norm_merge", cuda::blocks_for(a.batch * a.groups, 1), merge_threads, sizeof(Pairs<double, double>)},
+               merge_moments<T>, a, tiling);
   packed ? normalize<4>(a) : normalize<1>(a);
 }
 
 // Sums of dpre and dpre * xhat over the pixels of a chunk.
 template <class T>
-__global__ void __launch_bounds__(threads) chunk_grad_sums(GroupNormGradArgs<T> a, Cut cut) {
+__global__ void __launch_bounds__(threads) chunk_grad_sums(GroupNormGradArgs<T> a, Tiling tiling) {
   auto& s = cuda::shared<Pairs<T, T>>();
-  const Share own = share_of(a, cut);
+  const Share own = share_of(a, tiling);
   T sum = 0, product = 0;
   if (own.works) {
     const double* stats = a.stats + 2 * (own.b * a.groups + own.channel / (a.channels / a.groups));
@@ -176,7 +179,7 @@ __global__ void __launch_bounds__(threads) chunk_grad_sums(GroupNormGradArgs<T> 
     const T scale = static_cast<T>(wide), offset = static_cast<T>(static_cast<double>(a.bias[own.channel]) - stats[0] * wide);
     const T rstd = static_cast<T>(stats[1]), centre = static_cast<T>(-stats[0] * stats[1]);
     const int64_t start = (own.b * a.pixels + own.begin) * a.channels + own.channel;
-    for (int64_t p = own.row; p < own.pixels; p += cut.rows) {
+    for (int64_t p = own.row; p < own.pixels; p += tiling.rows) {
       const T x = a.x[start + p * a.channels], dy = a.dy[start + p * a.channels];
       const T d = scale * x + offset > 0 ? dy : dy * a.slope;
       sum += d;
@@ -184,15 +187,15 @@ __global__ void __launch_bounds__(threads) chunk_grad_sums(GroupNormGradArgs<T> 
     }
   }
   s.a[threadIdx.x] = sum, s.b[threadIdx.x] = product;
-  add_rows(s, cut.width, cut.rows);
+  add_rows(s, tiling.width, tiling.rows);
   if (!own.works || own.row > 0) return;
-  T* to = a.partial + (own.b * cut.chunks + own.k) * 2 * a.channels + own.channel;
+  T* to = a.partial + (own.b * tiling.chunks + own.k) * 2 * a.channels + own.channel;
   to[0] = s.a[threadIdx.x], to[a.channels] = s.b[threadIdx.x];
 }
 
-// The sums of a group's channels over the picture, their means over the group, and from these the coefficients of dx.
+// The sums of a group's channels over the image, their means over the group, and from these the coefficients of dx.
 template <class T>
-__global__ void __launch_bounds__(merge_threads) merge_grad_sums(GroupNormGradArgs<T> a, Cut cut) {
+__global__ void __launch_bounds__(merge_threads) merge_grad_sums(GroupNormGradArgs<T> a, Tiling tiling) {
   auto& s = cuda::shared<Pairs<double, double>>();
   const int64_t per_group = a.channels / a.groups, b = blockIdx.x / a.groups, first = blockIdx.x % a.groups * per_group;
   const unsigned t = threadIdx.x, width = per_group < widest ? static_cast<unsigned>(per_group) : widest, rows = merge_threads / width;
@@ -202,8 +205,8 @@ __global__ void __launch_bounds__(merge_threads) merge_grad_sums(GroupNormGradAr
     const unsigned row = t / width;
     double sum = 0, product = 0;
     if (row < rows && c < per_group)
-      for (int64_t k = row; k < cut.chunks; k += rows) {
-        const T* from = a.partial + (b * cut.chunks + k) * 2 * a.channels + channel;
+      for (int64_t k = row; k < tiling.chunks; k += rows) {
+        const T* from = a.partial + (b * tiling.chunks + k) * 2 * a.channels + channel;
         sum += static_cast<double>(from[0]);
         product += static_cast<double>(from[a.channels]);
       }
@@ -234,9 +237,9 @@ __global__ void __launch_bounds__(merge_threads) merge_grad_sums(GroupNormGradAr
 
 template <int n, class T>
 void correct(const GroupNormGradArgs<T>& a) {
-  const int64_t packs = a.channels / n, picture = a.pixels * packs;
-  cuda::each("group_norm_grad_apply", a.batch * picture, [=] __device__(int64_t i) {
-    const T* from = a.coefficients + i / picture * 5 * a.channels + i % packs * n;
+  const int64_t packs = a.channels / n, image = a.pixels * packs;
+  cuda::each("group_norm_grad_apply", a.batch * image, [=] __device__(int64_t i) {
+    const T* from = a.coefficients + i / image * 5 * a.channels + i % packs * n;
     const Pack<T, n> scale = cuda::load<n>(from), offset = cuda::load<n>(from + a.channels), keep = cuda::load<n>(from + 2 * a.channels);
     const Pack<T, n> slant = cuda::load<n>(from + 3 * a.channels), level = cuda::load<n>(from + 4 * a.channels);
     const Pack<T, n> x = cuda::load<n>(a.x + i * n), dy = cuda::load<n>(a.dy + i * n);
@@ -250,7 +253,7 @@ void correct(const GroupNormGradArgs<T>& a) {
 }
 
 template <class T>
-void add_pictures(const GroupNormGradArgs<T>& a) {
+void add_images(const GroupNormGradArgs<T>& a) {
   if (!a.dweight && !a.dbias) return;
   cuda::each("group_norm_grad_weights", a.channels, [=] __device__(int64_t c) {
     double bias = 0, weight = 0;
@@ -265,12 +268,12 @@ void add_pictures(const GroupNormGradArgs<T>& a) {
 
 template <class T>
 void group_norm_grad(const GroupNormGradArgs<T>& a, bool packed) {
-  const Cut cut = cut_of(a);
-  cuda::launch({"group_norm_grad_chunks", cuda::blocks_for(cut.blocks, 1), threads, sizeof(Pairs<T, T>)}, chunk_grad_sums<T>, a, cut);
+  const Tiling tiling = tiling_of(a);
+  cuda::launch({"group_norm_grad_chunks", cuda::blocks_for(tiling.blocks, 1), threads, sizeof(Pairs<T, T>)}, chunk_grad_sums<T>, a, tiling);
   cuda::launch({"group_norm_grad_merge", cuda::blocks_for(a.batch * a.groups, 1), merge_threads, sizeof(Pairs<double, double>)}, merge_grad_sums<T>, a,
-               cut);
+               tiling);
   if (a.dx) packed ? correct<4>(a) : correct<1>(a);
-  add_pictures(a);
+  add_images(a);
 }
 
 }  // namespace

@@ -11,7 +11,7 @@ using std::int64_t;
 
 constexpr int64_t block = 256;  // channels at a time: their values stay in the L1 cache
 
-// Per-channel values of the blocks of channels of one picture: y = leaky(scale * x + offset), xhat = rstd * x + centre.
+// Per-channel values of the blocks of channels of one image: y = leaky(scale * x + offset), xhat = rstd * x + centre.
 template <class T>
 struct Affine {
   T scale[block], offset[block], rstd[block], centre[block];
@@ -115,11 +115,11 @@ inline void normalize_chunk(const GroupNormArgs<T>& a, int64_t b, int64_t begin,
   }
 }
 
-// Runs first(chunk) for every chunk, then middle(picture), then last(chunk). Many small pictures go one by one, so that the second visit
+// Runs first(chunk) for every chunk, then middle(image), then last(chunk). Many small images go one by one, so that the second visit
 // finds them in the cache; the sums are the same either way.
 template <class First, class Middle, class Last>
-inline void two_passes(int64_t batch, int64_t chunks, int64_t picture_bytes, First first, Middle middle, Last last) {
-  if (batch >= 8 && picture_bytes <= (int64_t{1} << 20)) {
+inline void two_passes(int64_t batch, int64_t chunks, int64_t image_bytes, First first, Middle middle, Last last) {
+  if (batch >= 8 && image_bytes <= (int64_t{1} << 20)) {
     parallel_for(batch, [&](int64_t b) {
       for (int64_t k = 0; k < chunks; ++k) first(b, k);
       middle(b);
@@ -179,7 +179,7 @@ inline void chunk_grad_sums(const GroupNormGradArgs<T>& a, int64_t b, int64_t be
   }
 }
 
-// The sums of one picture from those of its chunks.
+// The sums of one image from those of its chunks.
 template <class T>
 inline void add_chunks(const GroupNormGradArgs<T>& a, int64_t b, int64_t chunks) {
   double* sums = a.sums + b * 2 * a.channels;
@@ -191,7 +191,7 @@ inline void add_chunks(const GroupNormGradArgs<T>& a, int64_t b, int64_t chunks)
 }
 
 template <class T>
-inline void add_pictures(const GroupNormGradArgs<T>& a) {
+inline void add_images(const GroupNormGradArgs<T>& a) {
   for (int64_t c = 0; c < a.channels; ++c) {
     double bias = 0, weight = 0;
     for (int64_t b = 0; b < a.batch; ++b) {
@@ -270,7 +270,7 @@ void group_norm_grad(const GroupNormGradArgs<T>& a) {
       [&](int64_t b, int64_t k) {
         if (a.dx) correct_chunk(a, b, k * chunk, min((k + 1) * chunk, a.pixels));
       });
-  add_pictures(a);
+  add_images(a);
 }
 
 }  // namespace

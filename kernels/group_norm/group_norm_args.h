@@ -6,7 +6,7 @@
 
 namespace g2s::kernels {
 
-// Sums run over chunks of this many pixels of one picture; it depends on sizes alone.
+// Sums run over chunks of this many pixels of one image; it depends on sizes alone.
 static constexpr std::int64_t group_norm_chunk(std::int64_t channels) {
   return channels >= 256 ? 64 : 16384 / (channels < 1 ? 1 : channels);
 }
@@ -44,7 +44,7 @@ struct GroupNormGradArgs {
   T* dweight;             // [channels] or null
   T* dbias;               // [channels] or null
   T* partial;             // [batch, group_norm_chunks, 2, channels]: sums of dpre and of dpre * xhat over a chunk
-  double* sums;           // [batch, 2, channels]: the same over a picture
+  double* sums;           // [batch, 2, channels]: the same over an image
   T* coefficients;        // CUDA: [batch, 5, channels]: as in the forward pass, then keep, slant and level of keep * dpre + slant * x + level = dx
   std::int64_t batch;
   std::int64_t pixels;

@@ -45,8 +45,8 @@ Tensor lpips_head(const Tensor& a, const Tensor& b, const Tensor& head) {
     Tensor da = like(args.needs[0]), db = like(args.needs[1]);
     if (f64) backward<double>(args.dy, a, b, head, da, db);
     else backward<float>(args.dy, a, b, head, da, db);
-    if (da.defined()) da = once(da, op, {args.dy, a, b});
-    if (db.defined()) db = once(db, op, {args.dy, a, b});
+    if (da.defined()) da = no_second_derivative(da, op, {args.dy, a, b});
+    if (db.defined()) db = no_second_derivative(db, op, {args.dy, a, b});
     return {da, db};
   });
 }

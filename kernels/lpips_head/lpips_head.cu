@@ -107,14 +107,14 @@ struct Sums {
   double warps[cuda::most_warps];
 };
 
-// Block (k, b): pixels [k lpips_cuda_chunk, ..) of picture b.
+// Block (k, b): pixels [k lpips_cuda_chunk, ..) of image b.
 template <class T, int Count>
 __global__ void __launch_bounds__(threads) lpips_head_kernel(LpipsHeadArgs<T> g, cuda::FirstBlock first) {
-  const int64_t n = g.channels, picture = first.y + blockIdx.y, begin = blockIdx.x * lpips_cuda_chunk;
+  const int64_t n = g.channels, image = first.y + blockIdx.y, begin = blockIdx.x * lpips_cuda_chunk;
   const int64_t end = begin + lpips_cuda_chunk < g.pixels ? begin + lpips_cuda_chunk : g.pixels;
   T own = 0;
   for (int64_t p = begin + threadIdx.x / 32; p < end; p += warps) {
-    const int64_t at = (picture * g.pixels + p) * n;
+    const int64_t at = (image * g.pixels + p) * n;
     const Pixel<T, Count> pixel(g.a + at, g.b + at, n);
     const Norms<T> k = norms(pixel);
     pixel.each(g.head, [&](T head, T a, T b) {
@@ -124,7 +124,7 @@ __global__ void __launch_bounds__(threads) lpips_head_kernel(LpipsHeadArgs<T> g,
   }
   auto& s = cuda::shared<Sums>();
   const double total = cuda::block_sum(static_cast<double>(own), s.warps);
-  if (threadIdx.x == 0) g.partial[picture * gridDim.x + blockIdx.x] = total;
+  if (threadIdx.x == 0) g.partial[image * gridDim.x + blockIdx.x] = total;
 }
 
 template <class T>

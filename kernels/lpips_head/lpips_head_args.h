@@ -6,13 +6,13 @@
 
 namespace g2s::kernels {
 
-// Sums run over chunks of this many pixels of one picture; it depends on sizes alone.
+// Sums run over chunks of this many pixels of one image; it depends on sizes alone.
 static constexpr std::int64_t lpips_chunk(std::int64_t channels) { return channels >= 1024 ? 16 : 16384 / (channels < 1 ? 1 : channels); }
 static constexpr std::int64_t lpips_chunks(std::int64_t pixels, std::int64_t channels) {
   return (pixels + lpips_chunk(channels) - 1) / lpips_chunk(channels);
 }
 
-// On CUDA: pixels of one picture in a partial sum.
+// On CUDA: pixels of one image in a partial sum.
 constexpr std::int64_t lpips_cuda_chunk = 32;
 static constexpr std::int64_t lpips_cuda_chunks(std::int64_t pixels) { return (pixels + lpips_cuda_chunk - 1) / lpips_cuda_chunk; }
 

@@ -23,10 +23,10 @@ struct Bf16PackArgs {
   std::int64_t n, n_stride;
 };
 
-struct Epilogue;  // gemm_args.h
+struct EpilogueArgs;  // gemm_args.h
 
-// A picture is seen as planes of neighbouring pixels, one for each remainder of row and column by the step of a strided convolution, so that a
-// tap is a shift of a whole plane. Pixels of all pictures follow each other; columns and rows of zeros between them serve as the borders of
+// An image is seen as planes of neighbouring pixels, one for each remainder of row and column by the step of a strided convolution, so that
+// a tap is a shift of a whole plane. Pixels of all images follow each other; columns and rows of zeros between them serve as the borders of
 // both neighbours:
 //   y[b, y_row(i), y_column(j), n] = sum_{t, k} plane(t)[(b * pitch_rows + i) * pitch + j + shift(t), k] * w[t, k, n]
 // with y_row(i) = y_first_row + i * y_step. Or, with few channels, all taps of an output are gathered into one row.
@@ -58,7 +58,7 @@ struct Bf16GemmArgs {
   std::int64_t panels_at_once;          // that share the reading of the input
   std::uint16_t* converted;             // null: each block converts what it reads. Else room for all planes, for few blocks:
                                         // planes * (span of all outputs and taps) * width, see bf16_span
-  const Epilogue* epilogue;             // of the results; null: none
+  const EpilogueArgs* epilogue;         // of the results; null: none
 };
 
 // Pixels of a plane that outputs from the first to the last read.

@@ -36,7 +36,7 @@ inline void round_row(const float* from, std::int64_t count, Half* to, std::int6
 }
 
 // What one product reads and where its results go. Results: up to 2 x 2 tiles.
-struct Product {
+struct BlockGemm {
   const Half* a[2];             // the first of 16 rows
   std::int64_t a_pitch;         // elements from row to row
   const Half* b;                // [chunks][2][tile]
@@ -64,14 +64,14 @@ void end_tiles() { _tile_release(); }
 
 // Begins to fetch the lines of the results, one row of each tile at every step of the sum: y is rarely in the cache.
 template <int rows, int columns>
-inline void fetch_results(const Product& p, std::int64_t row) {
+inline void fetch_results(const BlockGemm& p, std::int64_t row) {
   if (row >= side) return;
   for (int m = 0; m < rows; ++m)
     for (int n = 0; n < columns; ++n) __builtin_prefetch(p.to[m][n] + row * p.to_pitch[m][n], 1);
 }
 
 template <int rows, int columns>
-void multiply(const Product& p) {
+void multiply(const BlockGemm& p) {
   __asm__ volatile("" ::: "memory");
   if (p.sums) {
     _tile_loadd(0, p.sums, 64);
@@ -113,7 +113,7 @@ void end_tiles() {}
 constexpr int vector_rows = 8;  // rows whose sums stay in registers
 
 template <int rows, int columns>
-void multiply(const Product& p) {
+void multiply(const BlockGemm& p) {
   for (int part = 0; part < rows * side / vector_rows; ++part) {
     const int m = part * vector_rows / side, first = part * vector_rows % side;
     const Half* a = p.a[m] + first * p.a_pitch;
@@ -140,7 +140,7 @@ void multiply(const Product& p) {
 }
 #endif
 
-void multiply(const Product& p, int rows, int columns) {
+void multiply(const BlockGemm& p, int rows, int columns) {
   if (rows == 2 && columns == 2) return multiply<2, 2>(p);
   if (rows == 2) return multiply<2, 1>(p);
   if (columns == 2) return multiply<1, 2>(p);
@@ -203,7 +203,7 @@ void fill(const Bf16GemmArgs& a, const Strip& strip, std::int64_t begin, std::in
 
 // ---- the results ----
 
-// Where in y an output goes, counted in pixels of all pictures; -1: it is none.
+// Where in y an output goes, counted in pixels of all images; -1: it is none.
 std::int64_t pixel_of(const Bf16GemmArgs& a, std::int64_t output) {
   const std::int64_t line = output / a.pitch, j = output % a.pitch, b = line / a.pitch_rows, i = line % a.pitch_rows;
   if (b >= a.batch || i >= a.rows || j >= a.columns) return -1;
@@ -242,8 +242,8 @@ void place(const Bf16GemmArgs& a, std::int64_t start, std::int64_t dense, std::i
 }
 
 // One or two tiles of rows, from `tile` on, and a panel of columns. Writes y if `last`, else to `sums`.
-void multiply_pair(const Bf16GemmArgs& a, Product& p, std::int64_t tile, int rows, const std::int64_t* dense, std::int64_t column, float* sums,
-                   bool last) {
+void multiply_pair(const Bf16GemmArgs& a, BlockGemm& p, std::int64_t tile, int rows, const std::int64_t* dense, std::int64_t column,
+                   float* sums, bool last) {
   const int columns = a.n - column > side ? 2 : 1;
   bool placed[2][2] = {};
   for (int m = 0; m < rows; ++m) {
@@ -268,7 +268,7 @@ void multiply_block(const Bf16GemmArgs& a, const Strip& strip, const std::int64_
     const bool at_end = c + a.chunks_at_once >= a.chunks;
     for (std::int64_t tile = begin; tile < end; tile += 2) {
       const int rows = tile + 1 < end ? 2 : 1;
-      Product p{};
+      BlockGemm p{};
       p.a_pitch = a.width;
       p.offsets = offsets + c;
       p.chunks = min(a.chunks_at_once, a.chunks - c);

@@ -7,12 +7,12 @@
 namespace g2s::kernels::G2S_ISA {
 namespace {
 
-// An epilogue at the channels [n, n + count) of one picture, count up to `lanes`.
+// An epilogue at the channels [n, n + count) of one image, count up to `lanes`.
 struct ChannelEpilogue {
   VecF scale, bias, slope, gain;
   bool noisy;
 
-  ChannelEpilogue(const Epilogue& e, std::int64_t channels, std::int64_t b, std::int64_t n, int count)
+  ChannelEpilogue(const EpilogueArgs& e, std::int64_t channels, std::int64_t b, std::int64_t n, int count)
       : scale(e.scale ? load_first(e.scale + b * channels + n, count) : splat(1.0f)), bias(e.bias ? load_first(e.bias + n, count) : VecF{}),
         slope(splat(e.slope)), gain(splat(e.gain)), noisy(e.noise != nullptr) {}
 
@@ -24,7 +24,7 @@ struct ChannelEpilogue {
 };
 
 // What the noise adds to a pixel.
-[[maybe_unused]] inline float noise_at(const Epilogue& e, std::int64_t b, std::int64_t pixels, std::int64_t pixel) {
+[[maybe_unused]] inline float noise_at(const EpilogueArgs& e, std::int64_t b, std::int64_t pixels, std::int64_t pixel) {
   return e.noise ? e.noise_weight[0] * e.noise[(e.noise_shared ? 0 : b * pixels) + pixel] : 0;
 }
 

@@ -21,7 +21,7 @@ struct PackArgs {
 };
 
 // What a result y[b, pixel, n] becomes before it is stored: gain * leaky(scale[b, n] * y + noise_weight * noise[b, pixel] + bias[n], slope).
-struct Epilogue {
+struct EpilogueArgs {
   bool wanted;
   const float* scale;         // [batch, n] or null
   const float* noise;         // [batch or 1, pixels] or null
@@ -39,7 +39,7 @@ enum class WeightLayout : std::int32_t {
 
 // A product with an indirectly addressed left side: convolution, its input gradient and matrix products are all of this form.
 //   y[b, y_row(i), y_column(j), n] = sum_{t, k} x[b, i * x_step + tap_rows[t], j * x_step + tap_columns[t], k] * w[t, k, n]
-// with y_row(i) = y_first_row + i * y_step; x is zero outside its picture.
+// with y_row(i) = y_first_row + i * y_step; x is zero outside its image.
 struct IndirectGemmArgs {
   const float* x;  // [batch, x_rows, x_columns, k]
   const float* w;  // in `layout`
@@ -54,14 +54,14 @@ struct IndirectGemmArgs {
   const std::int32_t* tap_columns;                       // [taps]
   std::int64_t tap_width;                                // k elements of this many neighbouring pixels are read as one longer tap; then
                                                          // every tap must lie inside x, and k counts the elements of one pixel
-  const float* zeros;                                    // [k] zeros: what a tap outside the picture reads
+  const float* zeros;                                    // [k] zeros: what a tap outside the image reads
   WeightLayout layout;
   const std::int64_t* tap_offsets;                       // [taps], for layouts kn and nk
   std::int64_t w_stride;                                 // for layouts kn and nk
-  Epilogue epilogue;
+  EpilogueArgs epilogue;
 };
 
-// One factor of a product over pixels: a picture seen through a window that moves by `step` pixels.
+// One factor of a product over pixels: an image seen through a window that moves by `step` pixels.
 struct PixelFactor {
   const float* data;                 // [batch, rows, columns, pitch]
   std::int64_t rows, columns, pitch;
@@ -71,7 +71,7 @@ struct PixelFactor {
 
 // The gradient to the weights, a product over pixels:
 //   c[m, t, n] = sum_{b, i, j} f[b, i * f.step, j * f.step, m] * g[b, i * g.step, j * g.step, n]
-// where one of the factors is moved by the tap (tap_rows[t], tap_columns[t]) and is zero outside its picture.
+// where one of the factors is moved by the tap (tap_rows[t], tap_columns[t]) and is zero outside its image.
 struct PixelGemmArgs {
   PixelFactor f, g;
   float* c;  // element (m, t, n) at m * c_m_stride + t * c_tap_stride + n
@@ -81,15 +81,15 @@ struct PixelGemmArgs {
   const std::int32_t* tap_rows;     // [taps]
   const std::int32_t* tap_columns;  // [taps]
   bool taps_move_f;                 // else g
-  std::int64_t splits;              // the pixels are cut into this many parts, summed in order at the end
-  float* partial;                   // [splits, size of c] unless splits is 1
+  std::int64_t split_k;             // the pixels are cut into this many parts, summed in order at the end
+  float* partial;                   // [split_k, size of c] unless split_k is 1
 };
 
-// PixelGemmArgs::splits for a result of m * taps * n elements: more than one where it has too few to keep several threads busy.
-constexpr std::int64_t pixel_splits(std::int64_t pixels, std::int64_t m, std::int64_t taps, std::int64_t n) {
+// PixelGemmArgs::split_k for a result of m * taps * n elements: more than one where it has too few to keep several threads busy.
+constexpr std::int64_t pixel_split_k(std::int64_t pixels, std::int64_t m, std::int64_t taps, std::int64_t n) {
   const std::int64_t pieces = (m + 5) / 6 * taps * ((n + 63) / 64), most = pixels / 2048;
-  const std::int64_t splits = (16 + pieces - 1) / pieces;
-  return splits < most ? splits : most > 1 ? most : 1;
+  const std::int64_t split_k = (16 + pieces - 1) / pieces;
+  return split_k < most ? split_k : most > 1 ? most : 1;
 }
 
 // Memory of the calling thread, at least `floats` long and 64-byte aligned, valid until its next call. Kept from call to call.

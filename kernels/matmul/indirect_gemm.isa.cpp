@@ -18,7 +18,7 @@ constexpr std::int64_t few_positions = 64;
 class Pixels {
  public:
   explicit Pixels(const IndirectGemmArgs& args) : a_(args) {
-    // In small pictures neighbouring pixels miss different taps; the same pixel of all pictures misses the same, which are then skipped.
+    // In small images neighbouring pixels miss different taps; the same pixel of all images misses the same, which are then skipped.
     batch_first_ = a_.taps > 1 && a_.batch > 1 && a_.rows * a_.columns <= few_positions;
   }
   std::int64_t count() const { return a_.batch * a_.rows * a_.columns; }
@@ -64,14 +64,14 @@ class Pixels {
 };
 
 // How the work is cut: by sizes alone.
-struct Plan {
+struct Tiling {
   std::int64_t tiles, tile_max, tiles_in_block, blocks;  // blocks of tiles of pixels
   std::int64_t groups, panels_in_group;                  // groups of panels of columns
   std::int64_t panel_count;
 };
 
-Plan plan(const IndirectGemmArgs& a, std::int64_t pixels, std::int64_t tile_max, std::int64_t panel_columns) {
-  Plan p{};
+Tiling tiling(const IndirectGemmArgs& a, std::int64_t pixels, std::int64_t tile_max, std::int64_t panel_columns) {
+  Tiling p{};
   p.tile_max = tile_max;
   p.tiles = divide_up(pixels, tile_max);
   p.tiles_in_block = max(1, min(block_tiles, table_size / (max(1, a.taps) * tile_max)));
@@ -90,7 +90,7 @@ struct Block {
   std::int64_t count = 0;
 };
 
-void gather(const Pixels& pixels, const Plan& p, std::int64_t taps, std::int64_t block, Block& out) {
+void gather(const Pixels& pixels, const Tiling& p, std::int64_t taps, std::int64_t block, Block& out) {
   const std::int64_t first = block * p.tiles_in_block, last = min(p.tiles, first + p.tiles_in_block);
   out.count = last - first;
   for (std::int64_t i = first; i < last; ++i) {
@@ -116,7 +116,7 @@ void finish_rows(const IndirectGemmArgs& a, float* const* y, int rows, std::int6
   }
 }
 
-void multiply_block(const IndirectGemmArgs& a, const Plan& p, const Block& block, const std::int64_t* offsets, std::int64_t panel_index) {
+void multiply_block(const IndirectGemmArgs& a, const Tiling& p, const Block& block, const std::int64_t* offsets, std::int64_t panel_index) {
   const std::int64_t column = panel_index * panel, k = a.k * a.tap_width;
   const bool packed = a.layout == WeightLayout::panels;
   const int columns = static_cast<int>(min(panel, a.n - column));
@@ -143,7 +143,7 @@ void multiply_block(const IndirectGemmArgs& a, const Plan& p, const Block& block
   }
 }
 
-void dot_block(const IndirectGemmArgs& a, const Plan& p, const Block& block, std::int64_t column, int columns) {
+void dot_block(const IndirectGemmArgs& a, const Tiling& p, const Block& block, std::int64_t column, int columns) {
   for (std::int64_t i = 0; i < block.count; ++i) {
     float* y[max_tile_rows];
     for (int m = 0; m < block.size[i]; ++m) y[m] = block.y[i][m] + column;
@@ -169,7 +169,7 @@ void indirect_gemm(const IndirectGemmArgs& a) {
   const bool dots = a.layout == WeightLayout::nk;
   const std::int64_t width = dots ? min(dot_columns, a.n) : panel;
   const std::int64_t vectors = min(tile_vectors, divide_up(a.n, lanes));
-  const Plan p = plan(a, pixels.count(), dots ? dot_rows(static_cast<int>(width)) : tile_rows(static_cast<int>(vectors)), width);
+  const Tiling p = tiling(a, pixels.count(), dots ? dot_rows(static_cast<int>(width)) : tile_rows(static_cast<int>(vectors)), width);
   const std::int64_t flops = 2 * p.tiles_in_block * p.tile_max * max(1, a.taps) * a.k * a.tap_width * min(a.n, width * p.panels_in_group);
   const std::int64_t run = max(1, piece_flops / max(1, flops));  // blocks per piece
   std::int64_t offsets[table_size];

@@ -4,11 +4,11 @@
 
 #include "engine/autograd.h"
 #include "engine/cuda/sm_version.h"
-#include "engine/work.h"
+#include "engine/multiply_adds.h"
 #include "kernels/matmul/gemm_args.h"
 #include "kernels/matmul/matmul_args.h"
 #include "kernels/matmul/matmul_cublaslt.h"
-#include "kernels/matmul/product_unit.h"
+#include "kernels/matmul/math_mode.h"
 #include "kernels/matmul/weight_layout.h"
 
 namespace g2s {
@@ -53,10 +53,10 @@ void multiply_transposed_a(const Sizes& s, const float* a, const float* b, float
   g.columns = 1;
   g.taps = 1;
   g.tap_rows = g.tap_columns = &no_shift;
-  g.splits = kernels::pixel_splits(s.k, s.m, 1, s.n);
+  g.split_k = kernels::pixel_split_k(s.k, s.m, 1, s.n);
   Tensor partial;
-  if (g.splits > 1) {
-    partial = Tensor::empty({g.splits, s.m, s.n});
+  if (g.split_k > 1) {
+    partial = Tensor::empty({g.split_k, s.m, s.n});
     g.partial = partial.mutable_data<float>();
   }
   kernels::pixel_gemm(g);
@@ -122,13 +122,13 @@ void matmul_f32(Sizes s, const Tensor& a, const Tensor& b, Tensor& c) {
 }
 
 template <class T>
-kernels::MatmulArgs<T> cuda_args(const Sizes& s, kernels::ProductUnit unit, const Tensor& a, const Tensor& b, Tensor& c, Tensor& partial) {
+kernels::MatmulArgs<T> cuda_args(const Sizes& s, kernels::MathMode mode, const Tensor& a, const Tensor& b, Tensor& c, Tensor& partial) {
   for (std::int64_t size : {s.m, s.n, s.k})
     check(size <= std::numeric_limits<std::int32_t>::max() - 1024, "matmul", "a matrix is too large: a ", describe(a), ", b ", describe(b));
   const bool f64 = c.dtype() == DType::f64;
   const bool vectors = !f64 && (s.transpose_a ? s.m : s.k) % 4 == 0 && (s.transpose_b ? s.k : s.n) % 4 == 0;
-  const kernels::GemmCut cut = kernels::cut_for(unit, kernels::gemm_cut(s.m, s.n, s.k, s.batch, vectors, f64), s.k);
-  if (cut.splits > 1) partial = Tensor::empty({cut.splits, c.numel()}, c.dtype(), c.device());
+  const kernels::GemmTiling tiling = kernels::tiling_for(mode, kernels::gemm_tiling(s.m, s.n, s.k, s.batch, vectors, f64), s.k);
+  if (tiling.split_k > 1) partial = Tensor::empty({tiling.split_k, c.numel()}, c.dtype(), c.device());
   kernels::MatmulArgs<T> p{};
   p.a = a.ptr<T>();
   p.b = b.ptr<T>();
@@ -140,36 +140,36 @@ kernels::MatmulArgs<T> cuda_args(const Sizes& s, kernels::ProductUnit unit, cons
   p.b_batch_stride = s.batched_b ? s.k * s.n : 0;
   p.transpose_a = s.transpose_a, p.transpose_b = s.transpose_b;
   p.vectors = vectors;
-  p.unit = static_cast<std::int32_t>(unit);
-  p.tile = static_cast<std::int32_t>(cut.tile), p.splits = cut.splits, p.steps = cut.steps;
+  p.mode = static_cast<std::int32_t>(mode);
+  p.tile = static_cast<std::int32_t>(tiling.tile), p.split_k = tiling.split_k, p.steps = tiling.steps;
   return p;
 }
 
-// A table may name cuBLASLt on machines that lack it; a wish may not.
+// A table may name cuBLASLt on machines that lack it; an override may not.
 bool cublaslt_there() {
-  const std::string absence = cuda::blas::absence();
-  if (!absence.empty() && kernels::forced_cuda_matmul() == kernels::CudaMatmulWish::cublaslt)
-    fail(Errc::unsupported, "G2S_CUDA_MATMUL", "cublaslt is forced, but ", absence);
-  return absence.empty();
+  const std::string reason = cuda::blas::unavailable_reason();
+  if (!reason.empty() && kernels::forced_cuda_matmul() == kernels::CudaMatmulOverride::cublaslt)
+    fail(Errc::unsupported, "G2S_CUDA_MATMUL", "cublaslt is forced, but ", reason);
+  return reason.empty();
 }
 
 void matmul_f32_cuda(const Sizes& s, const Tensor& a, const Tensor& b, Tensor& c) {
-  using kernels::CudaMatmulPath, kernels::ProductUnit;
+  using kernels::CudaMatmulPath, kernels::MathMode;
   const kernels::CudaMatmulProblem problem{s.batch, s.m, s.n, s.k, s.transpose_a, s.transpose_b, !s.batched_a, !s.batched_b};
   const kernels::CudaMatmulChoice choice = kernels::choose_cuda_matmul(problem, cuda::sm_version());
-  const ProductUnit unit = kernels::product_unit(ProductUnit::fma);
+  const MathMode mode = kernels::math_mode(MathMode::fma);
   // Of bf16 there is none: it is for convolutions.
-  if (choice.path == CudaMatmulPath::cublaslt && unit != ProductUnit::bf16 && cublaslt_there() &&
-      kernels::matmul_cublaslt(problem, choice.algorithm, unit == ProductUnit::tf32, a, b, c))
+  if (choice.path == CudaMatmulPath::cublaslt && mode != MathMode::bf16 && cublaslt_there() &&
+      kernels::matmul_cublaslt(problem, choice.algorithm, mode == MathMode::tf32, a, b, c))
     return;
   Tensor partial;
-  kernels::matmul_f32(cuda_args<float>(s, unit, a, b, c, partial));
+  kernels::matmul_f32(cuda_args<float>(s, mode, a, b, c, partial));
 }
 
 void launch(const Sizes& s, const Tensor& a, const Tensor& b, Tensor& c) {
   Tensor partial;
   const bool f64 = c.dtype() == DType::f64;
-  if (c.on_cuda() && f64) kernels::matmul_f64(cuda_args<double>(merge_batch(s), kernels::ProductUnit::fma, a, b, c, partial));
+  if (c.on_cuda() && f64) kernels::matmul_f64(cuda_args<double>(merge_batch(s), kernels::MathMode::fma, a, b, c, partial));
   else if (c.on_cuda()) matmul_f32_cuda(merge_batch(s), a, b, c);
   else if (f64) kernels::plain_matmul_f64(plain_args<double>(s, a, b, c));
   else matmul_f32(s, a, b, c);
@@ -216,7 +216,7 @@ Tensor matmul(const Tensor& a, const Tensor& b, bool transpose_a, bool transpose
   const Sizes s = measure("matmul", a, b, transpose_a, transpose_b);
   const bool batched = s.batched_a || s.batched_b;
   Tensor c = Tensor::empty(batched ? Shape{s.batch, s.m, s.n} : Shape{s.m, s.n}, a.dtype(), a.device());
-  count_products(s.batch * s.m * s.n * s.k);
+  count_multiply_adds(s.batch * s.m * s.n * s.k);
   launch(s, a, b, c);
   BackwardFn fn = [=, a = will_record({&b}) ? a : Tensor{}, b = will_record({&a}) ? b : Tensor{}](const BackwardArgs& args) {
     std::vector<Tensor> gradients(2);

@@ -19,19 +19,19 @@ struct PlainMatmulArgs {
   std::int64_t b_k_stride, b_n_stride;
 };
 
-// c[i, m, n] = sum_k a[i, m, k] b[i, k, n] on CUDA, cut as GemmCut says.
+// c[i, m, n] = sum_k a[i, m, k] b[i, k, n] on CUDA, cut as GemmTiling says.
 template <class T>
 struct MatmulArgs {
   const T* a;  // [m, k], or [k, m] with transpose_a
   const T* b;  // [k, n], or [n, k] with transpose_b
   T* c;        // [batch, m, n]
-  T* partial;  // [splits, batch, m, n], or null where splits is 1
+  T* partial;  // [split_k, batch, m, n], or null where split_k is 1
   std::int64_t batch, m, n, k;
   std::int64_t a_batch_stride, b_batch_stride;  // 0: shared by all batches
   bool transpose_a, transpose_b;
-  bool vectors;                      // rows as stored are multiples of four elements; f32 alone
-  std::int32_t unit;                 // ProductUnit; of f64 fma
-  std::int32_t tile, splits, steps;  // GemmCut
+  bool vectors;                       // rows as stored are multiples of four elements; f32 alone
+  std::int32_t mode;                  // MathMode; of f64 fma
+  std::int32_t tile, split_k, steps;  // GemmTiling
 };
 
 // dst[j, i] = src[i, j]

@@ -11,8 +11,8 @@
 namespace g2s::kernels {
 namespace {
 
-using cuda::blas::Plan;
-using cuda::blas::Product;
+using cuda::blas::MatmulDescription;
+using cuda::blas::PreparedMatmul;
 
 constexpr std::int64_t usual_alignment = 16;  // bytes: a vector of four
 
@@ -23,26 +23,26 @@ std::int64_t alignment_of(const Tensor& t) {
 }
 
 struct Plans {
-  std::map<std::pair<Product, std::string>, std::unique_ptr<Plan>> made;
+  std::map<std::pair<MatmulDescription, std::string>, std::unique_ptr<PreparedMatmul>> made;
 };
 
-// The plan of each product, made once by each thread, whose handle it needs; null where there is none.
-const Plan* plan_of(const Product& p, const char* algorithm) {
+// Each product prepared, once by each thread, whose handle it needs; null where there is none.
+const PreparedMatmul* prepared_of(const MatmulDescription& p, const char* algorithm) {
   const auto [it, is_new] = thread_object<Plans>().made.try_emplace({p, algorithm ? algorithm : ""});
   if (!is_new) return it->second.get();
   if (algorithm) {
-    it->second = cuda::blas::plan(p, cuda::algorithm_from(algorithm));
+    it->second = cuda::blas::prepare(p, cuda::algorithm_from(algorithm));
     return it->second.get();
   }
   for (const cuda::Algorithm& suggested : cuda::blas::algorithms(p))
-    if ((it->second = cuda::blas::plan(p, suggested))) break;
+    if ((it->second = cuda::blas::prepare(p, suggested))) break;
   return it->second.get();
 }
 
 }  // namespace
 
-Product describe(const CudaMatmulProblem& p, bool tensor_cores) {
-  Product q{};
+MatmulDescription describe(const CudaMatmulProblem& p, bool tensor_cores) {
+  MatmulDescription q{};
   q.batch = p.batch;
   q.a = {p.transpose_b ? p.k : p.n, p.transpose_b ? p.n : p.k, p.transpose_b ? p.k : p.n, p.shared_b ? 0 : p.k * p.n, usual_alignment};
   q.b = {p.transpose_a ? p.m : p.k, p.transpose_a ? p.k : p.m, p.transpose_a ? p.m : p.k, p.shared_a ? 0 : p.m * p.k, usual_alignment};
@@ -54,13 +54,13 @@ Product describe(const CudaMatmulProblem& p, bool tensor_cores) {
 
 bool matmul_cublaslt(const CudaMatmulProblem& problem, const char* algorithm, bool tensor_cores, const Tensor& a, const Tensor& b, Tensor& c) {
   if (problem.batch * problem.m * problem.n * problem.k == 0) return false;
-  Product p = describe(problem, tensor_cores);
+  MatmulDescription p = describe(problem, tensor_cores);
   p.a.alignment = alignment_of(b), p.b.alignment = alignment_of(a), p.c.alignment = alignment_of(c);
-  const Plan* plan = plan_of(p, algorithm);
-  if (!plan) return false;
+  const PreparedMatmul* prepared = prepared_of(p, algorithm);
+  if (!prepared) return false;
   Tensor workspace;
-  if (plan->workspace() > 0) workspace = Tensor::empty({static_cast<std::int64_t>(plan->workspace())}, DType::u8, c.device());
-  plan->run(b.ptr<float>(), a.ptr<float>(), c.mutable_ptr<float>(), workspace.defined() ? workspace.mutable_raw() : nullptr);
+  if (prepared->workspace() > 0) workspace = Tensor::empty({static_cast<std::int64_t>(prepared->workspace())}, DType::u8, c.device());
+  prepared->run(b.ptr<float>(), a.ptr<float>(), c.mutable_ptr<float>(), workspace.defined() ? workspace.mutable_raw() : nullptr);
   return true;
 }
 

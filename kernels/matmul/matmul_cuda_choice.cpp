@@ -23,16 +23,17 @@ const char* to_string(CudaMatmulPath path) {
 
 CudaMatmulChoice choose_cuda_matmul(const CudaMatmulProblem& p, int sm) {
   tell_listener(p);
-  const std::optional<CudaMatmulWish> wish = forced_cuda_matmul();
-  if (wish == CudaMatmulWish::own) return {};
-  if (wish == CudaMatmulWish::cublaslt) return {CudaMatmulPath::cublaslt};
+  const std::optional<CudaMatmulOverride> requested = forced_cuda_matmul();
+  if (requested == CudaMatmulOverride::own) return {};
+  if (requested == CudaMatmulOverride::cublaslt) return {CudaMatmulPath::cublaslt};
   if (const CudaMatmulRow* row = find_row(cuda_matmul_table_begin(), cuda_matmul_table_end(), &CudaMatmulRow::sm, sm, p))
     return {row->path, row->algorithm};
   return {};
 }
 
-std::optional<CudaMatmulWish> forced_cuda_matmul() {
-  return choice_overridden<CudaMatmulWish>("G2S_CUDA_MATMUL", {{"own", CudaMatmulWish::own}, {"cublaslt", CudaMatmulWish::cublaslt}});
+std::optional<CudaMatmulOverride> forced_cuda_matmul() {
+  return choice_overridden<CudaMatmulOverride>("G2S_CUDA_MATMUL",
+                                               {{"own", CudaMatmulOverride::own}, {"cublaslt", CudaMatmulOverride::cublaslt}});
 }
 void observe_cuda_matmuls(std::function<void(const CudaMatmulProblem&)> f) { listen(std::move(f)); }
 

@@ -28,8 +28,8 @@ struct CudaMatmulChoice {
 CudaMatmulChoice choose_cuda_matmul(const CudaMatmulProblem& problem, int sm);
 
 // As with convolutions (kernels/conv/conv_cuda_choice.h): the override G2S_CUDA_MATMUL=own|cublaslt.
-enum class CudaMatmulWish { own, cublaslt };
-std::optional<CudaMatmulWish> forced_cuda_matmul();
+enum class CudaMatmulOverride { own, cublaslt };
+std::optional<CudaMatmulOverride> forced_cuda_matmul();
 
 // Calls `observer` with every f32 product that this context computes on a device from now on; an empty one ends this.
 void observe_cuda_matmuls(std::function<void(const CudaMatmulProblem&)> observer);

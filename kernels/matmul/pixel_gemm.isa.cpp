@@ -13,25 +13,25 @@ constexpr std::int64_t piece_flops = 8 << 20;
 // the stretches of the result that are written: with few pixels the time is that of writing.
 constexpr std::int64_t panels_bytes = 48 << 10;
 
-struct Cut {
+struct Tiling {
   std::int64_t row_tiles, tiles_in_group, groups;  // of f's elements
   std::int64_t panels_in_group, panel_groups;      // of g's elements
   int tile_max;
 };
 
-Cut cut(const PixelGemmArgs& a) {
-  Cut c{};
+Tiling tiling(const PixelGemmArgs& a) {
+  Tiling c{};
   const std::int64_t vectors = min(tile_vectors, divide_up(a.g.width, lanes));
   c.tile_max = tile_rows(static_cast<int>(vectors));
   c.row_tiles = divide_up(a.f.width, c.tile_max);
-  const std::int64_t panels = divide_up(a.g.width, panel), pixels = divide_up(a.batch * a.rows * a.columns, a.splits);
+  const std::int64_t panels = divide_up(a.g.width, panel), pixels = divide_up(a.batch * a.rows * a.columns, a.split_k);
   const std::int64_t panel_bytes = min(pixels, chunk_pixels) * panel * static_cast<std::int64_t>(sizeof(float));
   c.panel_groups = divide_up(panels, min(panels, max(1, panels_bytes / max(1, panel_bytes))));
   c.panels_in_group = divide_up(panels, c.panel_groups);
   const std::int64_t flops = 2 * pixels * c.tile_max * min(a.g.width, panel * c.panels_in_group);
   c.tiles_in_group = min(c.row_tiles, max(1, piece_flops / max(1, flops)));
   // Enough tiles in a group to use each row of g several times, but no more where that leaves few pieces.
-  const std::int64_t wanted = max(1, c.row_tiles * a.taps * c.panel_groups * a.splits / 48);
+  const std::int64_t wanted = max(1, c.row_tiles * a.taps * c.panel_groups * a.split_k / 48);
   c.tiles_in_group = max(c.tiles_in_group, min(c.row_tiles, wanted));
   c.groups = divide_up(c.row_tiles, c.tiles_in_group);
   return c;
@@ -47,7 +47,7 @@ const float* at(const PixelFactor& f, std::int64_t b, std::int64_t row, std::int
   return f.data + ((b * f.rows + row) * f.columns + column) * f.pitch;
 }
 
-// The runs of rows [begin, end) of all pictures for one tap.
+// The runs of rows [begin, end) of all images for one tap.
 std::int64_t find_runs(const PixelGemmArgs& a, std::int64_t tap, std::int64_t begin, std::int64_t end, Run* runs) {
   const std::int64_t dr = a.tap_rows[tap], dc = a.tap_columns[tap];
   const PixelFactor& moved = a.taps_move_f ? a.f : a.g;
@@ -74,7 +74,7 @@ std::int64_t find_runs(const PixelGemmArgs& a, std::int64_t tap, std::int64_t be
   return count;
 }
 
-void multiply_group(const PixelGemmArgs& a, const Cut& c, float* target, std::int64_t tap, std::int64_t panel_group, std::int64_t group,
+void multiply_group(const PixelGemmArgs& a, const Tiling& c, float* target, std::int64_t tap, std::int64_t panel_group, std::int64_t group,
                     std::int64_t begin, std::int64_t end) {
   const std::int64_t first = group * c.tiles_in_group, last = min(c.row_tiles, first + c.tiles_in_group);
   const std::int64_t rows_at_once = max(1, chunk_pixels / a.columns);
@@ -107,19 +107,19 @@ void multiply_group(const PixelGemmArgs& a, const Cut& c, float* target, std::in
 }  // namespace
 
 void pixel_gemm(const PixelGemmArgs& a) {
-  const Cut c = cut(a);
-  const std::int64_t size = a.f.width * a.taps * a.g.width, picture_rows = a.batch * a.rows;
-  parallel_for(a.splits * c.panel_groups * a.taps * c.groups, [&](std::int64_t piece) {
+  const Tiling c = tiling(a);
+  const std::int64_t size = a.f.width * a.taps * a.g.width, image_rows = a.batch * a.rows;
+  parallel_for(a.split_k * c.panel_groups * a.taps * c.groups, [&](std::int64_t piece) {
     const std::int64_t group = piece % c.groups, tap = piece / c.groups % a.taps, p = piece / (c.groups * a.taps) % c.panel_groups;
     const std::int64_t split = piece / (c.groups * a.taps * c.panel_groups);
-    float* target = a.splits == 1 ? a.c : a.partial + split * size;
-    multiply_group(a, c, target, tap, p, group, picture_rows * split / a.splits, picture_rows * (split + 1) / a.splits);
+    float* target = a.split_k == 1 ? a.c : a.partial + split * size;
+    multiply_group(a, c, target, tap, p, group, image_rows * split / a.split_k, image_rows * (split + 1) / a.split_k);
   });
-  if (a.splits == 1) return;
+  if (a.split_k == 1) return;
   parallel_blocks(size, 1 << 13, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       float sum = a.partial[i];
-      for (std::int64_t s = 1; s < a.splits; ++s) sum += a.partial[s * size + i];
+      for (std::int64_t s = 1; s < a.split_k; ++s) sum += a.partial[s * size + i];
       a.c[i] = sum;
     }
   });

@@ -1,8 +1,8 @@
 // One product for all: c[m, n] = sum_k a[m, k] b[k, n], in tiles that a block holds in shared memory.
 //
-// It has three parts. Operands say where the elements of a and b are (matrices here, pictures behind a convolution in conv.cu); a Carrier
-// brings an operand's tiles into shared memory, step by step along k. The main loop multiplies what is there. A Result says where c goes
-// and what becomes of a sum before it is stored. A Product puts them together: Product::slice(z) is the product that blocks (.., .., z)
+// It has three parts. Operands say where the elements of a and b are (matrices here, images behind a convolution in conv.cu); a TileLoader
+// brings an operand's tiles into shared memory, step by step along k. The main loop multiplies what is there. An Epilogue says where c goes
+// and what becomes of a sum before it is stored. A Gemm puts them together: Gemm::slice(z) is the product that blocks (.., .., z)
 // compute.
 //
 // An operand is seen as lines along `outer` (m or n) and `k`. along_k says which of the two is contiguous in memory; load() reads four
@@ -28,7 +28,7 @@ struct Tile {
   static constexpr int k = shape == GemmTile::large ? gemm_tile_k / 2 : gemm_tile_k;  // with 64 sums, few registers are left to load into
   static constexpr int thread_m = thread_m_, thread_n = thread_n_;                    // sums of one thread
   static constexpr int threads_n = n / thread_n, threads = m / thread_m * threads_n;
-  static constexpr int blocks_at_once = shape == GemmTile::large ? 2 : 4;  // of one processor: bounds the registers
+  static constexpr int min_blocks_per_sm = shape == GemmTile::large ? 2 : 4;  // of one processor: bounds the registers
 };
 
 using Narrow = Tile<float, GemmTile::narrow, 4, 4>;
@@ -42,7 +42,7 @@ struct Buffers { typename Tile::T a[2][Tile::k][Tile::m + padding], b[2][Tile::k
 
 // Brings an operand's tiles of extent x Tile::k into shared memory.
 template <class Tile, int extent, class Operand>
-class Carrier {
+class TileLoader {
   using T = typename Tile::T;
   static constexpr bool along_k = Operand::along_k;
   static constexpr int across = (along_k ? Tile::k : extent) / vector;  // threads beside each other
@@ -51,7 +51,7 @@ class Carrier {
   static_assert(Tile::threads % across == 0 && (!along_k || (Tile::threads % (16 * across) == 0 && across % 2 == 0)));
 
  public:
-  __device__ __forceinline__ Carrier(const Operand& operand, int first_outer, int first_k)
+  __device__ __forceinline__ TileLoader(const Operand& operand, int first_outer, int first_k)
       : line_(line_of(static_cast<int>(threadIdx.x))), at_(place_of(static_cast<int>(threadIdx.x)) * vector) {
     for (int i = 0; i < (along_k ? count : 1); ++i) outer_[i] = operand.outer(first_outer + (along_k ? line_ + i * lines_at_once : at_));
     for (int i = 0; i < (along_k ? 1 : count); ++i) depth_[i] = operand.depth(first_k + (along_k ? at_ : line_ + i * lines_at_once));
@@ -61,7 +61,7 @@ class Carrier {
   __device__ __forceinline__ void load(const Operand& operand) {
 #pragma unroll
     for (int i = 0; i < count; ++i)
-      if (mine(i)) operand.load(outer_[along_k ? i : 0], depth_[along_k ? 0 : i], staged_[i]);
+      if (mine(i)) operand.load(outer_[along_k ? i : 0], depth_[along_k ? 0 : i], loaded_[i]);
 #pragma unroll
     for (int i = 0; i < (along_k ? 1 : count); ++i) operand.advance(depth_[i], Tile::k);
   }
@@ -73,9 +73,9 @@ class Carrier {
       if (!mine(i)) continue;
       if constexpr (along_k) {
 #pragma unroll
-        for (int e = 0; e < vector; ++e) tile[at_ + e][line] = staged_[i].v[e];
+        for (int e = 0; e < vector; ++e) tile[at_ + e][line] = loaded_[i].v[e];
       } else {
-        cuda::store(&tile[line][at_], staged_[i]);
+        cuda::store(&tile[line][at_], loaded_[i]);
       }
     }
   }
@@ -92,7 +92,7 @@ class Carrier {
   int line_, at_;
   typename Operand::Outer outer_[along_k ? count : 1];
   typename Operand::Depth depth_[along_k ? 1 : count];
-  cuda::Pack<T, vector> staged_[count];
+  cuda::Pack<T, vector> loaded_[count];
 };
 
 // A thread's sums lie in groups of four, which are spread over the tile: neighbouring threads then read neighbouring groups.
@@ -131,8 +131,8 @@ __device__ __forceinline__ void main_loop(Buffers<Tile>& s, const Left& left, co
                                           typename Tile::T (&sum)[Tile::thread_m][Tile::thread_n]) {
   steps *= static_cast<int>(gemm_tile_k) / Tile::k;
   if (steps <= 0) return;
-  Carrier<Tile, Tile::m, Left> a(left, m, k);
-  Carrier<Tile, Tile::n, Right> b(right, n, k);
+  TileLoader<Tile, Tile::m, Left> a(left, m, k);
+  TileLoader<Tile, Tile::n, Right> b(right, n, k);
   a.load(left);
   b.load(right);
   a.store(s.a[0]);
@@ -154,8 +154,8 @@ __device__ __forceinline__ void main_loop(Buffers<Tile>& s, const Left& left, co
   }
 }
 
-template <class Tile, class Result>
-__device__ __forceinline__ void store_sums(const Result& result, int m0, int n0, int m, int n,
+template <class Tile, class Epilogue>
+__device__ __forceinline__ void store_sums(const Epilogue& epilogue, int m0, int n0, int m, int n,
                                            const typename Tile::T (&sum)[Tile::thread_m][Tile::thread_n]) {
   using T = typename Tile::T;
   using Rows = Groups<Tile::m, Tile::thread_m>;
@@ -166,16 +166,16 @@ __device__ __forceinline__ void store_sums(const Result& result, int m0, int n0,
   for (int i = 0; i < Tile::thread_m; ++i) {
     const int row = m0 + Rows::place(thread_row, i);
     if (row >= m) continue;
-    const auto to = result.row(row);
+    const auto to = epilogue.row(row);
 #pragma unroll
     for (int g = 0; g < Columns::count; ++g) {
       const int column = n0 + Columns::place(thread_column, g * Columns::width);
       cuda::Pack<T, Columns::width> pack;
 #pragma unroll
       for (int e = 0; e < Columns::width; ++e)
-        pack.v[e] = column + e < n ? result.finish(to, column + e, sum[i][g * Columns::width + e]) : T(0);
+        pack.v[e] = column + e < n ? epilogue.finish(to, column + e, sum[i][g * Columns::width + e]) : T(0);
       if (whole && column < n) cuda::store(to.at + column, pack);
-      if constexpr (Result::gated) result.store_gate(to, column, n, pack);
+      if constexpr (Epilogue::writes_mask) epilogue.store_mask(to, column, n, pack);
 #pragma unroll
       for (int e = 0; e < Columns::width; ++e)
         if (!whole && column + e < n) to.at[column + e] = pack.v[e];
@@ -192,44 +192,44 @@ struct Slice {
 };
 
 // Steps of part `split` of k; none is possible.
-__device__ __forceinline__ int steps_of(const GemmCut& cut, int split, int k) {
-  const int all = (k + static_cast<int>(gemm_tile_k) - 1) / static_cast<int>(gemm_tile_k), rest = all - split * cut.steps;
-  return rest < cut.steps ? rest : cut.steps;
+__device__ __forceinline__ int steps_of(const GemmTiling& tiling, int split, int k) {
+  const int all = (k + static_cast<int>(gemm_tile_k) - 1) / static_cast<int>(gemm_tile_k), rest = all - split * tiling.steps;
+  return rest < tiling.steps ? rest : tiling.steps;
 }
 
 // The same number, of which the compiler knows nothing: what is made of it is made here, and holds no registers before.
-__device__ __forceinline__ int anew(int v) {
+__device__ __forceinline__ int opaque(int v) {
 #if !defined(G2S_EMULATE)
   asm volatile("" : "+r"(v));
 #endif
   return v;
 }
 
-template <class Tile, class Product>
-__global__ void __launch_bounds__(Tile::threads, Tile::blocks_at_once) product_kernel(Product product, cuda::FirstBlock first) {
+template <class Tile, class Gemm>
+__global__ void __launch_bounds__(Tile::threads, Tile::min_blocks_per_sm) gemm_kernel(Gemm gemm, cuda::FirstBlock first) {
   auto& s = cuda::shared<Buffers<Tile>>();
-  const auto slice = product.slice(static_cast<int>(first.z + blockIdx.z));
+  const auto slice = gemm.slice(static_cast<int>(first.z + blockIdx.z));
   const int m0 = static_cast<int>(blockIdx.x) * Tile::m, n0 = static_cast<int>(first.y + blockIdx.y) * Tile::n;
   if (m0 >= slice.m || n0 >= slice.n) return;  // slices may differ in size
   typename Tile::T sum[Tile::thread_m][Tile::thread_n] = {};
   main_loop<Tile>(s, slice.left, slice.right, m0, n0, slice.first_k, slice.steps, sum);
-  store_sums<Tile>(product.result(anew(static_cast<int>(first.z + blockIdx.z))), m0, n0, slice.m, slice.n, sum);
+  store_sums<Tile>(gemm.epilogue(opaque(static_cast<int>(first.z + blockIdx.z))), m0, n0, slice.m, slice.n, sum);
 }
 
 // For slices of m x n at most.
-template <class Tile, class Product>
-void launch_tiles(const char* name, const Product& product, int64_t m, int64_t n, int64_t slices) {
+template <class Tile, class Gemm>
+void launch_tiles(const char* name, const Gemm& gemm, int64_t m, int64_t n, int64_t slices) {
   const dim3 blocks(cuda::blocks_for(m, Tile::m), cuda::blocks_for(n, Tile::n), static_cast<unsigned>(slices));
-  cuda::launch_in_parts({name, blocks, Tile::threads, sizeof(Buffers<Tile>)}, product_kernel<Tile, Product>, product);
+  cuda::launch_in_parts({name, blocks, Tile::threads, sizeof(Buffers<Tile>)}, gemm_kernel<Tile, Gemm>, gemm);
 }
 
-template <class Product>
-void launch(const char* name, const Product& product, GemmTile tile, int64_t m, int64_t n, int64_t slices) {
-  if constexpr (Product::vectors)
-    if (tile == GemmTile::large) return launch_tiles<Large>(name, product, m, n, slices);
-  if constexpr (sizeof(typename Product::T) == 8) return launch_tiles<Double>(name, product, m, n, slices);
-  else if (tile == GemmTile::narrow) launch_tiles<Narrow>(name, product, m, n, slices);
-  else launch_tiles<Medium>(name, product, m, n, slices);
+template <class Gemm>
+void launch(const char* name, const Gemm& gemm, GemmTile tile, int64_t m, int64_t n, int64_t slices) {
+  if constexpr (Gemm::vectors)
+    if (tile == GemmTile::large) return launch_tiles<Large>(name, gemm, m, n, slices);
+  if constexpr (sizeof(typename Gemm::T) == 8) return launch_tiles<Double>(name, gemm, m, n, slices);
+  else if (tile == GemmTile::narrow) launch_tiles<Narrow>(name, gemm, m, n, slices);
+  else launch_tiles<Medium>(name, gemm, m, n, slices);
 }
 
 // p[outer * pitch + k]. Vectors: k and pitch are multiples of four.
@@ -297,8 +297,8 @@ struct MatrixAlongOuter {
 
 // c[m * pitch + n], as it is.
 template <class T>
-struct PlainResult {
-  static constexpr bool gated = false;  // tells where a sum is positive, too
+struct PlainEpilogue {
+  static constexpr bool writes_mask = false;  // tells where a sum is positive, too
   struct Row {
     T* at;
   };
@@ -311,10 +311,10 @@ struct PlainResult {
 
 // y[i] = finish(i, the sum of partial[split * size + i] in order)
 template <class T, class Finish>
-void add_splits(const char* name, const T* partial, int splits, int64_t size, T* y, Finish finish) {
+void sum_split_k(const char* name, const T* partial, int split_k, int64_t size, T* y, Finish finish) {
   cuda::each(name, size, [=] __device__(int64_t i) {
     T sum = partial[i];
-    for (int s = 1; s < splits; ++s) sum += partial[s * size + i];
+    for (int s = 1; s < split_k; ++s) sum += partial[s * size + i];
     y[i] = finish(i, sum);
   });
 }

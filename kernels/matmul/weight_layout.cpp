@@ -2,7 +2,7 @@
 
 #include <array>
 
-#include "kernels/matmul/derived.h"
+#include "kernels/matmul/constant_cache.h"
 
 namespace g2s::kernels {
 namespace {
@@ -47,7 +47,7 @@ PreparedWeight prepare_weight(const WeightView& view, std::int64_t pixels, const
     p.layout = WeightLayout::nk;
     p.stride = view.n_stride;
     if (k_contiguous) return p;
-    p.made = derived(view.owner, "rows " + cache_key, [&] { return gather_rows(view); });
+    p.made = cached_from_constant(view.owner, "rows " + cache_key, [&] { return gather_rows(view); });
     p.stride = taps * view.k;
     for (std::int64_t t = 0; t < taps; ++t) p.tap_offsets[static_cast<std::size_t>(t)] = t * view.k;
   } else if (view.k >= wide_enough && pixels <= few_pixels) {
@@ -55,7 +55,7 @@ PreparedWeight prepare_weight(const WeightView& view, std::int64_t pixels, const
     p.stride = k_contiguous ? view.n_stride : view.k_stride;
     return p;
   } else {
-    p.made = derived(view.owner, "panels " + cache_key, [&] { return pack_weight(view); });
+    p.made = cached_from_constant(view.owner, "panels " + cache_key, [&] { return pack_weight(view); });
   }
   p.data = p.made.data<float>();
   return p;

@@ -2,7 +2,7 @@
 
 #include "kernels/conv/conv.h"
 #include "kernels/elementwise/elementwise.h"
-#include "kernels/matmul/derived.h"
+#include "kernels/matmul/constant_cache.h"
 #include "kernels/matmul/matmul.h"
 #include "kernels/reduce/reduce.h"
 #include "kernels/shape/shape.h"
@@ -13,7 +13,7 @@ namespace {
 
 // Something made of w alone, kept beside a constant w.
 Tensor kept(const Tensor& w, const char* key, Tensor (*make)(const Tensor&)) {
-  return kernels::derived(w, key, [&] {
+  return kernels::cached_from_constant(w, key, [&] {
     Tensor t = make(w);
     return w.is_constant() ? t.set_constant() : t;
   });
@@ -43,16 +43,16 @@ void check_args(const char* op, const Tensor& x, const Tensor& w, const Tensor& 
 Tensor modulated_conv2d(const Tensor& x, const Tensor& w, const Tensor& style, ModulatedConv options) {
   check_args("modulated_conv2d", x, w, style);
   const int k = static_cast<int>(w.dim(1)), taps = static_cast<int>(fir_1331().size());
-  if (!options.upsample) return conv2d_styled(x, style, w, {.pad = k / 2});
+  if (!options.upsample) return conv2d_modulated(x, style, w, {.pad = k / 2});
   const int room = (taps - 2) - (k - 1), before = floor_half(room + 1) + 1, after = floor_half(room) + 1;
-  Tensor y = conv_transpose2d_styled(x, style, kept(w, "modulated_conv.by_input", by_input), {.stride = 2});
+  Tensor y = conv_transpose2d_modulated(x, style, kept(w, "modulated_conv.by_input", by_input), {.stride = 2});
   return upfirdn2d(y, fir_1331(), 4, 1, 1, {before, after, before, after});
 }
 
 Tensor modulated_conv2d_bias_act(const Tensor& x, const Tensor& w, const Tensor& style, const BiasAct& act, ModulatedConv options) {
   if (options.upsample) return bias_act(modulated_conv2d(x, w, style, options), act);
   check_args("modulated_conv2d_bias_act", x, w, style);
-  return conv2d_styled_bias_act(x, style, w, act, {.pad = static_cast<int>(w.dim(1)) / 2});
+  return conv2d_modulated_bias_act(x, style, w, act, {.pad = static_cast<int>(w.dim(1)) / 2});
 }
 
 Tensor demodulation(const Tensor& w, const Tensor& style) {

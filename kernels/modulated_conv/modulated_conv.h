@@ -1,5 +1,5 @@
 // The modulated convolution of StyleGAN2 (Karras et al. 2020) in its shared-weight form, demod * conv(style * x, W): exactly the form with
-// weights W style of each picture, since a convolution is linear in x; with one convolution for the batch and no gradient of a frozen W.
+// weights W style of each image, since a convolution is linear in x; with one convolution for the batch and no gradient of a frozen W.
 // All are made of other operators, whose gradients they have, to x, style and w, to any order: conv.h for those of conv(style * x, W).
 #pragma once
 

@@ -19,14 +19,14 @@ std::int64_t pool_size(std::int64_t in, int k, int stride, bool ceil_mode) {
 }
 
 template <class T>
-void forward(const Tensor& x, int k, int stride, Tensor& y, Tensor& choice) {
-  launch(x.on_cuda(), {x.ptr<T>(), y.mutable_ptr<T>(), choice.defined() ? choice.mutable_ptr<std::uint8_t>() : nullptr, x.dim(0), x.dim(1),
+void forward(const Tensor& x, int k, int stride, Tensor& y, Tensor& argmax) {
+  launch(x.on_cuda(), {x.ptr<T>(), y.mutable_ptr<T>(), argmax.defined() ? argmax.mutable_ptr<std::uint8_t>() : nullptr, x.dim(0), x.dim(1),
                        x.dim(2), x.dim(3), y.dim(1), y.dim(2), k, stride});
 }
 
 template <class T>
-void backward(const Tensor& dy, const Tensor& choice, int k, int stride, Tensor& dx) {
-  launch(dy.on_cuda(), {dy.ptr<T>(), choice.ptr<std::uint8_t>(), dx.mutable_ptr<T>(), dx.dim(0), dx.dim(1), dx.dim(2), dx.dim(3), dy.dim(1),
+void backward(const Tensor& dy, const Tensor& argmax, int k, int stride, Tensor& dx) {
+  launch(dy.on_cuda(), {dy.ptr<T>(), argmax.ptr<std::uint8_t>(), dx.mutable_ptr<T>(), dx.dim(0), dx.dim(1), dx.dim(2), dx.dim(3), dy.dim(1),
                         dy.dim(2), k, stride});
 }
 
@@ -49,15 +49,15 @@ Tensor max_pool2d(const Tensor& x, int k, int stride, bool ceil_mode) {
   const bool f64 = x.dtype() == DType::f64;
   const std::int64_t height = pool_size(x.dim(1), k, stride, ceil_mode), width = pool_size(x.dim(2), k, stride, ceil_mode);
   Tensor y = Tensor::empty({x.dim(0), height, width, x.dim(3)}, x.dtype(), x.device());
-  Tensor choice;
-  if (will_record({&x})) choice = Tensor::empty(y.shape(), DType::u8, x.device());
-  if (f64) forward<double>(x, k, stride, y, choice);
-  else forward<float>(x, k, stride, y, choice);
-  return record(y, op, {x}, [shape = x.shape(), choice, k, stride, f64, op](const BackwardArgs& a) -> std::vector<Tensor> {
+  Tensor argmax;
+  if (will_record({&x})) argmax = Tensor::empty(y.shape(), DType::u8, x.device());
+  if (f64) forward<double>(x, k, stride, y, argmax);
+  else forward<float>(x, k, stride, y, argmax);
+  return record(y, op, {x}, [shape = x.shape(), argmax, k, stride, f64, op](const BackwardArgs& a) -> std::vector<Tensor> {
     Tensor dx = Tensor::empty(shape, a.dy.dtype(), a.dy.device());
-    if (f64) backward<double>(a.dy, choice, k, stride, dx);
-    else backward<float>(a.dy, choice, k, stride, dx);
-    return {once(dx, op, {a.dy})};
+    if (f64) backward<double>(a.dy, argmax, k, stride, dx);
+    else backward<float>(a.dy, argmax, k, stride, dx);
+    return {no_second_derivative(dx, op, {a.dy})};
   });
 }
 

@@ -9,18 +9,18 @@ using std::int64_t;
 
 constexpr int64_t piece_elements = 16384;
 
-template <bool Choice, class T>
-inline void take(const T* x, T* y, std::uint8_t* choice, std::uint8_t place, int64_t n) {
+template <bool WithArgmax, class T>
+inline void take(const T* x, T* y, std::uint8_t* argmax, std::uint8_t place, int64_t n) {
 #pragma omp simd
   for (int64_t i = 0; i < n; ++i) {
     const T v = x[i], best = y[i];
     const bool better = v > best || v != v;  // NaN wins, as in PyTorch
     y[i] = better ? v : best;
-    if constexpr (Choice) choice[i] = better ? place : choice[i];
+    if constexpr (WithArgmax) argmax[i] = better ? place : argmax[i];
   }
 }
 
-template <bool Choice, class T>
+template <bool WithArgmax, class T>
 void max_pool(const MaxPoolArgs<T>& a) {
   const int64_t row = a.width * a.channels, c = a.channels, lines = a.batch * a.out_height;
   parallel_blocks(lines, max(1, piece_elements / (a.out_width * c)), [&](int64_t first, int64_t last) {
@@ -30,23 +30,23 @@ void max_pool(const MaxPoolArgs<T>& a) {
         const int64_t left = o * a.stride, right = min(left + a.k, a.width), at = (line * a.out_width + o) * c;
         const T* x = a.x + (b * a.height + top) * row + left * c;
         T* y = a.y + at;
-        std::uint8_t* choice = Choice ? a.choice + at : nullptr;
+        std::uint8_t* argmax = WithArgmax ? a.argmax + at : nullptr;
         for (int64_t i = 0; i < c; ++i) y[i] = x[i];
-        if constexpr (Choice)
-          for (int64_t i = 0; i < c; ++i) choice[i] = 0;
+        if constexpr (WithArgmax)
+          for (int64_t i = 0; i < c; ++i) argmax[i] = 0;
         for (int64_t h = top; h < bottom; ++h)
           for (int64_t w = left; w < right; ++w)
             if (h > top || w > left)
-              take<Choice>(x + (h - top) * row + (w - left) * c, y, choice, static_cast<std::uint8_t>((h - top) * a.k + (w - left)), c);
+              take<WithArgmax>(x + (h - top) * row + (w - left) * c, y, argmax, static_cast<std::uint8_t>((h - top) * a.k + (w - left)), c);
       }
     }
   });
 }
 
 template <class T>
-inline void give(const T* dy, const std::uint8_t* choice, std::uint8_t place, T* dx, int64_t n) {
+inline void give(const T* dy, const std::uint8_t* argmax, std::uint8_t place, T* dx, int64_t n) {
 #pragma omp simd
-  for (int64_t i = 0; i < n; ++i) dx[i] += choice[i] == place ? dy[i] : T(0);
+  for (int64_t i = 0; i < n; ++i) dx[i] += argmax[i] == place ? dy[i] : T(0);
 }
 
 // Gathered per input pixel: from every window that covers it.
@@ -64,7 +64,7 @@ void max_pool_grad(const MaxPoolGradArgs<T>& a) {
           const int64_t left = w < k ? 0 : (w - k) / stride + 1, right = min(w / stride + 1, a.out_width);
           for (int64_t ow = left; ow < right; ++ow) {
             const int64_t at = ((b * a.out_height + oh) * a.out_width + ow) * c;
-            give(a.dy + at, a.choice + at, static_cast<std::uint8_t>((h - oh * stride) * k + (w - ow * stride)), dx + w * c, c);
+            give(a.dy + at, a.argmax + at, static_cast<std::uint8_t>((h - oh * stride) * k + (w - ow * stride)), dx + w * c, c);
           }
         }
     }
@@ -73,8 +73,8 @@ void max_pool_grad(const MaxPoolGradArgs<T>& a) {
 
 }  // namespace
 
-void max_pool_f32_cpu(const MaxPoolArgs<float>& a) { a.choice ? max_pool<true>(a) : max_pool<false>(a); }
-void max_pool_f64_cpu(const MaxPoolArgs<double>& a) { a.choice ? max_pool<true>(a) : max_pool<false>(a); }
+void max_pool_f32_cpu(const MaxPoolArgs<float>& a) { a.argmax ? max_pool<true>(a) : max_pool<false>(a); }
+void max_pool_f64_cpu(const MaxPoolArgs<double>& a) { a.argmax ? max_pool<true>(a) : max_pool<false>(a); }
 void max_pool_grad_f32_cpu(const MaxPoolGradArgs<float>& a) { max_pool_grad(a); }
 void max_pool_grad_f64_cpu(const MaxPoolGradArgs<double>& a) { max_pool_grad(a); }
 

@@ -10,7 +10,7 @@ template <class T>
 struct MaxPoolArgs {
   const T* x;             // [batch, height, width, channels]
   T* y;                   // [batch, out_height, out_width, channels]
-  std::uint8_t* choice;   // like y: where in its window the first largest element is, row * k + column; null if nobody asks
+  std::uint8_t* argmax;   // like y: where in its window the first largest element is, row * k + column; null if nobody asks
   std::int64_t batch;
   std::int64_t height;
   std::int64_t width;
@@ -24,7 +24,7 @@ struct MaxPoolArgs {
 template <class T>
 struct MaxPoolGradArgs {
   const T* dy;                 // [batch, out_height, out_width, channels]
-  const std::uint8_t* choice;  // like dy
+  const std::uint8_t* argmax;  // like dy
   T* dx;                       // [batch, height, width, channels]
   std::int64_t batch;
   std::int64_t height;

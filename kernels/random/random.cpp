@@ -3,8 +3,8 @@
 #include <cmath>
 #include <cstring>
 
-#include "engine/hashed.h"
-#include "engine/replay.h"
+#include "engine/hashed_tensor.h"
+#include "engine/captured_graph.h"
 #include "kernels/random/random_args.h"
 
 namespace g2s {
@@ -33,14 +33,14 @@ Random::Random(std::uint64_t seed, const char* stream) : key_(mix(mix(seed) ^ fn
 // Goes on past the numbers of y. Where work is written down that happens at each launch, which finds its position in the tensor returned.
 Tensor Random::advance(const Tensor& y) {
   const std::uint64_t count = blocks(y.numel());
-  if (!Replay::capturing()) {
+  if (!CapturedGraph::capturing()) {
     position_ += count;
     return {};
   }
   if (!y.on_cuda()) fail(Errc::invalid_argument, "random", "work that is to be repeated would find the same numbers on the CPU each time");
-  const KeptMemory kept;
+  const PersistentMemory persistent;
   Tensor counter = Tensor::empty({2}, DType::i32, y.device());  // 64 bits
-  Replay::each_time([this, counter, count]() mutable {
+  CapturedGraph::before_each_launch([this, counter, count]() mutable {
     Tensor now = Tensor::empty({2}, DType::i32, Device{});
     std::memcpy(now.mutable_raw(), &position_, sizeof position_);
     copy_into(counter, now);
@@ -72,7 +72,8 @@ Tensor Random::normal(const Shape& shape, double mean, double sd, DType dtype) {
 
 std::vector<std::int64_t> Random::permutation(std::int64_t n) {
   if (n < 0) fail(Errc::invalid_argument, "permutation", "of ", n, " elements");
-  if (Replay::capturing()) fail(Errc::invalid_argument, "permutation", "work that is to be repeated would find the same order each time");
+  if (CapturedGraph::capturing())
+    fail(Errc::invalid_argument, "permutation", "work that is to be repeated would find the same order each time");
   std::vector<std::int64_t> order(static_cast<std::size_t>(n));
   for (std::int64_t i = 0; i < n; ++i) order[static_cast<std::size_t>(i)] = i;
   for (std::int64_t i = n - 1; i > 0; --i) {

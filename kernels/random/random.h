@@ -10,7 +10,7 @@
 namespace g2s {
 
 // A stream of random numbers: a seed, a stream name (so that parts of a program do not disturb each other) and a position. As part of a
-// Replay's work it gives new numbers each time, and stays where it is meanwhile.
+// CapturedGraph's work it gives new numbers each time, and stays where it is meanwhile.
 class Random {
  public:
   explicit Random(std::uint64_t seed, const char* stream = "");

@@ -12,7 +12,7 @@ using Axes = std::vector<bool>;
 
 void run_sum(kernels::SumArgs args, Device device) {
   const bool on_cuda = device.type == DeviceType::cuda;
-  const std::int64_t partials = on_cuda ? kernels::sum_grid(args).partials(args) : kernels::sum_cut(args).partials(args);
+  const std::int64_t partials = on_cuda ? kernels::sum_grid(args).partials(args) : kernels::sum_tiling(args).partials(args);
   Tensor partial = Tensor::empty({partials}, DType::f64, device);
   args.partial = partials ? partial.mutable_ptr<double>() : nullptr;
   kernels::sum(on_cuda, args);

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "engine/hashed.h"
+#include "engine/hashed_tensor.h"
 #include "kernels/elementwise/elementwise.h"
 #include "tests/support/cases.h"
 #include "tests/support/check.h"
@@ -32,7 +32,7 @@ TEST_CASE("reduce: the table of cases") {
 
 TEST_CASE("reduce: sums of millions of elements keep f32's precision") {
   const std::int64_t n = 7 * 428573;
-  Tensor x = hashed("precision", {n}).to(DType::f32);
+  Tensor x = hashed_tensor("precision", {n}).to(DType::f32);
   Tensor offset = x + 1.0;  // all of one sign, so that the error of a running sum would grow
   double exact = 0, exact_offset = 0, exact_dot = 0;
   for (std::int64_t i = 0; i < n; ++i) {

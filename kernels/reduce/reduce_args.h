@@ -14,35 +14,35 @@ struct SumArgs {
   const void* w;  // null, or a second factor of x's shape
   void* y;
   double scale;
-  double* partial;  // sum_cut(args).partials() values on the CPU, sum_grid(args).partials(args) on CUDA
+  double* partial;  // sum_tiling(args).partials() values on the CPU, sum_grid(args).partials(args) on CUDA
 };
 
 // How the CPU kernel cuts the work, from the sizes alone: into groups of outer indices, or ranges of rows and of columns of one.
-struct SumCut {
+struct SumTiling {
   std::int64_t group, height, width;                     // outer indices, rows and columns of a piece
   std::int64_t group_parts, row_parts, column_parts;     // pieces along each
   std::int64_t partials(const SumArgs& args) const { return row_parts > 1 ? args.outer * row_parts * args.inner : 0; }
 };
 
-static inline SumCut sum_cut(const SumArgs& args) {
+static inline SumTiling sum_tiling(const SumArgs& args) {
   constexpr std::int64_t piece = 1 << 16;     // elements
   constexpr std::int64_t enough_pieces = 64;  // with so many to share out, a column is not split
   constexpr std::int64_t width = 512;         // columns, or a multiple of it
-  SumCut cut;
-  cut.width = args.inner;
+  SumTiling tiling;
+  tiling.width = args.inner;
   if (args.inner > width) {
-    cut.width = args.reduced * width >= piece ? width : piece / (args.reduced + 1) / width * width;
-    if (cut.width < width) cut.width = width;
-    if (cut.width > args.inner) cut.width = args.inner;
+    tiling.width = args.reduced * width >= piece ? width : piece / (args.reduced + 1) / width * width;
+    if (tiling.width < width) tiling.width = width;
+    if (tiling.width > args.inner) tiling.width = args.inner;
   }
-  cut.column_parts = (args.inner + cut.width - 1) / cut.width;
-  cut.height = piece / cut.width;
-  if (args.outer * cut.column_parts >= enough_pieces || cut.height < 1 || cut.height > args.reduced) cut.height = args.reduced;
-  cut.row_parts = (args.reduced + cut.height - 1) / cut.height;
-  cut.group = cut.column_parts == 1 && cut.row_parts == 1 ? piece / (args.reduced * args.inner + 1) : 1;
-  if (cut.group < 1) cut.group = 1;
-  cut.group_parts = (args.outer + cut.group - 1) / cut.group;
-  return cut;
+  tiling.column_parts = (args.inner + tiling.width - 1) / tiling.width;
+  tiling.height = piece / tiling.width;
+  if (args.outer * tiling.column_parts >= enough_pieces || tiling.height < 1 || tiling.height > args.reduced) tiling.height = args.reduced;
+  tiling.row_parts = (args.reduced + tiling.height - 1) / tiling.height;
+  tiling.group = tiling.column_parts == 1 && tiling.row_parts == 1 ? piece / (args.reduced * args.inner + 1) : 1;
+  if (tiling.group < 1) tiling.group = 1;
+  tiling.group_parts = (args.outer + tiling.group - 1) / tiling.group;
+  return tiling;
 }
 
 // How the CUDA kernels cut the work.

@@ -154,23 +154,24 @@ void block_sums(const SumArgs& args, std::int64_t o, std::int64_t row, std::int6
 template <class T>
 void sum(const SumArgs& args) {
   if (args.inner == 1 && args.reduced < short_sum) return short_rows<T>(args);
-  SumCut cut = sum_cut(args);
-  parallel_for(cut.group_parts * cut.row_parts * cut.column_parts, [&](std::int64_t i) {
-    std::int64_t column = i % cut.column_parts * cut.width, rest = i / cut.column_parts;
-    std::int64_t count = args.inner - column < cut.width ? args.inner - column : cut.width;
-    std::int64_t part = rest % cut.row_parts, row = part * cut.height;
-    std::int64_t rows = args.reduced - row < cut.height ? args.reduced - row : cut.height;
-    std::int64_t o = rest / cut.row_parts * cut.group, last = o + cut.group < args.outer ? o + cut.group : args.outer;
+  SumTiling tiling = sum_tiling(args);
+  parallel_for(tiling.group_parts * tiling.row_parts * tiling.column_parts, [&](std::int64_t i) {
+    std::int64_t column = i % tiling.column_parts * tiling.width, rest = i / tiling.column_parts;
+    std::int64_t count = args.inner - column < tiling.width ? args.inner - column : tiling.width;
+    std::int64_t part = rest % tiling.row_parts, row = part * tiling.height;
+    std::int64_t rows = args.reduced - row < tiling.height ? args.reduced - row : tiling.height;
+    std::int64_t o = rest / tiling.row_parts * tiling.group, last = o + tiling.group < args.outer ? o + tiling.group : args.outer;
     for (; o < last; ++o)
-      block_sums<T>(args, o, row, rows, column, count, cut.row_parts > 1 ? args.partial + (o * cut.row_parts + part) * args.inner : nullptr);
+      block_sums<T>(args, o, row, rows, column, count,
+                    tiling.row_parts > 1 ? args.partial + (o * tiling.row_parts + part) * args.inner : nullptr);
   });
-  if (cut.row_parts == 1) return;
+  if (tiling.row_parts == 1) return;
   T* y = static_cast<T*>(args.y);
-  parallel_blocks(args.outer * args.inner, piece / cut.row_parts + 1, [&](std::int64_t begin, std::int64_t end) {
+  parallel_blocks(args.outer * args.inner, piece / tiling.row_parts + 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
-      const double* p = args.partial + i / args.inner * cut.row_parts * args.inner + i % args.inner;
+      const double* p = args.partial + i / args.inner * tiling.row_parts * args.inner + i % args.inner;
       double s = 0;
-      for (std::int64_t part = 0; part < cut.row_parts; ++part) s += p[part * args.inner];
+      for (std::int64_t part = 0; part < tiling.row_parts; ++part) s += p[part * args.inner];
       y[i] = static_cast<T>(args.scale * s);
     }
   });

@@ -7,7 +7,7 @@
 
 #include "engine/autograd.h"
 #include "engine/context.h"
-#include "engine/replay.h"
+#include "engine/captured_graph.h"
 #include "kernels/resample/resample_args.h"
 
 namespace g2s {
@@ -73,10 +73,10 @@ const DeviceTables& device_tables(const ResampleAxis& axis, DType dtype, Device 
   std::lock_guard lock(all.mutex);
   DeviceTables& tables = all.known[{device.index, dtype, axis.taps, axis.start, axis.count, axis.weight}];
   if (!tables.start.defined()) {
-    const KeptMemory kept;
+    const PersistentMemory persistent;
     const Tensor weight = Tensor::from(axis.weight, {static_cast<std::int64_t>(axis.weight.size())}, Device{});
     tables = {Tensor::from(axis.start, {axis.out()}, device), Tensor::from(axis.count, {axis.out()}, device), weight.to(dtype).to(device)};
-    KeptMemory::publish(device);
+    PersistentMemory::publish(device);
   }
   return tables;
 }

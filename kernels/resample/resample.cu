@@ -12,7 +12,7 @@ using std::int64_t;
 constexpr int block = 256;
 constexpr int most_lanes = 32;
 
-// Blocks: (columns and channels, rows, pictures). Threads: (channels, columns).
+// Blocks: (columns and channels, rows, images). Threads: (channels, columns).
 template <class T, int V>
 __global__ void __launch_bounds__(block) resample(ResampleArgs<T> a, int channel_blocks, cuda::FirstBlock first) {
   const int64_t c = (static_cast<int64_t>(blockIdx.x % channel_blocks) * blockDim.x + threadIdx.x) * V;

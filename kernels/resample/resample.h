@@ -39,7 +39,7 @@ struct ResampleAxes {
   ResampleAxis rows, cols;
 };
 
-// x [B,rows.in,cols.in,C] -> [B,rows.out,cols.out,C]: y = R x Q^T for each picture and channel, R and Q the tables as matrices.
+// x [B,rows.in,cols.in,C] -> [B,rows.out,cols.out,C]: y = R x Q^T for each image and channel, R and Q the tables as matrices.
 // dx = R^T dy Q: the same operator with both axes transposed, so to any order. `op` names the caller in errors.
 Tensor resample(const Tensor& x, const char* op, std::shared_ptr<const ResampleAxes> axes);
 

@@ -69,7 +69,7 @@ void transpose(const T* from, std::int64_t from_row, T* to, std::int64_t to_row,
   }
 }
 
-// The same with few columns, or few rows: channels of pictures.
+// The same with few columns, or few rows: channels of images.
 template <class T, int few>
 void take_apart(const T* from, T* to, std::int64_t to_row, std::int64_t rows) {
 #pragma omp simd

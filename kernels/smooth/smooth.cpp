@@ -20,8 +20,8 @@ struct Weights {
 };
 
 Weights weights_of(const Tensor& x) {
-  const double pictures = static_cast<double>(x.dim(0) * x.dim(3)), h = static_cast<double>(x.dim(1)), w = static_cast<double>(x.dim(2));
-  return {1 / (pictures * h * (w - 2)), 2 / (pictures * (h - 1) * (w - 1)), 1 / (pictures * (h - 2) * w)};
+  const double images = static_cast<double>(x.dim(0) * x.dim(3)), h = static_cast<double>(x.dim(1)), w = static_cast<double>(x.dim(2));
+  return {1 / (images * h * (w - 2)), 2 / (images * (h - 1) * (w - 1)), 1 / (images * (h - 2) * w)};
 }
 
 template <class T>
@@ -55,7 +55,7 @@ Tensor smooth_loss(const Tensor& x) {
     Tensor dx = Tensor::empty(x.shape(), x.dtype(), x.device());
     if (f64) backward<double>(a.dy, x, dx);
     else backward<float>(a.dy, x, dx);
-    return {once(dx, op, {a.dy, x})};
+    return {no_second_derivative(dx, op, {a.dy, x})};
   });
 }
 

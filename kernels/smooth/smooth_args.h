@@ -6,13 +6,13 @@
 
 namespace g2s::kernels {
 
-// Rows of one picture in a partial sum; it depends on sizes alone.
+// Rows of one image in a partial sum; it depends on sizes alone.
 static constexpr std::int64_t smooth_rows(std::int64_t row) { return row >= 8192 ? 1 : 8192 / (row < 1 ? 1 : row); }
 static constexpr std::int64_t smooth_blocks(std::int64_t height, std::int64_t row) {
   return (height + smooth_rows(row) - 1) / smooth_rows(row);
 }
 
-// On CUDA: elements of all pictures in a partial sum.
+// On CUDA: elements of all images in a partial sum.
 constexpr std::int64_t smooth_cuda_block = 1024;
 static constexpr std::int64_t smooth_cuda_blocks(std::int64_t elements) { return (elements + smooth_cuda_block - 1) / smooth_cuda_block; }
 

@@ -41,7 +41,7 @@ enum class Quality { draft, standard, paper };
 Quality quality_from_name(const std::string& name);  // throws naming what it accepts
 const char* to_string(Quality quality);
 
-// How a picture is projected into the generator when no latent is given.
+// How an image is projected into the generator when no latent is given.
 struct ProjectionConfig {
   int w_iterations = 150;       // one vector for all layers
   int w_plus_iterations = 350;  // then one per layer
@@ -53,8 +53,8 @@ struct ProjectionConfig {
 
 struct Config {
   std::string preset, category;
-  int size = 128;  // S: pictures, depth and masks of the method
-  int crop = 0;    // centre crop of the original picture and of the generator's, pixels; 0: none
+  int size = 128;  // S: images, depth and masks of the method
+  int crop = 0;    // centre crop of the original image and of the generator's, pixels; 0: none
 
   // Generator.
   int gan_size = 128;
@@ -84,7 +84,7 @@ struct Config {
   int stages = 4;
   StageLength first_stage{600, 600, 400}, later_stages{200, 500, 300};
   int batch = 16, collect = 100;
-  int step3_batch = 0;  // pictures an iteration of step 3; 0: batch, as published
+  int step3_batch = 0;  // images an iteration of step 3; 0: batch, as published
   std::vector<bool> flip1, flip3;  // per stage; missing ones are false
 
   ProjectionConfig projection;

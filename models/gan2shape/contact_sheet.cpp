@@ -11,15 +11,15 @@ namespace {
 
 constexpr std::int64_t gap = 6, label_height = 18;
 
-// A picture being painted, white at first.
+// An image being painted, white at first.
 class Canvas {
  public:
-  Canvas(std::int64_t height, std::int64_t width) : height_(height), width_(width), picture_(Tensor::full({1, height, width, 3}, 1)) {}
+  Canvas(std::int64_t height, std::int64_t width) : height_(height), width_(width), image_(Tensor::full({1, height, width, 3}, 1)) {}
 
   void paste(const Tensor& tile, std::int64_t top, std::int64_t left) {
     std::int64_t channels = tile.dim(3);
     const float* from = tile.data<float>();
-    float* to = picture_.mutable_data<float>();
+    float* to = image_.mutable_data<float>();
     for (std::int64_t i = 0; i < tile.dim(1); ++i)
       for (std::int64_t j = 0; j < tile.dim(2); ++j)
         for (std::int64_t c = 0; c < 3; ++c)
@@ -28,7 +28,7 @@ class Canvas {
   }
 
   void rectangle(std::int64_t top, std::int64_t left, std::int64_t bottom, std::int64_t right, float grey) {
-    float* to = picture_.mutable_data<float>();
+    float* to = image_.mutable_data<float>();
     for (std::int64_t i = std::max<std::int64_t>(top, 0); i < std::min(bottom, height_); ++i)
       for (std::int64_t j = std::max<std::int64_t>(left, 0); j < std::min(right, width_); ++j)
         for (std::int64_t c = 0; c < 3; ++c) to[(i * width_ + j) * 3 + c] = grey;
@@ -49,11 +49,11 @@ class Canvas {
     }
   }
 
-  Tensor picture() const { return picture_; }
+  Tensor image() const { return image_; }
 
  private:
   std::int64_t height_, width_;
-  Tensor picture_;
+  Tensor image_;
 };
 
 }  // namespace
@@ -67,13 +67,13 @@ Tensor contact_sheet(const std::vector<std::vector<Tile>>& rows, std::int64_t ti
   for (std::size_t r = 0; r < rows.size(); ++r)
     for (std::size_t c = 0; c < rows[r].size(); ++c) {
       const Tile& t = rows[r][c];
-      check(t.picture.rank() == 4 && t.picture.dim(0) == 1 && (t.picture.dim(3) == 1 || t.picture.dim(3) == 3), "contact_sheet", "tile ", t.label,
-            " is ", describe(t.picture));
+      check(t.image.rank() == 4 && t.image.dim(0) == 1 && (t.image.dim(3) == 1 || t.image.dim(3) == 3), "contact_sheet", "tile ", t.label,
+            " is ", describe(t.image));
       std::int64_t top = gap + static_cast<std::int64_t>(r) * cell, left = gap + static_cast<std::int64_t>(c) * (tile + gap);
       canvas.text(t.label, top + 5, left);
-      canvas.paste(resize(t.picture, tile, tile), top + label_height, left);
+      canvas.paste(resize(t.image, tile, tile), top + label_height, left);
     }
-  return canvas.picture();
+  return canvas.image();
 }
 
 }  // namespace g2s

@@ -1,4 +1,4 @@
-// A labelled sheet of pictures.
+// A labelled sheet of images.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@
 namespace g2s {
 
 struct Tile {
-  Tensor picture;  // f32 [1,H,W,1 or 3] in [0,1]
+  Tensor image;  // f32 [1,H,W,1 or 3] in [0,1]
   std::string label;
 };
 

@@ -12,7 +12,7 @@
 namespace g2s {
 namespace {
 
-// Random pictures of the generator with the ellipsoids of what is seen in them.
+// Random images of the generator with the ellipsoids of what is seen in them.
 std::vector<PriorSample> draw_samples(const WeightPaths& weights, const Config& config, const DepthPriorOptions& o) {
   NoGrad no_grad;
   Context& context = Context::current();
@@ -23,24 +23,26 @@ std::vector<PriorSample> draw_samples(const WeightPaths& weights, const Config& 
   };
   const auto generator = on_device([&] { return StyleGan2Generator::load(SafetensorsFile(weights.generator)); });
   const auto masks = on_device([&] { return U2NetP(SafetensorsFile(weights.u2netp)); });
-  auto find_mask = [&](const Tensor& picture) { return on_device([&] { return masks.mask(picture.to(device)).to(Device{}); }); };
+  auto find_mask = [&](const Tensor& image) { return on_device([&] { return masks.mask(image.to(device)).to(Device{}); }); };
   Random random(o.seed, "depth_prior_pictures");
   std::vector<PriorSample> samples;
-  for (std::int64_t i = 0; i < o.pictures; ++i) {
+  for (std::int64_t i = 0; i < o.images; ++i) {
     check_cancelled("prior");
     LoadedInput drawn;
     drawn.files.image = str("picture ", i);
-    const Tensor picture = on_device([&] { return generator.synthesis(generator.mapping(random.normal({1, generator.config().style_dim}))).to(Device{}); });
-    drawn.picture.rgb = picture_to_pixels(picture);
+    const Tensor image = on_device([&] {
+      return generator.synthesis(generator.mapping(random.normal({1, generator.config().style_dim}))).to(Device{});
+    });
+    drawn.image.rgb = image_to_pixels(image);
     try {
       const PreparedInput in = prepare_input(drawn, config, CropMode::automatic, find_mask);
       samples.push_back({in.image.to(device), ellipsoid_depth(in.mask, config).to(device)});
     } catch (const Error& e) {
       context.log(str(e.what(), "; left out"));
     }
-    context.report({.stage = "pictures", .step = i + 1, .steps = o.pictures});
+    context.report({.stage = "pictures", .step = i + 1, .steps = o.images});
   }
-  if (samples.empty()) fail(Errc::invalid_argument, "prior", "no object was found in any of ", o.pictures, " pictures of the generator");
+  if (samples.empty()) fail(Errc::invalid_argument, "prior", "no object was found in any of ", o.images, " pictures of the generator");
   return samples;
 }
 
@@ -64,7 +66,7 @@ DepthPriorReport make_depth_prior(const std::string& path, const WeightPaths& we
   write_safetensors(path, half,
                     {{"kind", "GAN2Shape depth network fitted to ellipsoids"},
                      {"preset", config.preset},
-                     {"pictures", std::to_string(report.pictures)},
+                     {"pictures", std::to_string(report.images)},
                      {"iterations", std::to_string(o.iterations)},
                      {"seed", std::to_string(o.seed)}});
   return report;

@@ -32,8 +32,8 @@ std::string stem_of(const std::string& folder) {
   return (path.has_filename() ? path : path.parent_path()).filename().string();
 }
 
-// The part of the picture that was used.
-PictureBox box_of(const json& result, const std::string& folder) {
+// The part of the image that was used.
+ImageBox box_of(const json& result, const std::string& folder) {
   try {
     const json& box = result.at("picture").at("used");
     auto number = [&](const char* name) { return box.at(name).get<std::int64_t>(); };
@@ -59,7 +59,7 @@ json measure_result(const json& result, const std::string& folder, const std::st
   const Tensor depth = read_npy(depth_path), mask = read_grey(mask_path), truth = read_true_depth(truth_path);
   if (depth.shape() != Shape{s, s} || depth.dtype() != DType::f32) fail(Errc::format, depth_path, "is ", describe(depth), ", expected f32 ", Shape{s, s});
   if (mask.shape() != Shape{1, s, s, 1}) fail(Errc::format, mask_path, "is ", mask.dim(2), " x ", mask.dim(1), " pixels, expected ", s, " x ", s);
-  const PictureBox box = box_of(result, folder);
+  const ImageBox box = box_of(result, folder);
   if (box.left + box.width > truth.dim(2) || box.top + box.height > truth.dim(1) || box.width < 1 || box.height < 1 || box.left < 0 || box.top < 0) {
     fail(Errc::invalid_argument, truth_path, "is ", truth.dim(2), " x ", truth.dim(1), " pixels, which the picture of ", folder, " was not");
   }
@@ -114,7 +114,7 @@ Evaluation evaluate(const std::string& results, const std::string& truth) {
       continue;
     }
     measured.push_back(read_result(folder));
-    out.pictures.emplace_back(stem, measure_result(measured.back(), folder, depth));
+    out.images.emplace_back(stem, measure_result(measured.back(), folder, depth));
   }
   out.phases = phase_means(measured);
   return out;

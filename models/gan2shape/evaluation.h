@@ -17,7 +17,7 @@ MetricRows phase_means(const std::vector<nlohmann::json>& results);
 
 // Finished results against true depths.
 struct Evaluation {
-  MetricRows pictures, phases;
+  MetricRows images, phases;
   std::vector<std::string> skipped;  // results without a true depth
 };
 // Of the finished results below a folder, or of the folder itself; the truth of the result STEM is STEM_depth.png. What a fit

@@ -20,12 +20,12 @@ namespace g2s {
 namespace {
 
 constexpr std::int64_t largest_texture = 1024, view_size = 256, smallest_texture = 256;
-constexpr double shape_grey = 0.7;  // of the shaded shape picture, as the reference draws it
+constexpr double shape_grey = 0.7;  // of the shaded shape image, as the reference draws it
 
-Tensor unit(const Tensor& picture) { return clamp(affine(picture, 0.5, 0.5), 0, 1); }
+Tensor unit(const Tensor& image) { return clamp(affine(image, 0.5, 0.5), 0, 1); }
 
 // [0,1] to 8 bits.
-Tensor pixels(const Tensor& shown) { return picture_to_pixels(affine(shown, 2, -1)); }
+Tensor pixels(const Tensor& shown) { return image_to_pixels(affine(shown, 2, -1)); }
 
 Tensor grey_shape(const Tensor& normal) { return clamp(slice(normal, 3, 2, 3), 0, 1) * shape_grey; }
 
@@ -70,14 +70,14 @@ Tensor input_depth(const FitResult& fit) {
   return out.reshape({out.dim(1), out.dim(2)});
 }
 
-const Tensor& named(const std::vector<NamedPicture>& pictures, const std::string& name) {
-  for (const NamedPicture& p : pictures)
-    if (p.name == name) return p.picture;
+const Tensor& named(const std::vector<NamedImage>& images, const std::string& name) {
+  for (const NamedImage& p : images)
+    if (p.name == name) return p.image;
   fail(Errc::internal, "export", "no picture ", name);
 }
 
 struct AllViews {
-  std::vector<NamedPicture> mesh_turned, gan_turned, mesh_relit, gan_relit;
+  std::vector<NamedImage> mesh_turned, gan_turned, mesh_relit, gan_relit;
 };
 
 Tensor overview(const FitResult& fit, const Config& config, const AllViews& views) {
@@ -95,12 +95,12 @@ Tensor overview(const FitResult& fit, const Config& config, const AllViews& view
   std::vector<Tile> turned, gan, relit, gan_light;
   std::size_t yaws = 9;
   for (std::size_t i = 0; i < yaws; ++i) {
-    turned.push_back({views.mesh_turned[i].picture, "mesh " + views.mesh_turned[i].name});
-    gan.push_back({views.gan_turned[i].picture, "GAN " + views.gan_turned[i].name});
+    turned.push_back({views.mesh_turned[i].image, "mesh " + views.mesh_turned[i].name});
+    gan.push_back({views.gan_turned[i].image, "GAN " + views.gan_turned[i].name});
   }
   for (std::size_t i = yaws; i < views.mesh_turned.size(); ++i) {
-    relit.push_back({views.mesh_turned[i].picture, "mesh " + views.mesh_turned[i].name});
-    gan_light.push_back({views.gan_turned[i].picture, "GAN " + views.gan_turned[i].name});
+    relit.push_back({views.mesh_turned[i].image, "mesh " + views.mesh_turned[i].name});
+    gan_light.push_back({views.gan_turned[i].image, "GAN " + views.gan_turned[i].name});
   }
   for (const char* name : {"dx-1.5_dy0.0_a0.6", "dx-0.7_dy0.6_a0.6", "dx+0.7_dy0.6_a0.6", "dx+1.5_dy0.0_a0.6"}) {
     relit.push_back({named(views.mesh_relit, name), std::string("mesh ") + name});
@@ -113,13 +113,13 @@ Tensor overview(const FitResult& fit, const Config& config, const AllViews& view
   return contact_sheet(rows);
 }
 
-void write_views(const std::string& folder, const char* prefix, const std::vector<NamedPicture>& pictures) {
-  for (const NamedPicture& p : pictures) write_png(folder + "/" + prefix + p.name + ".png", pixels(p.picture));
+void write_views(const std::string& folder, const char* prefix, const std::vector<NamedImage>& images) {
+  for (const NamedImage& p : images) write_png(folder + "/" + prefix + p.name + ".png", pixels(p.image));
 }
 
 void write_mesh(const std::string& folder, const Subject& s, const Config& config) {
   ViewerFrame frame{config.rot_center_depth, 1 / (2 * std::tan(config.fov * M_PI / 360) * config.rot_center_depth)};
-  std::string png = encode_png(picture_to_pixels(s.mesh_texture));
+  std::string png = encode_png(image_to_pixels(s.mesh_texture));
   write_file(folder + "/texture.png", png);
   write_file(folder + "/mesh.obj", obj_text(s.mesh, frame, "mesh.mtl"));
   write_file(folder + "/mesh.mtl", mtl_text("texture.png"));

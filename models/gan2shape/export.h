@@ -12,8 +12,8 @@ struct ExportReport {
   std::int64_t vertices = 0, triangles = 0, texture_size = 0;
 };
 
-// Writes overview, mask, depth, normal, albedo, shape and texture pictures, views/, relight/, mesh.obj, mesh.mtl, mesh.glb,
-// input_depth.npy and latent.safetensors into `folder`, which exists. `photo`, f32 [1,N,N,3] in [-1,1], is the square picture that the
+// Writes overview, mask, depth, normal, albedo, shape and texture images, views/, relight/, mesh.obj, mesh.mtl, mesh.glb,
+// input_depth.npy and latent.safetensors into `folder`, which exists. `photo`, f32 [1,N,N,3] in [-1,1], is the square image that the
 // S x S input was made from, at its own resolution. The method is the fit's: its networks draw the generator's views. All bytes depend on the arguments alone.
 ExportReport export_fit(const FitResult& fit, const Method& method, const Tensor& photo, const std::string& folder);
 

@@ -21,7 +21,7 @@ FitIdentity full_identity(const Config& config, const MemoryPlan& plan, const Fi
   FitIdentity out = options.identity;
   out["settings"] = to_json(config).dump();
   out["seed"] = std::to_string(options.seed);
-  // The order of the sums over pictures.
+  // The order of the sums over images.
   if (plan.in_parts(config)) out["--memory-limit"] = str(plan.step2, " and ", plan.step3, " pictures at a time");
   return out;
 }
@@ -73,8 +73,8 @@ Fit::Fit(const Config& config, const StyleGan2Generator& generator, const StyleG
       losses_(device_) {
   config_.validate();
   require_input(input, config_);
-  plan_ = plan_memory(config_, generator.config(), discriminator.config(), options_.memory_limit, device_.type);
-  identity_ = full_identity(config_, plan_, options_);
+  memory_plan_ = plan_memory(config_, generator.config(), discriminator.config(), options_.memory_limit, device_.type);
+  identity_ = full_identity(config_, memory_plan_, options_);
   if (input.truth) truth_ = input.truth.to(device_);
   if (options_.depth_prior) state_.networks.netD.load(*options_.depth_prior, "netD.");
   state_.networks.set_trainable();
@@ -89,15 +89,15 @@ int Fit::iterations() const { return kind_of(state_.phase).iterations(config_, s
 
 void Fit::begin() {
   losses_.clear();
-  phase_ = kind_of(state_.phase).make({method_, plan_, state_, losses_});
+  phase_ = kind_of(state_.phase).make({method_, memory_plan_, state_, losses_});
 }
 
 void Fit::iterate() {
   const auto start = Clock::now();
   if (!phase_) begin();
   phase_->iterate();
-  losses_.push(++state_.iteration);
-  if (state_.iteration == 1 || state_.iteration == iterations() || losses_.full()) look();
+  losses_.record(++state_.iteration);
+  if (state_.iteration == 1 || state_.iteration == iterations() || losses_.full()) read_losses();
   const double seconds = since(start);
   state_.record.seconds += seconds;
   state_.seconds += seconds;
@@ -106,8 +106,8 @@ void Fit::iterate() {
   ++timing.second;
 }
 
-void Fit::look() {
-  for (auto& [iteration, losses] : losses_.take()) {
+void Fit::read_losses() {
+  for (auto& [iteration, losses] : losses_.drain()) {
     for (const auto& [name, value] : losses)
       if (name == "total") require_finite(value, state_, iteration);
     if (iteration == 1) state_.record.first = losses;
@@ -134,7 +134,7 @@ FitResult Fit::run() {
   auto last_save = Clock::now();
   auto maybe_save = [&](bool now) {
     if (options_.state_path.empty() || (!now && since(last_save) < options_.save_interval)) return;
-    look();
+    read_losses();
     save(options_.state_path);
     last_save = Clock::now();
   };

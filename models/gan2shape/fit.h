@@ -1,4 +1,4 @@
-// The whole method for one picture: projection into the generator, the prior, and the three steps over several stages.
+// The whole method for one image: projection into the generator, the prior, and the three steps over several stages.
 #pragma once
 
 #include <functional>
@@ -19,8 +19,8 @@ class FitPhase;
 struct FitInput {
   Tensor image;           // f32 [1,S,S,3] in [-1,1]
   Tensor mask;            // f32 [1,S,S,1] in [0,1]: the object
-  int original_size = 0;  // side of the picture that was cropped; only with a crop
-  Tensor latent;          // [512], [1,512] or [1,L,512]; undefined: the picture is projected
+  int original_size = 0;  // side of the image that was cropped; only with a crop
+  Tensor latent;          // [512], [1,512] or [1,L,512]; undefined: the image is projected
   Tensor truth;           // f32 [1,S,S,1], background where it is largest; undefined: nothing is measured
 };
 
@@ -39,18 +39,18 @@ struct FitOptions {
   double save_interval = 300;                        // seconds between saves within a phase; it is also saved when cancelled and at the end of a phase
   std::size_t memory_limit = 0;                      // bytes, 0: none; steps 2 and 3 then take their batches in parts, see MemoryPlan
   const SafetensorsFile* depth_prior = nullptr;      // netD starts from these weights (fit_depth_prior) instead of random ones
-  // What the state belongs to (hashes of picture, weights, ...); the configuration and the seed are added.
+  // What the state belongs to (hashes of image, weights, ...); the configuration and the seed are added.
   FitIdentity identity;
 };
 
-// How well the generator shows the picture, inside the mask and everywhere, after clamping.
+// How well the generator shows the image, inside the mask and everywhere, after clamping.
 struct ProjectionQuality {
   double lpips_masked = 0, mse_masked = 0, lpips = 0, mse = 0;
 };
 
 // On the CPU, wherever the fit ran.
 struct FitResult {
-  Target target;        // the picture, its mask, its latent and what the generator makes of that
+  Target target;        // the image, its mask, its latent and what the generator makes of that
   Canonical canonical;
   Tensor texture;       // [1,S,S,3] canonical, lit as the input
   Tensor view, light;   // [1,6] radians and translations; [1,4]
@@ -73,7 +73,7 @@ class Fit {
   Fit(const Fit&) = delete;
 
   // Continues a saved state: the result has the same bits as without the interruption. Throws naming what differs if the state
-  // belongs to other settings, picture or weights.
+  // belongs to other settings, image or weights.
   void resume(const std::string& path);
   void save(const std::string& path) const;
 
@@ -84,10 +84,10 @@ class Fit {
   Phase phase() const { return state_.phase; }
 
  private:
-  void begin();     // the running phase
-  void iterate();   // once
-  void finish();    // the running phase, and goes to the next
-  void look();      // at the losses of the iterations since the last time
+  void begin();        // the running phase
+  void iterate();      // once
+  void finish();       // the running phase, and goes to the next
+  void read_losses();  // of the iterations since the last time
   int iterations() const;  // of the running phase
   ProjectionQuality projection_quality() const;
   std::optional<Measures> measures() const;
@@ -98,7 +98,7 @@ class Fit {
   Config config_;
   FitOptions options_;
   FitIdentity identity_;
-  MemoryPlan plan_;
+  MemoryPlan memory_plan_;
   Tensor truth_;
   FitState state_;
   Method method_;

@@ -52,7 +52,7 @@ void change_identity(Metadata& metadata, const std::function<void(json&)>& chang
   metadata["gan2shape_identity"] = identity.dump();
 }
 
-// Without a memory limit, and with one that leaves a single picture at a time.
+// Without a memory limit, and with one that leaves a single image at a time.
 std::pair<FitOptions, FitOptions> whole_and_parted(const World& w) {
   FitOptions whole, parted;
   const GeneratorConfig& g = w.generator.config();

@@ -27,7 +27,7 @@ struct PhaseRecord {
   std::optional<Measures> measures;  // after it, with a truth
 };
 
-// The pictures that step 2 has projected, by batch, and the order in which step 3 takes them.
+// The images that step 2 has projected, by batch, and the order in which step 3 takes them.
 struct Samples {
   std::vector<Tensor> images, masks;
   std::vector<std::int64_t> order;
@@ -50,7 +50,7 @@ struct FitState {
   double seconds = 0;  // spent so far
 };
 
-// What a state belongs to: picture, weights, settings, seed, ... An absent part is an empty one.
+// What a state belongs to: image, weights, settings, seed, ... An absent part is an empty one.
 using FitIdentity = std::map<std::string, std::string>;
 
 // One safetensors file: the networks under their checkpoint names, and all else beside them. `optimizer` is the running phase's, or null.

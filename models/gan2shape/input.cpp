@@ -9,9 +9,9 @@
 namespace g2s {
 namespace {
 
-// In heads_gt the box around a head is as high as the picture and, on average, 0.8 of its width.
+// In heads_gt the box around a head is as high as the image and, on average, 0.8 of its width.
 constexpr double object_share_of_width = 0.8;
-// The presets with a centre crop were made for pictures of this size.
+// The presets with a centre crop were made for images of this size.
 constexpr int centre_crop_original = 256;
 // Objects are found on a copy no larger than this: the network looks at 320 x 320 pixels anyway.
 constexpr std::int64_t max_search_side = 640;
@@ -21,10 +21,10 @@ constexpr double far_truth = 1.1, truth_range = 0.2;
 
 std::string size_text(std::int64_t width, std::int64_t height) { return str(width, " x ", height); }
 
-void require_size(const std::string& path, const char* what, const Tensor& x, const Image& picture, const std::string& picture_path) {
-  if (x.dim(1) == picture.height() && x.dim(2) == picture.width()) return;
-  fail(Errc::invalid_argument, path, "the ", what, " is ", size_text(x.dim(2), x.dim(1)), " pixels, but the picture ", picture_path, " is ",
-       size_text(picture.width(), picture.height()));
+void require_size(const std::string& path, const char* what, const Tensor& x, const Image& image, const std::string& image_path) {
+  if (x.dim(1) == image.height() && x.dim(2) == image.width()) return;
+  fail(Errc::invalid_argument, path, "the ", what, " is ", size_text(x.dim(2), x.dim(1)), " pixels, but the picture ", image_path, " is ",
+       size_text(image.width(), image.height()));
 }
 
 float largest(const Tensor& x) { return x.numel() ? *std::max_element(x.data<float>(), x.data<float>() + x.numel()) : 0.f; }
@@ -54,8 +54,8 @@ Tensor over_grey(const Tensor& rgb, const Tensor& alpha) {
   return out;
 }
 
-// A box of the picture in the pixels of a smaller copy of it.
-PictureBox scaled_box(const PictureBox& box, std::int64_t width, std::int64_t height, std::int64_t to_width, std::int64_t to_height) {
+// A box of the image in the pixels of a smaller copy of it.
+ImageBox scaled_box(const ImageBox& box, std::int64_t width, std::int64_t height, std::int64_t to_width, std::int64_t to_height) {
   auto scale = [](std::int64_t v, std::int64_t from, std::int64_t to) { return (2 * v * to + from) / (2 * from); };
   std::int64_t left = std::min(scale(box.left, width, to_width), to_width - 1), top = std::min(scale(box.top, height, to_height), to_height - 1);
   std::int64_t right = std::clamp(scale(box.left + box.width, width, to_width), left + 1, to_width);
@@ -63,16 +63,16 @@ PictureBox scaled_box(const PictureBox& box, std::int64_t width, std::int64_t he
   return {left, top, right - left, bottom - top};
 }
 
-Tensor crop(const Tensor& x, const PictureBox& box) { return crop_pixels(x, box.top, box.left, box.height, box.width); }
+Tensor crop(const Tensor& x, const ImageBox& box) { return crop_pixels(x, box.top, box.left, box.height, box.width); }
 
 Tensor found_mask(const LoadedInput& input, const MaskFinder& find_mask) {
-  const Tensor& rgb = input.picture.rgb;
+  const Tensor& rgb = input.image.rgb;
   std::int64_t h = rgb.dim(1), w = rgb.dim(2), longer = std::max(h, w);
   if (longer > max_search_side) {
     h = std::max<std::int64_t>(8, h * max_search_side / longer);
     w = std::max<std::int64_t>(8, w * max_search_side / longer);
   }
-  Tensor small = pixels_to_picture(resize_pixels(rgb, h, w)).reshape({h, w, 3});
+  Tensor small = pixels_to_image(resize_pixels(rgb, h, w)).reshape({h, w, 3});
   try {
     return find_mask(small).reshape({1, h, w, 1});
   } catch (const Error& e) {
@@ -82,20 +82,20 @@ Tensor found_mask(const LoadedInput& input, const MaskFinder& find_mask) {
 }
 
 void note_origin(const LoadedInput& input, std::vector<std::string>& notes) {
-  const ImageInfo& info = input.picture.info;
+  const ImageInfo& info = input.image.info;
   if (info.orientation != 1) notes.push_back(str("turned upright from EXIF orientation ", info.orientation));
   if (info.grey()) notes.push_back("greyscale: the three colours are alike");
   if (info.bit_depth == 16) notes.push_back("16 bits per colour rounded to 8");
-  if (input.picture.alpha && opaque(input.picture.alpha)) notes.push_back("its alpha channel is opaque everywhere and ignored");
+  if (input.image.alpha && opaque(input.image.alpha)) notes.push_back("its alpha channel is opaque everywhere and ignored");
   else if (input.mask_source == "alpha") notes.push_back("its alpha channel is the mask, transparent parts are shown grey");
-  else if (input.picture.alpha) notes.push_back("transparent parts are shown grey, the mask is the one given");
+  else if (input.image.alpha) notes.push_back("transparent parts are shown grey, the mask is the one given");
 }
 
-PictureBox choose_box(const LoadedInput& input, const Config& config, CropMode mode, const Tensor& mask, std::vector<std::string>& notes) {
-  const std::int64_t w = input.picture.width(), h = input.picture.height();
+ImageBox choose_box(const LoadedInput& input, const Config& config, CropMode mode, const Tensor& mask, std::vector<std::string>& notes) {
+  const std::int64_t w = input.image.width(), h = input.image.height();
   if (mode == CropMode::object || (mode == CropMode::automatic && w != h)) {
-    PictureBox small = object_box(mask);
-    PictureBox box = small;
+    ImageBox small = object_box(mask);
+    ImageBox box = small;
     if (mask.dim(1) != h || mask.dim(2) != w) {
       box = scaled_box(small, mask.dim(2), mask.dim(1), w, h);
       box.width = box.height = std::min({std::max(box.width, box.height), w, h});  // rounding may have made it oblong
@@ -129,7 +129,7 @@ CropMode crop_mode_from_name(const std::string& name) {
 
 const char* to_string(CropMode mode) { return mode == CropMode::automatic ? "auto" : mode == CropMode::object ? "object" : "none"; }
 
-PictureBox object_box(const Tensor& mask) {
+ImageBox object_box(const Tensor& mask) {
   const std::int64_t h = mask.dim(1), w = mask.dim(2);
   const float* p = mask.data<float>();
   std::int64_t left = w, right = 0, top = h, bottom = 0;
@@ -142,7 +142,7 @@ PictureBox object_box(const Tensor& mask) {
   if (right <= left) fail(Errc::invalid_argument, "mask", "is empty");
   const double wanted = std::max(static_cast<double>(bottom - top), static_cast<double>(right - left) / object_share_of_width);
   const std::int64_t side = std::clamp<std::int64_t>(std::llround(wanted), 1, std::min(h, w));
-  // Never beyond the picture. Of an object that is higher than the square the upper part is kept: that is where a head is.
+  // Never beyond the image. Of an object that is higher than the square the upper part is kept: that is where a head is.
   const std::int64_t x = (left + right - side) / 2, y = side >= bottom - top ? (top + bottom - side) / 2 : top;
   return {std::clamp<std::int64_t>(x, 0, w - side), std::clamp<std::int64_t>(y, 0, h - side), side, side};
 }
@@ -161,7 +161,7 @@ Tensor read_true_depth(const std::string& path) {
   return depth;
 }
 
-Tensor prepare_truth(const Tensor& depth, const PictureBox& box, const Config& config) {
+Tensor prepare_truth(const Tensor& depth, const ImageBox& box, const Config& config) {
   const std::int64_t s = config.size;
   Tensor part = crop(depth, box), out = Tensor::empty({1, s, s, 1});
   const float* p = part.data<float>();
@@ -188,29 +188,29 @@ Tensor prepare_truth(const Tensor& depth, const PictureBox& box, const Config& c
 
 LoadedInput load_input(const InputFiles& files) {
   LoadedInput in{files, read_image(files.image), {}, {}, {}};
-  const std::int64_t w = in.picture.width(), h = in.picture.height();
-  if (std::min(w, h) < min_picture_side) {
+  const std::int64_t w = in.image.width(), h = in.image.height();
+  if (std::min(w, h) < min_image_side) {
     fail(Errc::invalid_argument, files.image, "the picture is ", size_text(w, h), " pixels, at least ",
-         size_text(min_picture_side, min_picture_side), " are needed");
+         size_text(min_image_side, min_image_side), " are needed");
   }
   if (!files.mask.empty()) {
     in.mask = read_grey(files.mask);
-    require_size(files.mask, "mask", in.mask, in.picture, files.image);
+    require_size(files.mask, "mask", in.mask, in.image, files.image);
     if (largest(in.mask) < solid_threshold) {
       fail(Errc::invalid_argument, files.mask, "it is empty; `mask` takes a picture that is white where the object is");
     }
     in.mask_source = "file";
-  } else if (in.picture.alpha && !opaque(in.picture.alpha)) {
-    in.mask = alpha_mask(in.picture.alpha);
+  } else if (in.image.alpha && !opaque(in.image.alpha)) {
+    in.mask = alpha_mask(in.image.alpha);
     if (largest(in.mask) < solid_threshold) {
       fail(Errc::invalid_argument, files.image, "its alpha channel, which is the mask, is empty; give a `mask`");
     }
     in.mask_source = "alpha";
   }
-  if (in.picture.alpha) in.picture.rgb = over_grey(in.picture.rgb, in.picture.alpha);
+  if (in.image.alpha) in.image.rgb = over_grey(in.image.rgb, in.image.alpha);
   if (!files.truth.empty()) {
     in.truth = read_true_depth(files.truth);
-    require_size(files.truth, "true depth", in.truth, in.picture, files.image);
+    require_size(files.truth, "true depth", in.truth, in.image, files.image);
     if (largest(in.truth) <= 0) fail(Errc::invalid_argument, files.truth, "the true depth is empty");
   }
   return in;
@@ -220,7 +220,7 @@ PreparedInput prepare_input(const LoadedInput& input, const Config& config, Crop
   NoGrad no_grad;
   PreparedInput out;
   note_origin(input, out.notes);
-  const std::int64_t w = input.picture.width(), h = input.picture.height(), s = config.size;
+  const std::int64_t w = input.image.width(), h = input.image.height(), s = config.size;
   Tensor mask = input.mask ? input.mask : found_mask(input, find_mask);
   out.mask_source = input.mask ? input.mask_source : "u2netp";
   if (largest(mask) < object_threshold) {
@@ -231,8 +231,8 @@ PreparedInput prepare_input(const LoadedInput& input, const Config& config, Crop
   if (largest(out.mask) < solid_threshold) {
     fail(Errc::invalid_argument, input.files.image, "the mask is empty in the part of the picture that is used; give another `mask`");
   }
-  Tensor photo = crop(input.picture.rgb, out.box);
-  out.image = pixels_to_picture(resize_pixels(photo, s, s));
+  Tensor photo = crop(input.image.rgb, out.box);
+  out.image = pixels_to_image(resize_pixels(photo, s, s));
   const std::int64_t photo_side = std::min(std::max(out.box.width, out.box.height), max_photo_side);
   out.photo = resize_pixels(photo, photo_side, photo_side);
   if (input.truth) out.truth = prepare_truth(input.truth, out.box, config);

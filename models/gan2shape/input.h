@@ -1,4 +1,4 @@
-// From files to what a fit takes: the picture upright, square and at the method's size, the object's mask, the true depth.
+// From files to what a fit takes: the image upright, square and at the method's size, the object's mask, the true depth.
 #pragma once
 
 #include <functional>
@@ -11,63 +11,63 @@
 namespace g2s {
 
 enum class CropMode {
-  automatic,  // a square picture is only resized (and centre-cropped where the preset says so), any other is squared around the object
-  object,     // every picture is squared around the object
-  none,       // the whole picture, stretched if it is not square; no centre crop
+  automatic,  // a square image is only resized (and centre-cropped where the preset says so), any other is squared around the object
+  object,     // every image is squared around the object
+  none,       // the whole image, stretched if it is not square; no centre crop
 };
 CropMode crop_mode_from_name(const std::string& name);  // auto, object, none; throws listing them
 const char* to_string(CropMode mode);
 
-constexpr std::int64_t min_picture_side = 32;
+constexpr std::int64_t min_image_side = 32;
 
 struct InputFiles {
   std::string image;
   std::string mask, truth;  // may be empty
 };
 
-// The part of the upright picture that is used, in its pixels.
-struct PictureBox {
+// The part of the upright image that is used, in its pixels.
+struct ImageBox {
   std::int64_t left = 0, top = 0, width = 0, height = 0;
-  bool operator==(const PictureBox&) const = default;
+  bool operator==(const ImageBox&) const = default;
 };
 
-// A decoded picture with what belongs to it, all of one size.
+// A decoded image with what belongs to it, all of one size.
 struct LoadedInput {
   InputFiles files;
-  Image picture;
+  Image image;
   Tensor mask;   // f32 [1,H,W,1] in [0,1] from the file or the alpha channel; undefined: neither is there
   Tensor truth;  // f32 [1,H,W,1] true depth, 0 where there is none; undefined without a file
   std::string mask_source;  // "file", "alpha" or empty
 };
 
 struct PreparedInput {
-  Tensor image;            // f32 [1,S,S,3] in [-1,1]
-  Tensor mask;             // f32 [1,S,S,1] in [0,1]
-  Tensor truth;            // f32 [1,S,S,1], max_depth where there is none; or undefined
-  Tensor photo;            // u8 [1,N,N,3]: what `image` was made from, at most max_photo_side pixels wide
-  int original_size = 0;   // side of the picture that a preset's centre crop is meant for; 0 without one
-  PictureBox box;          // what was used of the picture
-  std::string mask_source; // "file", "alpha" or "u2netp"
-  std::vector<std::string> notes;  // what was done to the picture, one clause each
+  Tensor image;             // f32 [1,S,S,3] in [-1,1]
+  Tensor mask;              // f32 [1,S,S,1] in [0,1]
+  Tensor truth;             // f32 [1,S,S,1], max_depth where there is none; or undefined
+  Tensor photo;             // u8 [1,N,N,3]: what `image` was made from, at most max_photo_side pixels wide
+  int original_size = 0;    // side of the image that a preset's centre crop is meant for; 0 without one
+  ImageBox box;             // what was used of the image
+  std::string mask_source;  // "file", "alpha" or "u2netp"
+  std::vector<std::string> notes;  // what was done to the image, one clause each
 };
 
 constexpr std::int64_t max_photo_side = 2048;
 
-// Reads and checks the files; throws naming the one at fault: unreadable, smaller than min_picture_side, of another size than the picture, a
+// Reads and checks the files; throws naming the one at fault: unreadable, smaller than min_image_side, of another size than the image, a
 // truth that is not 16-bit grey, an empty mask.
 LoadedInput load_input(const InputFiles& files);
 
-// Finds the object in a picture f32 [H,W,3] in [-1,1]: f32 [H,W] of {0,1}.
+// Finds the object in an image f32 [H,W,3] in [-1,1]: f32 [H,W] of {0,1}.
 using MaskFinder = std::function<Tensor(const Tensor&)>;
-// Throws if there is no object to be seen in what is left of the picture.
+// Throws if there is no object to be seen in what is left of the image.
 PreparedInput prepare_input(const LoadedInput& input, const Config& config, CropMode mode, const MaskFinder& find_mask);
 
 // The square around an object: as large as heads_gt shows heads. mask f32 [1,H,W,1].
-PictureBox object_box(const Tensor& mask);
+ImageBox object_box(const Tensor& mask);
 
 // A true depth in the method's encoding, f32 [1,H,W,1], 0 where there is none. Throws unless the file is 16-bit grey.
 Tensor read_true_depth(const std::string& path);
 // The same part of it at S x S, max_depth where there is none.
-Tensor prepare_truth(const Tensor& depth, const PictureBox& box, const Config& config);
+Tensor prepare_truth(const Tensor& depth, const ImageBox& box, const Config& config);
 
 }  // namespace g2s

@@ -24,7 +24,7 @@ struct Folder {
 };
 
 // 1 within the box, else 0.
-Tensor box_mask(std::int64_t height, std::int64_t width, PictureBox box) {
+Tensor box_mask(std::int64_t height, std::int64_t width, ImageBox box) {
   Tensor mask = Tensor::zeros({1, height, width, 1});
   for (std::int64_t y = box.top; y < box.top + box.height; ++y)
     for (std::int64_t x = box.left; x < box.left + box.width; ++x) mask.mutable_data<float>()[y * width + x] = 1;
@@ -58,14 +58,14 @@ bool noted(const PreparedInput& input, const std::string& part) {
 }  // namespace
 
 TEST_CASE("input: the square around an object has the margin of heads_gt") {
-  // As high as the picture, 0.8 of its width.
-  CHECK(object_box(box_mask(200, 300, {100, 20, 80, 100})) == PictureBox{90, 20, 100, 100});
-  CHECK(object_box(box_mask(200, 300, {100, 50, 120, 100})) == PictureBox{85, 25, 150, 150});
-  // It stays within the picture.
-  CHECK(object_box(box_mask(200, 300, {0, 20, 40, 100})) == PictureBox{0, 20, 100, 100});
-  CHECK(object_box(box_mask(200, 300, {250, 150, 50, 50})) == PictureBox{237, 137, 63, 63});
+  // As high as the image, 0.8 of its width.
+  CHECK(object_box(box_mask(200, 300, {100, 20, 80, 100})) == ImageBox{90, 20, 100, 100});
+  CHECK(object_box(box_mask(200, 300, {100, 50, 120, 100})) == ImageBox{85, 25, 150, 150});
+  // It stays within the image.
+  CHECK(object_box(box_mask(200, 300, {0, 20, 40, 100})) == ImageBox{0, 20, 100, 100});
+  CHECK(object_box(box_mask(200, 300, {250, 150, 50, 50})) == ImageBox{237, 137, 63, 63});
   // An object that is higher than the square loses its lower part.
-  CHECK(object_box(box_mask(300, 100, {10, 40, 80, 200})) == PictureBox{0, 40, 100, 100});
+  CHECK(object_box(box_mask(300, 100, {10, 40, 80, 200})) == ImageBox{0, 40, 100, 100});
   CHECK_THROWS_AS(object_box(Tensor::zeros({1, 10, 10, 1})), Error);
 }
 
@@ -75,16 +75,16 @@ TEST_CASE("input: a square picture is only resized") {
   write_png(folder / "m.png", mask_pixels(box_mask(64, 64, {20, 10, 30, 40})));
   const Config config = preset("default");
   PreparedInput in = prepare_input(load_input({folder / "p.png", folder / "m.png", ""}), config, CropMode::automatic, unwanted);
-  CHECK(same_bits(in.image, pixels_to_picture(ramp(64, 64))));
+  CHECK(same_bits(in.image, pixels_to_image(ramp(64, 64))));
   CHECK(same_bits(in.mask, box_mask(64, 64, {20, 10, 30, 40})));
-  CHECK(in.box == PictureBox{0, 0, 64, 64});
+  CHECK(in.box == ImageBox{0, 0, 64, 64});
   CHECK(in.original_size == 0);
   CHECK(in.mask_source == "file");
   CHECK(in.notes.empty());
   CHECK_FALSE(in.truth);
   // Where the object is asked for, it is cut nevertheless.
   PreparedInput cut = prepare_input(load_input({folder / "p.png", folder / "m.png", ""}), config, CropMode::object, unwanted);
-  CHECK(cut.box == PictureBox{15, 10, 40, 40});
+  CHECK(cut.box == ImageBox{15, 10, 40, 40});
   CHECK(cut.photo.shape() == Shape{1, 40, 40, 3});
 }
 
@@ -98,24 +98,24 @@ TEST_CASE("input: other pictures are squared around the object, with mask and tr
     for (std::int64_t x = 110; x < 160; ++x) truth.mutable_data<std::int32_t>()[y * 200 + x] = static_cast<std::int32_t>(100 * x + y);
   write_png(folder / "p_depth.png", truth);
   PreparedInput in = prepare_input(load_input({folder / "p.png", folder / "m.png", folder / "p_depth.png"}), config, CropMode::automatic, unwanted);
-  CHECK(in.box == PictureBox{103, 20, 64, 64});
+  CHECK(in.box == ImageBox{103, 20, 64, 64});
   CHECK(noted(in, "cut from 200 x 100 pixels to the 64 x 64 around the object at (103, 20)"));
-  CHECK(same_bits(in.image, pixels_to_picture(crop_pixels(ramp(100, 200), 20, 103, 64, 64))));
+  CHECK(same_bits(in.image, pixels_to_image(crop_pixels(ramp(100, 200), 20, 103, 64, 64))));
   CHECK(in.mask.data<float>()[6] == 0.f);
   CHECK(in.mask.data<float>()[7] == 1.f);
   CHECK(in.truth.data<float>()[6] == static_cast<float>(config.max_depth));
   CHECK(in.truth.data<float>()[7] == doctest::Approx(1.1 - 0.2 * (100 * 110 + 20) / 65535.0).epsilon(1e-6));
   PreparedInput stretched = prepare_input(load_input({folder / "p.png", folder / "m.png", ""}), config, CropMode::none, unwanted);
-  CHECK(stretched.box == PictureBox{0, 0, 200, 100});
+  CHECK(stretched.box == ImageBox{0, 0, 200, 100});
   CHECK(noted(stretched, "stretched"));
-  // A mask that is found on a smaller copy of a large picture.
+  // A mask that is found on a smaller copy of a large image.
   write_png(folder / "large.png", Tensor::zeros({1000, 2000, 3}, DType::u8));
   auto find = [](const Tensor& small) {
     CHECK(small.shape() == Shape{320, 640, 3});
     return box_mask(320, 640, {160, 0, 128, 160}).reshape({320, 640});
   };
   PreparedInput found = prepare_input(load_input({folder / "large.png", "", ""}), config, CropMode::automatic, find);
-  CHECK(found.box == PictureBox{450, 0, 500, 500});
+  CHECK(found.box == ImageBox{450, 0, 500, 500});
   CHECK(found.mask_source == "u2netp");
   auto nothing = [](const Tensor&) { return Tensor::zeros({320, 640}); };
   CHECK_THROWS_WITH_AS(prepare_input(load_input({folder / "large.png", "", ""}), config, CropMode::automatic, nothing), doctest::Contains("give its `mask`"), Error);
@@ -155,9 +155,9 @@ TEST_CASE("input: presets with a centre crop") {
   write_png(folder / "p.png", ramp(256, 256));
   write_png(folder / "m.png", Tensor::full({256, 256, 1}, 255, DType::u8));
   PreparedInput in = prepare_input(load_input({folder / "p.png", folder / "m.png", ""}), config, CropMode::automatic, unwanted);
-  CHECK(in.box == PictureBox{43, 43, 170, 170});
+  CHECK(in.box == ImageBox{43, 43, 170, 170});
   CHECK(in.original_size == 256);
-  CHECK(same_bits(in.image, pixels_to_picture(resize_pixels(centre_crop_pixels(ramp(256, 256), 170), 128, 128))));
+  CHECK(same_bits(in.image, pixels_to_image(resize_pixels(centre_crop_pixels(ramp(256, 256), 170), 128, 128))));
   write_png(folder / "p.png", ramp(64, 64));
   write_png(folder / "m.png", Tensor::full({64, 64, 1}, 255, DType::u8));
   CHECK(prepare_input(load_input({folder / "p.png", folder / "m.png", ""}), config, CropMode::automatic, unwanted).box.width == 43);

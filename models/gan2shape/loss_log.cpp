@@ -37,7 +37,7 @@ void LossLog::set(const NamedTensors& losses) {
   values_ = concat(values, 0);
 }
 
-void LossLog::push(int iteration) {
+void LossLog::record(int iteration) {
   if (!values_) return;
   check(!full(), "losses", "iteration ", iteration, " is logged before the ones before it were taken");
   float* to = row(iterations_.size());
@@ -47,7 +47,7 @@ void LossLog::push(int iteration) {
   iterations_.push_back(iteration);
 }
 
-std::vector<std::pair<int, NamedLosses>> LossLog::take() {
+std::vector<std::pair<int, NamedLosses>> LossLog::drain() {
   std::vector<std::pair<int, NamedLosses>> out;
   if (iterations_.empty()) return out;
   if (device_.type != DeviceType::cpu) accelerator(device_, "losses").synchronize();

@@ -20,11 +20,11 @@ class LossLog {
   // As part of an iteration's work: what its losses are, f32 scalars. Undefined ones are left out.
   void set(const NamedTensors& losses);
   // After iteration number `iteration`. No more than capacity() until they are taken.
-  void push(int iteration);
+  void record(int iteration);
   bool full() const { return static_cast<int>(iterations_.size()) >= capacity(); }
   int capacity() const;
   // What was pushed since the last call, by iteration.
-  std::vector<std::pair<int, NamedLosses>> take();
+  std::vector<std::pair<int, NamedLosses>> drain();
   void clear();
 
  private:

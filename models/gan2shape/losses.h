@@ -7,8 +7,8 @@
 
 namespace g2s {
 
-// sum(|a-b| m) / (C sum(m)), a scalar. a, b [B,H,W,C], mask [B,H,W,1] without gradient. Where the pictures are a part of a batch, sum(m) is that of
-// `whole`, the masks of all of it: then the parts' losses add up to the batch's.
+// sum(|a-b| m) / (C sum(m)), a scalar. a, b [B,H,W,C], mask [B,H,W,1] without gradient. Where the images are a part of a batch, sum(m) is
+// that of `whole`, the masks of all of it: then the parts' losses add up to the batch's.
 Tensor masked_l1(const Tensor& a, const Tensor& b, const Tensor& mask, const Tensor& whole);
 
 // The same of (a-b)^2, of one batch.

@@ -9,7 +9,7 @@ namespace {
 
 constexpr double f32 = 4, mib = 1 << 20;
 
-// Activations of one picture, in bytes, each layer's output once.
+// Activations of one image, in bytes, each layer's output once.
 double generator_activations(const GeneratorConfig& g) {
   double floats = 0;
   for (int level = 0; level < g.levels(); ++level) {
@@ -77,14 +77,14 @@ std::string in_mib(std::size_t bytes) { return std::to_string((bytes + (std::siz
 }  // namespace
 
 std::size_t step2_bytes(const Config& c, const GeneratorConfig& g, const DiscriminatorConfig& d, std::int64_t part, DeviceType type) {
-  const double picture = factors(type).alive_step2 * (generator_activations(g) + discriminator_activations(d, c.size));
-  return static_cast<std::size_t>(fixed_bytes(c, g, d, factors(type)) + static_cast<double>(part) * picture);
+  const double image = factors(type).alive_step2 * (generator_activations(g) + discriminator_activations(d, c.size));
+  return static_cast<std::size_t>(fixed_bytes(c, g, d, factors(type)) + static_cast<double>(part) * image);
 }
 
 std::size_t step3_bytes(const Config& c, const GeneratorConfig& g, const DiscriminatorConfig& d, std::int64_t part, DeviceType type) {
   const bool flipped = std::find(c.flip3.begin(), c.flip3.end(), true) != c.flip3.end();
-  const double picture = factors(type).alive_step3 * (flipped ? 2 : 1) * vgg_activations(c.size);
-  return static_cast<std::size_t>(fixed_bytes(c, g, d, factors(type)) + static_cast<double>(part) * picture);
+  const double image = factors(type).alive_step3 * (flipped ? 2 : 1) * vgg_activations(c.size);
+  return static_cast<std::size_t>(fixed_bytes(c, g, d, factors(type)) + static_cast<double>(part) * image);
 }
 
 MemoryPlan plan_memory(const Config& c, const GeneratorConfig& g, const DiscriminatorConfig& d, std::size_t limit, DeviceType type) {

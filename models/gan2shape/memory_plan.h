@@ -1,4 +1,4 @@
-// How many pictures of a batch fit into a given memory at a time.
+// How many images of a batch fit into a given memory at a time.
 #pragma once
 
 #include <cstddef>
@@ -14,14 +14,14 @@ namespace g2s {
 constexpr std::size_t program_bytes = std::size_t{64} << 20;
 
 struct MemoryPlan {
-  std::int64_t step2 = 0, step3 = 0;  // pictures in a part; of step 3 the input is one
+  std::int64_t step2 = 0, step3 = 0;  // images in a part; of step 3 the input is one
   std::size_t bytes = 0;              // what the larger of the two steps is expected to take
 
   // Are the batches of a step cut?
   bool in_parts(const Config& config) const { return step2 < config.batch || step3 < config.batch_of_step3() + 1; }
 };
 
-// Bytes that an iteration takes with `part` pictures at a time, an upper estimate from the sizes of the networks' layers. On a CUDA device
+// Bytes that an iteration takes with `part` images at a time, an upper estimate from the sizes of the networks' layers. On a CUDA device
 // frozen weights are held nearly once, on the CPU in several forms.
 std::size_t step2_bytes(const Config& config, const GeneratorConfig& generator, const DiscriminatorConfig& discriminator, std::int64_t part,
                         DeviceType type = DeviceType::cpu);

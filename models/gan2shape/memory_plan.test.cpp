@@ -38,7 +38,7 @@ TEST_CASE("step 2 in parts gives the losses and gradients of the whole batch") {
 }
 
 // Gradients in f64: another size of batch rounds differently, and in f32 that alone turns them for values beside a kink (the larger of two that are
-// pooled, the sign of a difference): 5e-4 of the whole with these pictures.
+// pooled, the sign of a difference): 5e-4 of the whole with these images.
 TEST_CASE("step 3 in parts gives the losses and gradients of the whole batch") {
   for (DType dtype : {DType::f64, DType::f32}) {
     for (bool flip : {false, true}) {

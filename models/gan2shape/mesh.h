@@ -10,7 +10,7 @@
 
 namespace g2s {
 
-// Camera coordinates: x right, y down, z away from the camera, the picture's width at depth `center` is about 0.175.
+// Camera coordinates: x right, y down, z away from the camera, the image's width at depth `center` is about 0.175.
 struct TexturedMesh {
   std::vector<std::array<float, 3>> positions;
   std::vector<std::array<float, 3>> normals;  // unit, towards the outside

@@ -9,13 +9,13 @@
 namespace g2s {
 
 // Viewers expect y up and z towards the observer, right-handed: (x, -y, center - z) * scale. With scale 1 / (2 tan(fov/2) center)
-// the picture is one unit wide.
+// the image is one unit wide.
 struct ViewerFrame {
   double center = 1;
   double scale = 1;
 };
 
-// `name`.obj refers to `name`.mtl, which refers to the picture `texture_file` in the same folder.
+// `name`.obj refers to `name`.mtl, which refers to the image `texture_file` in the same folder.
 std::string obj_text(const TexturedMesh& mesh, const ViewerFrame& frame, const std::string& material_file);
 std::string mtl_text(const std::string& texture_file);
 // The texture is embedded: `png` is a complete PNG file. One mesh, one unlit-looking (fully rough, non-metallic) material.

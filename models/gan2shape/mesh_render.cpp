@@ -24,7 +24,7 @@ std::array<double, 9> rotation(const MeshView& view) {
 
 std::vector<ScreenVertex> project(const TexturedMesh& mesh, const MeshView& view, std::int64_t samples) {
   std::array<double, 9> r = rotation(view);
-  // Pixel i of the grid covers [i, i+1) of the picture's width in samples; its centre is at i + 0.5.
+  // Pixel i of the grid covers [i, i+1) of the image's width in samples; its centre is at i + 0.5.
   double zoom = static_cast<double>(samples) / static_cast<double>(view.grid);
   std::vector<ScreenVertex> out(mesh.positions.size());
   for (std::size_t i = 0; i < out.size(); ++i) {
@@ -87,7 +87,7 @@ class Band {
       }
   }
 
-  // Averages k x k samples into the rows of the picture that this band covers.
+  // Averages k x k samples into the rows of the image that this band covers.
   void resolve(int k, std::int64_t size, float* out) const {
     float share = 1.0f / static_cast<float>(k * k);
     for (std::int64_t i = first_ / k; i < last_ / k; ++i)

@@ -1,4 +1,4 @@
-// Draws the finished mesh for pictures of it: no gradients, any size, white background.
+// Draws the finished mesh for images of it: no gradients, any size, white background.
 #pragma once
 
 #include "models/gan2shape/mesh.h"
@@ -9,7 +9,7 @@ struct MeshView {
   double yaw = 0, pitch = 0, roll = 0;       // radians, R = Rz(roll) Ry(yaw) Rx(pitch), about (0, 0, center)
   std::array<double, 3> translation{0, 0, 0};  // after the rotation
   double center = 1;
-  Pinhole camera;             // of a picture `grid` pixels wide, whose pixel centres are the integers
+  Pinhole camera;             // of an image `grid` pixels wide, whose pixel centres are the integers
   std::int64_t grid = 0;
   std::int64_t size = 256;    // pixels of the result, which shows the same field
   int supersample = 2;

@@ -10,7 +10,7 @@
 namespace g2s {
 namespace {
 
-// Keeps a pixel whose whole 3 x 3 neighbourhood lies inside the picture and the mask.
+// Keeps a pixel whose whole 3 x 3 neighbourhood lies inside the image and the mask.
 std::vector<bool> eroded(const Tensor& mask) {
   const std::int64_t h = mask.dim(1), w = mask.dim(2);
   Tensor m = mask.to(DType::f64);

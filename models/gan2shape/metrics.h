@@ -20,7 +20,7 @@ struct Measures {
 Tensor truth_mask(const Tensor& depth);
 
 // depth, truth [1,S,S,1] of the input view; masks [1,S,S,1] of {0,1}. Compared where both masks hold after each lost its outermost pixel
-// (outside the picture counts as background). Throws Error(invalid_argument) if no pixel is left.
+// (outside the image counts as background). Throws Error(invalid_argument) if no pixel is left.
 Accuracy measure(const Tensor& depth, const Tensor& truth, const Tensor& true_mask, const Tensor& predicted_mask, Pinhole camera);
 
 // The fit and the two baselines: the analytic ellipsoid of the object mask taken as input-view depth, and depth 1.

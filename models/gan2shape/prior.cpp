@@ -23,7 +23,7 @@ Box bounding_box(const Tensor& mask, std::int64_t s) {
   Box box{1e9, -1, 1e9, -1};
   for (std::int64_t y = 0; y < s; ++y) {
     for (std::int64_t x = 0; x < s; ++x) {
-      // The picture's masks are f32: compare as f32 does.
+      // The image's masks are f32: compare as f32 does.
       if (static_cast<float>(p[y * s + x]) < 0.7f) continue;
       box = {std::min(box.min_x, double(x)), std::max(box.max_x, double(x)), std::min(box.min_y, double(y)), std::max(box.max_y, double(y))};
     }
@@ -61,7 +61,7 @@ Tensor ellipsoid_depth(const Tensor& mask, const EllipsoidOptions& o, DType dtyp
   const double rim = std::sqrt(r * r - (r - (o.far - o.near)) * (r - (o.far - o.near)));
   std::vector<double> depth(static_cast<std::size_t>(s * s), o.far);
   for (std::int64_t y = 0; y < s; ++y) {
-    // Rows are stretched about the picture's centre before they are compared with the box's centre row.
+    // Rows are stretched about the image's centre before they are compared with the box's centre row.
     const double i = (static_cast<double>(y) - s / 2.0) / ratio + s / 2.0;
     for (std::int64_t x = 0; x < s; ++x) {
       const double distance = std::sqrt((i - cy) * (i - cy) + (x - cx) * (x - cx));

@@ -24,14 +24,14 @@ struct EllipsoidOptions {
 Tensor ellipsoid_depth(const Tensor& mask, const EllipsoidOptions& options, DType dtype = DType::f32);
 Tensor ellipsoid_depth(const Tensor& mask, const Config& config);
 
-// Mean squared difference between netD's depth of a picture, without the border blend, and its ellipsoid.
+// Mean squared difference between netD's depth of an image, without the border blend, and its ellipsoid.
 Tensor prior_loss(const Renderer& renderer, const EDDeconv& netD, const Tensor& image, const Tensor& ellipsoid);
 
 struct PriorSample {
   Tensor image;      // [1,S,S,3] in [-1,1]
   Tensor ellipsoid;  // [1,S,S,1]
 };
-// Teaches netD the ellipsoids of several pictures, one drawn at random an iteration, with the method's Adam: what a fit of another picture can
+// Teaches netD the ellipsoids of several images, one drawn at random an iteration, with the method's Adam: what a fit of another image can
 // start from (FitOptions::depth_prior). `progress` is called after every iteration with its number and loss.
 void fit_depth_prior(EDDeconv& netD, const Config& config, const std::vector<PriorSample>& samples, int iterations, std::uint64_t seed,
                      const std::function<void(int, double)>& progress);

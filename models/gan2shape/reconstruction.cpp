@@ -55,7 +55,7 @@ Reconstructor load_reconstructor(const ReconstructionSettings& settings, const W
   r.weights = find_weights(source, settings.preset,
                            {.generator = true, .discriminator = true, .lpips = true, .depth_prior = settings.quality != Quality::paper});
   load_networks(r);
-  r.config.gan_size = r.generator->config().size;  // the method takes any size of pictures from the generator
+  r.config.gan_size = r.generator->config().size;  // the method takes any size of images from the generator
   apply_quality(r.config, settings.quality, r.depth_prior != nullptr);
   scale_schedule(r.config, settings.scale);
   plan_memory(r.config, r.generator->config(), r.discriminator->config(), settings.memory_limit, r.device.type);
@@ -73,9 +73,9 @@ Identity identity_of(const Reconstructor& r, const InputFiles& files, const Tens
 }
 
 ReconstructionJob prepare_job(const Reconstructor& r, const InputFiles& files, const Tensor& latent) {
-  auto find_mask = [&](const Tensor& picture) {
+  auto find_mask = [&](const Tensor& image) {
     const WithPrecision exact(Precision::f32);  // every precision shall fit the same object
-    return U2NetP(SafetensorsFile(mask_weights(r))).mask(picture);
+    return U2NetP(SafetensorsFile(mask_weights(r))).mask(image);
   };
   return {files, latent, prepare_input(load_input(files), r.config, r.settings.crop, find_mask), identity_of(r, files, latent)};
 }
@@ -107,7 +107,7 @@ void require_resumable(const Reconstructor& r, const ReconstructionJob& job, con
 nlohmann::json write_result(const Reconstructor& r, const ReconstructionJob& job, const Fit& fit, const FitResult& result, const std::string& folder,
                             const nlohmann::json& more) {
   AtomicFolder made(folder);
-  const ExportReport exported = export_fit(result, fit.method(), pixels_to_picture(job.input.photo), made.temporary());
+  const ExportReport exported = export_fit(result, fit.method(), pixels_to_image(job.input.photo), made.temporary());
   nlohmann::json out = result_json(r, job, result, exported);
   out.merge_patch(more);
   write_file(made.temporary() + "/result.json", out.dump(2) + "\n");

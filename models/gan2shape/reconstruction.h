@@ -1,4 +1,5 @@
-// From files to a folder of results, on the device, in the precision and until the cancellation of the thread's Context. Load once what all pictures share, then for each picture: prepare, fit, write.
+// From files to a folder of results, on the device, in the precision and until the cancellation of the thread's Context. Load once what all
+// images share, then for each image: prepare, fit, write.
 //
 //   const Reconstructor r = load_reconstructor({.preset = "default"}, {.folder = "", .assets = {"assets"}});
 //   const ReconstructionJob job = prepare_job(r, {.image = "head.png"}, {});
@@ -35,8 +36,8 @@ struct ReconstructionSettings {
 // Those with dashes are as the first files of results and states have them.
 using Identity = std::map<std::string, std::string>;
 
-// What all pictures share. It outlives the fits that are made with it; several threads may fit with it at a time, on a device after the thread that
-// loaded it has synchronized.
+// What all images share. It outlives the fits that are made with it; several threads may fit with it at a time, on a device after the
+// thread that loaded it has synchronized.
 struct Reconstructor {
   ReconstructionSettings settings;
   Device device;  // of the context that loaded it
@@ -47,10 +48,10 @@ struct Reconstructor {
   std::unique_ptr<StyleGan2Discriminator> discriminator;
   std::unique_ptr<Lpips> lpips;
   std::unique_ptr<SafetensorsFile> depth_prior;  // null: networks start from random weights
-  Identity identity;                             // without that of a picture
+  Identity identity;                             // without that of an image
 };
 
-// One picture. Its tensors are on the CPU.
+// One image. Its tensors are on the CPU.
 struct ReconstructionJob {
   InputFiles files;
   Tensor latent;  // f32 [D], [1,D] or [1,L,D], see read_latents(); undefined: to be projected

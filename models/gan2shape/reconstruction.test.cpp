@@ -1,4 +1,4 @@
-// What the program does for a picture, as a caller of the library does it.
+// What the program does for an image, as a caller of the library does it.
 #include "models/gan2shape/reconstruction.h"
 
 #include <doctest/doctest.h>
@@ -86,9 +86,9 @@ TEST_CASE("reconstruction: prepared, stopped, gone on with, written and measured
   CHECK(difference_of(written, reconstructor(), other.identity) == "picture");
 
   const Evaluation evaluation = evaluate(folder.path, source_path("assets/heads"));
-  REQUIRE(evaluation.pictures.size() == 1);
-  CHECK(evaluation.pictures[0].first == "004_64");
-  CHECK(evaluation.pictures[0].second.at("side").get<double>() == doctest::Approx(written.at("metrics").at("side").get<double>()));
+  REQUIRE(evaluation.images.size() == 1);
+  CHECK(evaluation.images[0].first == "004_64");
+  CHECK(evaluation.images[0].second.at("side").get<double>() == doctest::Approx(written.at("metrics").at("side").get<double>()));
   CHECK(evaluation.phases.size() > 2);
   nlohmann::json unknown = written;
   unknown["settings"]["preset"] = "dog";
@@ -111,14 +111,14 @@ TEST_CASE("drawing: the same pictures however many at a time; truncation draws t
   const Tensor w = random_latents(generator, 9, 3);
   std::vector<std::int64_t> firsts;
   Tensor last, again;
-  draw_pictures(generator, w, [&](std::int64_t first, const Tensor& pictures) {
+  draw_images(generator, w, [&](std::int64_t first, const Tensor& images) {
     firsts.push_back(first);
-    last = pictures;
+    last = images;
   });
   CHECK(firsts == std::vector<std::int64_t>{0, 8});
   Tensor ninth = Tensor::empty({1, w.dim(1)});
   std::copy_n(w.data<float>() + 8 * w.dim(1), w.dim(1), ninth.mutable_data<float>());
-  draw_pictures(generator, ninth, [&](std::int64_t, const Tensor& pictures) { again = pictures; });
+  draw_images(generator, ninth, [&](std::int64_t, const Tensor& images) { again = images; });
   CHECK(same_bits(last, again));
   CHECK(same_bits(truncated_latents(generator, w, 1, 3), w));
   const Tensor mean = truncated_latents(generator, w, 0, 3);

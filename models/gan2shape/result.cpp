@@ -22,7 +22,7 @@ json losses_json(const NamedLosses& losses) {
   return out;
 }
 
-json picture_json(const ReconstructionJob& job) {
+json image_json(const ReconstructionJob& job) {
   const PreparedInput& in = job.input;
   json out = {{"file", job.files.image}, {"mask_source", in.mask_source}, {"notes", in.notes}};
   out["used"] = {{"left", in.box.left}, {"top", in.box.top}, {"width", in.box.width}, {"height", in.box.height}};
@@ -70,7 +70,7 @@ json result_json(const Reconstructor& r, const ReconstructionJob& job, const Fit
     per_stage[name] = per_stage.value(name, 0.0) + phase.seconds;
   }
   json out = {{"program", {{"device", device_name(r.device)}, {"threads", num_threads()}}},
-              {"picture", picture_json(job)},
+              {"picture", image_json(job)},
               {"quality", to_string(r.settings.quality)},
               {"seed", r.settings.seed},
               {"precision", to_string(precision())},

@@ -1,4 +1,4 @@
-// A canonical shape and the pictures it gives: what the three steps share. Differentiable in everything where gradients are recorded.
+// A canonical shape and the images it gives: what the three steps share. Differentiable in everything where gradients are recorded.
 #pragma once
 
 #include <vector>
@@ -16,7 +16,7 @@ struct Canonical {
   Canonical to(Device device) const { return {depth.to(device), normal.to(device), albedo.to(device)}; }
 };
 
-// The left-right mirror image, its normals computed anew from its depth. An undefined albedo stays undefined.
+// The left-right mirror image, its normals computed again from its depth. An undefined albedo stays undefined.
 Canonical mirrored(const Renderer& renderer, const Canonical& canonical);
 
 struct Shading {
@@ -32,7 +32,7 @@ Shading shade_randomly(const Renderer& renderer, const Tensor& normal, const Ten
 
 struct Warp {
   Tensor depth;  // [N,S,S,1]: the mesh as seen, clamped to the range plus half of it on either side
-  Tensor grid;   // [N,S,S,2]: where each seen pixel lies in the canonical picture, in [-1,1]
+  Tensor grid;   // [N,S,S,2]: where each seen pixel lies in the canonical image, in [-1,1]
   Tensor valid;  // [N,S,S,1]: 1 where the mesh is seen, no gradient
 };
 

@@ -23,15 +23,15 @@ Tensor center_crop(const Tensor& x, std::int64_t size) {
 Tensor first(const Tensor& x) { return slice(x, 0, 0, 1).reshape({}); }
 Tensor rest(const Tensor& x) { return slice(x, 0, 1, x.dim(0)); }
 
-// One term per picture: sum over its pixels of |a - b| weight.
+// One term per image: sum over its pixels of |a - b| weight.
 Tensor weighted_l1(const Tensor& a, const Tensor& b, const Tensor& weight) { return sum(abs(a - b) * weight, {1, 2, 3}); }
 
-// m / (3 sum m): makes weighted_l1 a masked mean over the pictures that share the sum.
+// m / (3 sum m): makes weighted_l1 a masked mean over the images that share the sum.
 Tensor l1_weight(const Tensor& mask) { return mask / (sum(mask) * 3.0); }
 
 Tensor stacked(const std::vector<Tensor>& parts) { return parts.size() == 1 ? parts[0] : concat(parts, 0); }
 
-// The terms on the input picture: weights, smoothness once for all copies.
+// The terms on the input image: weights, smoothness once for all copies.
 void add_up_input(Losses& l, const Config& c) {
   l.total = l.l1 + l.lpips * c.lam_perc + (l.smooth_depth + l.smooth_diffuse) * c.lam_smooth;
   if (l.l1_flip) l.total = l.total + l.l1_flip + l.lpips_flip * c.lam_perc;
@@ -277,11 +277,11 @@ Canonical Step3::predict() const {
   return shape;
 }
 
-Step3::Result Step3::render(const Canonical& shape, const Tensor& pictures) const {
+Step3::Result Step3::render(const Canonical& shape, const Tensor& images) const {
   const Renderer& renderer = method_.renderer;
   Result out;
-  out.raw_view = method_.networks.netV(pictures);
-  out.raw_light = method_.networks.netL(pictures);
+  out.raw_view = method_.networks.netV(images);
+  out.raw_light = method_.networks.netL(images);
   out.view = view_of(method_, out.raw_view);
   out.light = light_of(method_, out.raw_light);
   out.shapes = {shape};
@@ -299,13 +299,13 @@ Step3::Result Step3::render(const Canonical& shape, const Tensor& pictures) cons
 }
 
 // The input counts wherever the mesh is valid, the samples only within their own masks.
-Step3::Pictures Step3::weigh(const Tensor& all, const Tensor& valid, const Tensor& masks) const {
+Step3::Images Step3::weigh(const Tensor& all, const Tensor& valid, const Tensor& masks) const {
   NoGrad no_grad;
   const Tensor input_mask = slice(valid, 0, 0, 1), sample_mask = rest(valid) * masks;
   return {all, concat({input_mask, sample_mask}, 0), concat({l1_weight(input_mask), l1_weight(sample_mask)}, 0), masks.dim(0), true};
 }
 
-void Step3::add_losses(Result& out, const Pictures& p) const {
+void Step3::add_losses(Result& out, const Images& p) const {
   const Config& c = method_.config;
   const Lpips& lpips = method_.lpips;
   std::vector<Tensor> target_features, depths, diffuse;
@@ -346,7 +346,7 @@ Step3::Result Step3::forward(const Tensor& images, const Tensor& masks) const {
   return out;
 }
 
-// Where the mesh is seen in every picture, outside the graph.
+// Where the mesh is seen in every image, outside the graph.
 Tensor Step3::valid_in_parts(const Canonical& shape, const Tensor& all, std::int64_t part) const {
   NoGrad no_grad;
   std::vector<Tensor> valid;
@@ -377,7 +377,7 @@ Step3::PartedUpdate Step3::update(const Tensor& images, const Tensor& masks, std
   Canonical part_shape;
   part_shape.depth = shape.depth.detach().set_requires_grad();
   part_shape.albedo = shape.albedo.detach().set_requires_grad();
-  const Pictures whole = weigh(all, valid_in_parts(part_shape, all, part), masks);
+  const Images whole = weigh(all, valid_in_parts(part_shape, all, part), masks);
   std::vector<Tensor> wanted = {part_shape.depth, part_shape.albedo}, to_shape, to_view_and_light;
   for (const ParameterMap* p : {&method_.networks.netV.parameters(), &method_.networks.netL.parameters()})
     for (const Tensor& t : p->tensors()) wanted.push_back(t);

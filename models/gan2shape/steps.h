@@ -33,14 +33,14 @@ constexpr LossTerm loss_terms[] = {
 // Those that apply, by name.
 NamedTensors named(const Losses& losses, const std::string& prefix = "");
 
-// The input picture and what is constant about it.
+// The input image and what is constant about it.
 struct Target {
   Tensor image;             // [1,S,S,3]
   Tensor mask;              // [1,S,S,1]: the object; the steps use it where the configuration says use_mask
   Tensor latent;            // [1,512] or [1,L,512]
-  int original_size = 0;    // of the picture before crop and resize; with a crop only
+  int original_size = 0;    // of the image before crop and resize; with a crop only
   Tensor mean_latent;       // [1,512]; with truncation < 1 only
-  Tensor gan_image;         // [1,S,S,3]: the generator's picture for the latent, as the steps see pictures
+  Tensor gan_image;         // [1,S,S,3]: the generator's image for the latent, as the steps see images
   Tensor center_w, center_h;  // [1,512]: the mapping network at zero, and before its last F1_d + 1 modules
 
   Target to(Device device) const;
@@ -68,9 +68,9 @@ struct Method {
 
 AdamOptions adam_options(const Config& config);
 
-// The generator's picture [B,gan_size,gan_size,3] for latents [B,512] or [B,L,512], truncated if the configuration says so; not clamped.
+// The generator's image [B,gan_size,gan_size,3] for latents [B,512] or [B,L,512], truncated if the configuration says so; not clamped.
 Tensor generate(const Method& method, const Target& target, const Tensor& latent);
-// Cropped and resized as the input picture was: [B,S,S,3].
+// Cropped and resized as the input image was: [B,S,S,3].
 Tensor at_input_size(const Method& method, const Target& target, const Tensor& generated);
 // The same, clamped to [-1,1] before.
 Tensor as_input(const Method& method, const Target& target, const Tensor& generated);
@@ -83,7 +83,7 @@ Tensor predict_depth(const Method& method, const Tensor& image);
 Tensor view_of(const Method& method, const Tensor& raw_view);
 Tensor light_of(const Method& method, const Tensor& raw_light);
 
-// What step 2 draws its pictures from: the last forward of step 1. Outside the graph.
+// What step 2 draws its images from: the last forward of step 1. Outside the graph.
 struct Snapshot {
   Canonical canonical;
   Tensor light;       // [1,4]
@@ -122,7 +122,7 @@ class Step1 {
   std::vector<Tensor> target_features_;
 };
 
-// Step 2 trains netEnc to give latent offsets whose pictures resemble renderings of the current shape.
+// Step 2 trains netEnc to give latent offsets whose images resemble renderings of the current shape.
 class Step2 {
  public:
   Step2(const Method& method, const Target& target, Snapshot snapshot);
@@ -132,7 +132,7 @@ class Step2 {
   // views [B,6] as the prior gives them, before view_scale; lights [B,3]: dx, dy, a.
   Pseudo render(const Tensor& views, const Tensor& lights) const;
   struct Projection {
-    Tensor enc, enc_gan;  // netEnc of the pictures [B,512] and of the generator's picture [1,512] (undefined without relative encoder)
+    Tensor enc, enc_gan;  // netEnc of the images [B,512] and of the generator's image [1,512] (undefined without relative encoder)
     Tensor offset;        // [B,512]
     Tensor image;         // [B,S,S,3]
   };
@@ -143,13 +143,13 @@ class Step2 {
     Projection projection;
   };
   Result forward(const Tensor& views, const Tensor& lights) const;
-  // forward() and the gradients, with at most `part` pictures in memory at a time. Another `part` gives the same up to the order of the sums
-  // over pictures: each is weighted as in the whole batch.
+  // forward() and the gradients, with at most `part` images in memory at a time. Another `part` gives the same up to the order of the sums
+  // over images: each is weighted as in the whole batch.
   Update update(const Tensor& views, const Tensor& lights, std::int64_t part) const;
   std::vector<Tensor> parameters() const;
 
  private:
-  // The losses of the pictures [begin, end).
+  // The losses of the images [begin, end).
   Result forward_part(const Pseudo& all, std::int64_t begin, std::int64_t end) const;
 
   const Method& method_;
@@ -157,7 +157,7 @@ class Step2 {
   Snapshot snapshot_;
 };
 
-// Step 3 trains netA, netD, netV and netL on the input and a batch of projected pictures, which share one shape and albedo.
+// Step 3 trains netA, netD, netV and netL on the input and a batch of projected images, which share one shape and albedo.
 class Step3 {
  public:
   Step3(const Method& method, const Target& target, bool flip);
@@ -176,21 +176,21 @@ class Step3 {
     Tensor canon_mask;
     std::vector<Tensor> gradients;
   };
-  // As Step2::update; the input picture counts as one of a part.
+  // As Step2::update; the input image counts as one of a part.
   PartedUpdate update(const Tensor& images, const Tensor& masks, std::int64_t part) const;
   std::vector<Tensor> parameters() const;
 
  private:
-  // Pictures, the input first, with what decides where each of them counts.
-  struct Pictures {
+  // Images, the input first, with what decides where each of them counts.
+  struct Images {
     Tensor all, mask, weight;
     std::int64_t samples;  // of the whole batch
     bool with_input;
   };
   Canonical predict() const;                                           // netD and netA
-  Result render(const Canonical& shape, const Tensor& pictures) const;  // netV, netL and the renderer; no losses
-  Pictures weigh(const Tensor& all, const Tensor& valid, const Tensor& masks) const;
-  void add_losses(Result& result, const Pictures& pictures) const;
+  Result render(const Canonical& shape, const Tensor& images) const;   // netV, netL and the renderer; no losses
+  Images weigh(const Tensor& all, const Tensor& valid, const Tensor& masks) const;
+  void add_losses(Result& result, const Images& images) const;
   Tensor valid_in_parts(const Canonical& shape, const Tensor& all, std::int64_t part) const;
 
   const Method& method_;

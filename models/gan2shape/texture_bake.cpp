@@ -22,7 +22,7 @@ Tensor smoothstep(const Tensor& x, double from, double to) {
   return square(t) * (3 - 2 * t);
 }
 
-// [-1,1] positions of size x size texels over a picture whose corner pixels' centres are the corner texels' centres.
+// [-1,1] positions of size x size texels over an image whose corner pixels' centres are the corner texels' centres.
 Tensor regular_grid(std::int64_t size) {
   std::vector<float> grid(static_cast<std::size_t>(size * size * 2));
   for (std::int64_t y = 0; y < size; ++y)
@@ -62,7 +62,7 @@ Tensor facing(const Tensor& points) {
   return out;
 }
 
-// The same positions on a picture with N pixels a side that shows the field of the S x S one: pixel edges coincide, not centres, so
+// The same positions on an image with N pixels a side that shows the field of the S x S one: pixel edges coincide, not centres, so
 // X = (x + 0.5) N / S - 0.5, which in [-1,1] is a scaling about 0.
 Tensor to_photo(const Tensor& grid, double s, double n) { return grid * ((s - 1) * n / (s * (n - 1))); }
 

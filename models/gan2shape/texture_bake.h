@@ -7,7 +7,7 @@
 namespace g2s {
 
 struct TextureBake {
-  Tensor photo;         // f32 [1,N,N,3] in [-1,1]: the picture that the S x S input was made from
+  Tensor photo;         // f32 [1,N,N,3] in [-1,1]: the image that the S x S input was made from
   Tensor photo_mask;    // f32 [1,S,S,1]: object mask of the input
   Tensor model;         // f32 [1,S,S,3] in [-1,1]: canonical texture
   Tensor depth;         // f32 [1,S,S,1]: canonical depth

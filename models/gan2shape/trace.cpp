@@ -6,7 +6,7 @@
 
 #include "engine/autograd.h"
 #include "engine/files.h"
-#include "engine/hashed.h"
+#include "engine/hashed_tensor.h"
 #include "engine/image.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/grid_sample/grid_sample.h"
@@ -45,12 +45,12 @@ struct Trace {
     if (!relative.is_string()) fail(Errc::format, origin, "expected a file name, found ", relative.dump());
     return (folder / relative.get<std::string>()).string();
   }
-  Tensor sized(Tensor picture, const std::string& path) const {
+  Tensor sized(Tensor image, const std::string& path) const {
     const std::int64_t s = config.size;
-    if (picture.dim(1) != s || picture.dim(2) != s) {
-      fail(Errc::format, path, "is ", picture.dim(2), " x ", picture.dim(1), " pixels, expected ", s, " x ", s);
+    if (image.dim(1) != s || image.dim(2) != s) {
+      fail(Errc::format, path, "is ", image.dim(2), " x ", image.dim(1), " pixels, expected ", s, " x ", s);
     }
-    return picture.to(dtype);
+    return image.to(dtype);
   }
   // value / 255 * 2 - 1, rounded once: in double the golden runs have it so, too.
   Tensor rgb(const json& name) const {
@@ -156,11 +156,11 @@ Target make_target(const Trace& t, const Models& m, TraceOutput& out) {
   Shape shape(json_field(gan, t.origin, "latent_shape").get<std::vector<std::int64_t>>());
   const std::string latent = json_field(gan, t.origin, "latent").get<std::string>();
   auto on_device = [&](const Tensor& x) { return x.to(DType::f32).to(t.dtype).to(t.device); };
-  target.latent = on_device(hashed(latent, shape) * 0.5);
+  target.latent = on_device(hashed_tensor(latent, shape) * 0.5);
   const std::int64_t dim = m.generator.config().style_dim;
-  target.mean_latent = m.generator.mean_latent(on_device(hashed("mean_latent_z", {4096, dim}) * std::sqrt(3.0)));
+  target.mean_latent = m.generator.mean_latent(on_device(hashed_tensor("mean_latent_z", {4096, dim}) * std::sqrt(3.0)));
   out.vector("G/vector/mean_latent", target.mean_latent);
-  out.picture("input/image/image", target.image);
+  out.image("input/image/image", target.image);
   return target;
 }
 
@@ -168,10 +168,10 @@ void trace_generator(const Method& c, Target& target, TraceOutput& out) {
   prepare_target(c, target);
   out.vector("G/vector/center_w", target.center_w);
   out.vector("G/vector/center_h", target.center_h);
-  out.picture("G/image/gan_im", target.gan_image);
+  out.image("G/image/gan_im", target.gan_image);
   Tensor w = leaf(target.latent), y = generate(c, target, w);
-  out.picture("G/image/raw", y);
-  out.vector("G/vector/grad_w", grad({sum(y * dot_picture("G/raw", y))}, {w})[0]);
+  out.image("G/image/raw", y);
+  out.vector("G/vector/grad_w", grad({sum(y * dot_image("G/raw", y))}, {w})[0]);
 }
 
 void trace_discriminator(const Method& c, const Target& target, TraceOutput& out) {
@@ -179,17 +179,17 @@ void trace_discriminator(const Method& c, const Target& target, TraceOutput& out
   auto features = c.discriminator.features(x, 4);
   for (std::size_t i = 0; i < features.size(); ++i) {
     const std::string name = str("D/feature", i);
-    out.six(str("D/six/feature", i), name, nhwc_to_nchw(features[i].detach()));
-    Tensor term = mean(features[i] * dot_picture(name, features[i]));
+    out.summary(str("D/six/feature", i), name, nhwc_to_nchw(features[i].detach()));
+    Tensor term = mean(features[i] * dot_image(name, features[i]));
     total = total ? total + term : term;
   }
-  out.picture("D/image/grad_image", grad({total}, {x})[0]);
+  out.image("D/image/grad_image", grad({total}, {x})[0]);
 }
 
 void trace_lpips(const Method& c, const Target& target, const Tensor& other, TraceOutput& out) {
   Tensor x = leaf(target.image), d = sum(c.lpips.distance(x, other));
   out.loss("lpips/loss/distance", d);
-  out.picture("lpips/image/grad_image", grad({d}, {x})[0]);
+  out.image("lpips/image/grad_image", grad({d}, {x})[0]);
 }
 
 // The renderer without networks, on a depth given by a formula.
@@ -202,30 +202,30 @@ void trace_renderer(const Trace& t, const Renderer& renderer, const Target& targ
       values[static_cast<std::size_t>(y * s + x)] = 1 + 0.06 * std::sin(3.1 * u + 0.4) * std::cos(2.7 * v - 0.3) - 0.03 * std::sin(7 * u * v + 1);
     }
   }
-  Tensor depth = leaf(Tensor::from(values, {1, s, s, 1}).to(t.dtype)), picture = leaf(target.image);
+  Tensor depth = leaf(Tensor::from(values, {1, s, s, 1}).to(t.dtype)), image = leaf(target.image);
   Tensor view = leaf(t.matrix(t.at("ops", "views"), "ops.views", 6));
   const Warp w = warp(renderer, depth, view);
-  Tensor recon = grid_sample(picture, w.grid), normal = renderer.normals(depth);
-  out.picture("ops/image/depth", depth);
-  out.picture("ops/image/warped_depth", w.depth);
-  out.picture("ops/image/valid", w.valid);
-  out.picture("ops/image/grid", w.grid);
-  out.picture("ops/image/forward_grid", renderer.forward_grid(depth, renderer.pose(view)));
-  out.picture("ops/image/recon", recon);
-  out.picture("ops/image/normal", normal);
+  Tensor recon = grid_sample(image, w.grid), normal = renderer.normals(depth);
+  out.image("ops/image/depth", depth);
+  out.image("ops/image/warped_depth", w.depth);
+  out.image("ops/image/valid", w.valid);
+  out.image("ops/image/grid", w.grid);
+  out.image("ops/image/forward_grid", renderer.forward_grid(depth, renderer.pose(view)));
+  out.image("ops/image/recon", recon);
+  out.image("ops/image/normal", normal);
   GradOptions keep;
   keep.retain_graph = true;
-  auto g = grad({sum(w.depth * dot_picture("ops/warped_depth", w.depth))}, {depth, view}, {}, keep);
-  out.picture("ops/image/grad_warped_depth_depth", g[0]);
+  auto g = grad({sum(w.depth * dot_image("ops/warped_depth", w.depth))}, {depth, view}, {}, keep);
+  out.image("ops/image/grad_warped_depth_depth", g[0]);
   out.vector("ops/vector/grad_warped_depth_view", g[1]);
-  g = grad({sum(recon * dot_picture("ops/recon", recon))}, {depth, view, picture}, {}, keep);
-  out.picture("ops/image/grad_recon_depth", g[0]);
+  g = grad({sum(recon * dot_image("ops/recon", recon))}, {depth, view, image}, {}, keep);
+  out.image("ops/image/grad_recon_depth", g[0]);
   out.vector("ops/vector/grad_recon_view", g[1]);
-  out.picture("ops/image/grad_recon_image", g[2]);
-  out.picture("ops/image/grad_normal_depth", grad({sum(normal * dot_picture("ops/normal", normal))}, {depth})[0]);
+  out.image("ops/image/grad_recon_image", g[2]);
+  out.image("ops/image/grad_normal_depth", grad({sum(normal * dot_image("ops/normal", normal))}, {depth})[0]);
 }
 
-// One picture per copy, or all copies of all pictures in [begin, end): unflipped ones first.
+// One image per copy, or all copies of all images in [begin, end): unflipped ones first.
 template <class Get>
 Tensor of_copies(const std::vector<Rendering>& copies, std::int64_t begin, std::int64_t end, Get get) {
   NoGrad no_grad;
@@ -234,8 +234,8 @@ Tensor of_copies(const std::vector<Rendering>& copies, std::int64_t begin, std::
   return concat(parts, 0);
 }
 
-void trace_input_pictures(TraceOutput& out, const std::string& step, const std::vector<Canonical>& shapes,
-                          const std::vector<Rendering>& copies, const Tensor& canon_mask) {
+void trace_input_images(TraceOutput& out, const std::string& step, const std::vector<Canonical>& shapes,
+                        const std::vector<Rendering>& copies, const Tensor& canon_mask) {
   auto canonical = [&](Tensor Canonical::* member) {
     NoGrad no_grad;
     std::vector<Tensor> parts;
@@ -244,17 +244,17 @@ void trace_input_pictures(TraceOutput& out, const std::string& step, const std::
   };
   auto rendered = [&](auto get) { return of_copies(copies, 0, 1, get); };
   const std::string at = step + "/image/";
-  out.picture(at + "depth", canonical(&Canonical::depth));
-  out.picture(at + "albedo", canonical(&Canonical::albedo));
-  out.picture(at + "normal", canonical(&Canonical::normal));
-  out.picture(at + "diffuse", rendered([](const Rendering& r) { return r.shading.diffuse; }));
-  out.picture(at + "shading", rendered([](const Rendering& r) { return r.shading.shading; }));
-  out.picture(at + "texture", rendered([](const Rendering& r) { return r.texture; }));
-  out.picture(at + "warped_depth", rendered([](const Rendering& r) { return r.warp.depth; }));
-  out.picture(at + "grid", rendered([](const Rendering& r) { return r.warp.grid; }));
-  out.picture(at + "valid", rendered([](const Rendering& r) { return r.valid; }));
-  out.picture(at + "recon", rendered([](const Rendering& r) { return r.recon; }));
-  if (canon_mask) out.picture(at + "canon_mask", canon_mask);
+  out.image(at + "depth", canonical(&Canonical::depth));
+  out.image(at + "albedo", canonical(&Canonical::albedo));
+  out.image(at + "normal", canonical(&Canonical::normal));
+  out.image(at + "diffuse", rendered([](const Rendering& r) { return r.shading.diffuse; }));
+  out.image(at + "shading", rendered([](const Rendering& r) { return r.shading.shading; }));
+  out.image(at + "texture", rendered([](const Rendering& r) { return r.texture; }));
+  out.image(at + "warped_depth", rendered([](const Rendering& r) { return r.warp.depth; }));
+  out.image(at + "grid", rendered([](const Rendering& r) { return r.warp.grid; }));
+  out.image(at + "valid", rendered([](const Rendering& r) { return r.valid; }));
+  out.image(at + "recon", rendered([](const Rendering& r) { return r.recon; }));
+  if (canon_mask) out.image(at + "canon_mask", canon_mask);
 }
 
 // Gives the snapshot that step 2 starts from. Trains netA last, so the caller makes fresh networks afterwards.
@@ -264,7 +264,7 @@ Snapshot trace_step1(const Method& c, Networks& nets, const Target& target, Trac
   out.losses("step1", r.losses);
   std::vector<Canonical> shapes = {r.canonical};
   if (r.copies.size() > 1) shapes.push_back(mirrored(c.renderer, r.canonical));
-  trace_input_pictures(out, "step1", shapes, r.copies, r.snapshot.canon_mask);
+  trace_input_images(out, "step1", shapes, r.copies, r.snapshot.canon_mask);
   out.vector("step1/vector/view", step.view());
   out.vector("step1/vector/light", step.light());
   trace_update(out, "step1", "netA", nets.netA.parameters(), grad({r.losses.total}, step.parameters()), c.config);
@@ -275,16 +275,16 @@ void trace_step2(const Trace& t, const Method& c, Networks& nets, const Target& 
   Step2 step(c, target, snapshot);
   Step2::Result r = step.forward(t.matrix(t.at("step2", "views"), "step2.views", 6), t.matrix(t.at("step2", "lights"), "step2.lights", 3));
   out.losses("step2", r.losses);
-  out.picture("step2/image/pseudo", r.pseudo.image);
-  out.picture("step2/image/mask", r.pseudo.mask);
-  out.picture("step2/image/projected", r.projection.image);
+  out.image("step2/image/pseudo", r.pseudo.image);
+  out.image("step2/image/mask", r.pseudo.mask);
+  out.image("step2/image/projected", r.projection.image);
   out.vector("step2/vector/enc", r.projection.enc);
   if (r.projection.enc_gan) out.vector("step2/vector/enc_gan", r.projection.enc_gan);
   out.vector("step2/vector/offset", r.projection.offset);
   trace_update(out, "step2", "netEnc", nets.netEnc.parameters(), grad({r.losses.total}, step.parameters()), c.config);
 }
 
-Tensor pictures(const Trace& t, const json& names, bool masks) {
+Tensor images_of(const Trace& t, const json& names, bool masks) {
   std::vector<Tensor> parts;
   for (const json& name : names) parts.push_back(masks ? t.mask(name) : t.rgb(name));
   if (parts.empty()) fail(Errc::format, t.origin, "step3 has no pictures");
@@ -296,14 +296,14 @@ void trace_step3(const Method& c, Networks& nets, const Target& target, const Te
   Step3::Result r = step.forward(images, masks);
   out.losses("step3_input", r.input);
   out.losses("step3", r.batch);
-  trace_input_pictures(out, "step3_input", r.shapes, r.copies, r.canon_mask);
+  trace_input_images(out, "step3_input", r.shapes, r.copies, r.canon_mask);
   const std::int64_t n = r.view.dim(0);
   out.vector("step3_input/vector/view", slice(r.view.detach(), 0, 0, 1));
   out.vector("step3_input/vector/light", slice(r.light.detach(), 0, 0, 1));
   auto rendered = [&](auto get) { return of_copies(r.copies, 1, n, get); };
-  out.picture("step3/image/recon", rendered([](const Rendering& x) { return x.recon; }));
-  out.picture("step3/image/warped_depth", rendered([](const Rendering& x) { return x.warp.depth; }));
-  out.picture("step3/image/valid", rendered([](const Rendering& x) { return x.valid; }));
+  out.image("step3/image/recon", rendered([](const Rendering& x) { return x.recon; }));
+  out.image("step3/image/warped_depth", rendered([](const Rendering& x) { return x.warp.depth; }));
+  out.image("step3/image/valid", rendered([](const Rendering& x) { return x.valid; }));
   out.vector("step3/vector/netV", slice(r.raw_view.detach(), 0, 1, n));
   out.vector("step3/vector/netL", slice(r.raw_light.detach(), 0, 1, n));
   auto gradients = grad({r.batch.total}, step.parameters());
@@ -323,7 +323,7 @@ NamedTensors trace_steps(Trace& t, const TraceOptions& options) {
   Models m = make_models(t, options);
   Method method(t.config, m.networks, m.generator, m.discriminator, m.lpips);
   Target target = make_target(t, m, out);
-  const Tensor images = pictures(t, t.at("step3", "images"), false), masks = pictures(t, t.at("step3", "masks"), true);
+  const Tensor images = images_of(t, t.at("step3", "images"), false), masks = images_of(t, t.at("step3", "masks"), true);
   if (images.dim(0) != masks.dim(0)) fail(Errc::format, t.origin, "step3 has ", images.dim(0), " pictures, but ", masks.dim(0), " masks");
   trace_generator(method, target, out);
   trace_discriminator(method, target, out);
@@ -359,13 +359,13 @@ NamedTensors trace_ellipsoid(Trace& t) {
   Tensor wanted;
   for (const auto& [category, range] : t.at("categories").items()) {
     Tensor d = ellipsoid_depth(mask, {category, range.at(0).get<double>(), range.at(1).get<double>(), c.sphere_radius}, t.dtype);
-    out.picture("ellipsoid/image/" + category, d);
+    out.image("ellipsoid/image/" + category, d);
     if (category == fit) wanted = d;
   }
   if (!wanted) fail(Errc::format, t.origin, "fit names '", fit, "', which is none of the categories");
   Networks nets = hashed_networks(t, c);
   Tensor depth = Renderer(c.renderer()).rescale_depth(nets.netD(image)), loss = mean(square(depth - wanted));
-  out.picture("fit/image/depth", depth);
+  out.image("fit/image/depth", depth);
   out.loss("fit/loss/total", loss);
   trace_update(out, "fit", "netD", nets.netD.parameters(), grad({loss}, nets.netD.parameters().tensors()), c);
   return out.all();

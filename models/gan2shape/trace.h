@@ -14,7 +14,7 @@ struct TraceOptions {
   Device device;
 };
 
-// Reads the description (kind "steps" or "ellipsoid") and its pictures and computes every output by name: f32, pictures as NCHW,
+// Reads the description (kind "steps" or "ellipsoid") and its images and computes every output by name: f32, images as NCHW,
 // convolution weights in the checkpoint's layout. Every constant comes from the description. Throws naming file and field.
 NamedTensors run_trace(const std::string& json_path, const TraceOptions& options);
 

@@ -4,12 +4,12 @@
 #include <cmath>
 
 #include "engine/autograd.h"
-#include "engine/hashed.h"
+#include "engine/hashed_tensor.h"
 #include "kernels/shape/shape.h"
 
 namespace g2s {
 
-void TraceOutput::picture(const std::string& name, const Tensor& nhwc) {
+void TraceOutput::image(const std::string& name, const Tensor& nhwc) {
   NoGrad no_grad;
   all_.emplace_back(name, nhwc_to_nchw(nhwc.detach().to(Device{})).to(DType::f32));
 }
@@ -23,7 +23,7 @@ void TraceOutput::loss(const std::string& name, const Tensor& scalar) {
   all_.emplace_back(name, Tensor::from<float>({static_cast<float>(scalar.item())}, {1}, Device{}));
 }
 
-void TraceOutput::six(const std::string& name, const std::string& numbered, const Tensor& value) {
+void TraceOutput::summary(const std::string& name, const std::string& numbered, const Tensor& value) {
   const Tensor wide = value.detach().to(Device{}).to(DType::f64);
   const double* p = wide.data<double>();
   const std::uint64_t hash = fnv1a64("dot:" + numbered);
@@ -46,9 +46,9 @@ void TraceOutput::losses(const std::string& step, const Losses& l) {
   all_.emplace_back(at + "smooth", Tensor::from<float>({static_cast<float>(l.smooth_depth.item() + l.smooth_diffuse.item())}, {1}, Device{}));
 }
 
-Tensor dot_picture(const std::string& name, const Tensor& x) {
+Tensor dot_image(const std::string& name, const Tensor& x) {
   NoGrad no_grad;
-  return nchw_to_nhwc(hashed("dot:" + name, {x.dim(0), x.dim(3), x.dim(1), x.dim(2)}, x.dtype())).to(x.device());
+  return nchw_to_nhwc(hashed_tensor("dot:" + name, {x.dim(0), x.dim(3), x.dim(1), x.dim(2)}, x.dtype())).to(x.device());
 }
 
 void trace_update(TraceOutput& out, const std::string& step, const std::string& network, ParameterMap& parameters,
@@ -59,12 +59,12 @@ void trace_update(TraceOutput& out, const std::string& step, const std::string& 
   for (std::size_t i = 0; i < before.size(); ++i) {
     const Parameter& p = parameters.all()[i];
     const std::string name = network + "/" + p.name;
-    out.six(step + "/grad/" + name, name, to_checkpoint(gradients[i].detach().to(Device{}), p.kind));
-    out.six(step + "/param/" + name, name, to_checkpoint(p.value.detach().to(Device{}), p.kind));
+    out.summary(step + "/grad/" + name, name, to_checkpoint(gradients[i].detach().to(Device{}), p.kind));
+    out.summary(step + "/param/" + name, name, to_checkpoint(p.value.detach().to(Device{}), p.kind));
     std::vector<double> update(static_cast<std::size_t>(p.value.numel()));
     const Tensor now = p.value.detach().to(Device{}).to(DType::f64), old = before[i].to(Device{}).to(DType::f64);
     for (std::size_t k = 0; k < update.size(); ++k) update[k] = (now.data<double>()[k] - old.data<double>()[k]) / config.lr;
-    out.six(step + "/update/" + name, name, to_checkpoint(Tensor::from(update, p.value.shape(), Device{}), p.kind));
+    out.summary(step + "/update/" + name, name, to_checkpoint(Tensor::from(update, p.value.shape(), Device{}), p.kind));
   }
 }
 

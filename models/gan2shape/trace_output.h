@@ -12,11 +12,11 @@ namespace g2s {
 
 class TraceOutput {
  public:
-  void picture(const std::string& name, const Tensor& nhwc);  // stored as NCHW
+  void image(const std::string& name, const Tensor& nhwc);  // stored as NCHW
   void vector(const std::string& name, const Tensor& value);
   void loss(const std::string& name, const Tensor& scalar);   // stored as [1]
   // L2 norm, dot product with u("dot:NUMBERED"), the first four elements; `value` in the checkpoint's layout.
-  void six(const std::string& name, const std::string& numbered, const Tensor& value);
+  void summary(const std::string& name, const std::string& numbered, const Tensor& value);
 
   void losses(const std::string& step, const Losses& losses);
   const NamedTensors& all() const { return all_; }
@@ -25,8 +25,8 @@ class TraceOutput {
   NamedTensors all_;
 };
 
-// u("dot:NAME") for a picture, indexed as NCHW but returned as NHWC like `x`.
-Tensor dot_picture(const std::string& name, const Tensor& x);
+// u("dot:NAME") for an image, indexed as NCHW but returned as NHWC like `x`.
+Tensor dot_image(const std::string& name, const Tensor& x);
 
 // One Adam update of a network's parameters from their gradients, with six numbers of gradient, parameter and update of each.
 // `network` names the net and `parameters` it; gradients are in its order.

@@ -15,7 +15,7 @@ namespace {
 
 constexpr double degree = M_PI / 180;
 constexpr double relight_alpha = -0.6;         // how the ambient light follows `a`
-constexpr std::int64_t projection_batch = 4;  // pictures encoded and generated at once: less than a part of step 2 takes
+constexpr std::int64_t projection_batch = 4;   // images encoded and generated at once: less than a part of step 2 takes
 // A relit mesh keeps the photograph's detail: its texture times new shading over old. Where the old shading is darker than this there is no
 // detail to keep.
 constexpr double darkest_shading = 0.2;
@@ -28,7 +28,7 @@ std::string format(const char* pattern, double a, double b = 0, double c = 0) {
 
 double yaw_range(const std::string& category) { return category == "car" || category == "church" ? 45 : 70; }
 
-Tensor to_unit(const Tensor& picture) { return clamp(affine(picture, 0.5, 0.5), 0, 1); }
+Tensor to_unit(const Tensor& image) { return clamp(affine(image, 0.5, 0.5), 0, 1); }
 
 MeshView front_view(const Renderer& renderer, std::int64_t size) {
   MeshView view;
@@ -78,10 +78,10 @@ std::vector<Relight> relights() {
   return out;
 }
 
-std::vector<NamedPicture> mesh_turned(const Subject& subject, const Method& method, std::int64_t size) {
+std::vector<NamedImage> mesh_turned(const Subject& subject, const Method& method, std::int64_t size) {
   NoGrad no_grad;
   Tensor texture = to_unit(subject.mesh_texture);
-  std::vector<NamedPicture> out;
+  std::vector<NamedImage> out;
   for (const Turn& turn : turns(method.config.category)) {
     MeshView view = front_view(method.renderer, size);
     view.yaw = turn.yaw;
@@ -91,7 +91,7 @@ std::vector<NamedPicture> mesh_turned(const Subject& subject, const Method& meth
   return out;
 }
 
-std::vector<NamedPicture> mesh_relit(const Subject& subject, const Method& method, std::int64_t size) {
+std::vector<NamedImage> mesh_relit(const Subject& subject, const Method& method, std::int64_t size) {
   NoGrad no_grad;
   MeshView view = front_view(method.renderer, size);
   const float* v = subject.fit.view.data<float>();
@@ -102,7 +102,7 @@ std::vector<NamedPicture> mesh_relit(const Subject& subject, const Method& metho
   Tensor texture = to_unit(subject.mesh_texture);
   const Tensor &normal = subject.fit.canonical.normal, &own_light = subject.fit.light;
   Tensor before = clamp(shade(method.renderer, normal, own_light).shading, darkest_shading, 10);
-  std::vector<NamedPicture> out;
+  std::vector<NamedImage> out;
   for (const Relight& light : relights()) {
     Tensor ratio = clamp(relit_shading(method.renderer, normal, own_light, light), 0, 10) / before;
     out.push_back({light.name, render_mesh(subject.mesh, clamp(texture * enlarge(ratio, texture.dim(1)), 0, 1), view)});
@@ -119,10 +119,10 @@ GanViews::GanViews(const FitResult& fit, const Method& method)
       view_(fit.view.to(device_)),
       light_(fit.light.to(device_)) {}
 
-std::vector<NamedPicture> GanViews::turned() const {
+std::vector<NamedImage> GanViews::turned() const {
   NoGrad no_grad;
   const DefaultDevice guard(device_);
-  std::vector<NamedPicture> out;
+  std::vector<NamedImage> out;
   for (const Turn& turn : turns(method_.config.category)) {
     std::vector<float> view{static_cast<float>(turn.pitch), static_cast<float>(turn.yaw), 0, 0, 0, 0};
     out.push_back({turn.name, rendering(texture_, Tensor::from(view, {1, 6}))});
@@ -131,10 +131,10 @@ std::vector<NamedPicture> GanViews::turned() const {
   return out;
 }
 
-std::vector<NamedPicture> GanViews::relit() const {
+std::vector<NamedImage> GanViews::relit() const {
   NoGrad no_grad;
   const DefaultDevice guard(device_);
-  std::vector<NamedPicture> out;
+  std::vector<NamedImage> out;
   for (const Relight& light : relights()) {
     Tensor texture = method_.renderer.texture(canonical_.albedo, relit_shading(method_.renderer, canonical_.normal, light_, light));
     out.push_back({light.name, rendering(texture, view_)});
@@ -148,15 +148,15 @@ Tensor GanViews::rendering(const Tensor& texture, const Tensor& view) const {
   return method_.renderer.reconstruct(texture, warp(method_.renderer, canonical_.depth, view).grid);
 }
 
-// Encodes pictures in batches and draws them with the generator.
-void GanViews::reproject(std::vector<NamedPicture>& pictures) const {
+// Encodes images in batches and draws them with the generator.
+void GanViews::reproject(std::vector<NamedImage>& images) const {
   const Step2 step(method_, target_, Snapshot{canonical_, light_, {}});
-  for (std::size_t begin = 0; begin < pictures.size(); begin += projection_batch) {
+  for (std::size_t begin = 0; begin < images.size(); begin += projection_batch) {
     std::vector<Tensor> batch;
-    for (std::size_t i = begin; i < std::min(pictures.size(), begin + projection_batch); ++i) batch.push_back(pictures[i].picture);
-    const Tensor images = step.project(concat(batch, 0)).image;
-    for (std::int64_t i = 0; i < images.dim(0); ++i)
-      pictures[begin + static_cast<std::size_t>(i)].picture = to_unit(slice(images, 0, i, i + 1)).to(Device{});
+    for (std::size_t i = begin; i < std::min(images.size(), begin + projection_batch); ++i) batch.push_back(images[i].image);
+    const Tensor generated = step.project(concat(batch, 0)).image;
+    for (std::int64_t i = 0; i < generated.dim(0); ++i)
+      images[begin + static_cast<std::size_t>(i)].image = to_unit(slice(generated, 0, i, i + 1)).to(Device{});
   }
 }
 

@@ -1,4 +1,4 @@
-// The pictures that the method is known for: the object turned and relit, as the mesh renders it and as the generator re-projects it.
+// The images that the method is known for: the object turned and relit, as the mesh renders it and as the generator re-projects it.
 #pragma once
 
 #include <string>
@@ -9,10 +9,10 @@
 
 namespace g2s {
 
-// A picture and what it shows, in a form fit for a file name: "yaw-70", "dx-1.5_dy0.6_a0.3".
-struct NamedPicture {
+// An image and what it shows, in a form fit for a file name: "yaw-70", "dx-1.5_dy0.6_a0.3".
+struct NamedImage {
   std::string name;
-  Tensor picture;  // f32 [1,H,W,3] in [0,1]
+  Tensor image;  // f32 [1,H,W,3] in [0,1]
 };
 
 // What is drawn: an object after its fit, with its mesh.
@@ -35,19 +35,19 @@ std::vector<Turn> turns(const std::string& category);
 // dx in {-1.5, -.7, 0, .7, 1.5}, dy in {0, .6}, a in {.3, .6}.
 std::vector<Relight> relights();
 
-std::vector<NamedPicture> mesh_turned(const Subject& subject, const Method& method, std::int64_t size);
-std::vector<NamedPicture> mesh_relit(const Subject& subject, const Method& method, std::int64_t size);
+std::vector<NamedImage> mesh_turned(const Subject& subject, const Method& method, std::int64_t size);
+std::vector<NamedImage> mesh_relit(const Subject& subject, const Method& method, std::int64_t size);
 
 // The same of a fit rendered with the method's own warp, then encoded and drawn by the generator, where the method's networks are.
 class GanViews {
  public:
   GanViews(const FitResult& fit, const Method& method);
-  std::vector<NamedPicture> turned() const;
-  std::vector<NamedPicture> relit() const;
+  std::vector<NamedImage> turned() const;
+  std::vector<NamedImage> relit() const;
 
  private:
   Tensor rendering(const Tensor& texture, const Tensor& view) const;
-  void reproject(std::vector<NamedPicture>& pictures) const;
+  void reproject(std::vector<NamedImage>& images) const;
 
   const Method& method_;
   Device device_;

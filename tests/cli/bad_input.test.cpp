@@ -21,7 +21,7 @@ namespace fs = std::filesystem;
 
 std::string head(const std::string& name) { return source_path("assets/heads/" + name); }
 
-Tensor plain_picture(std::int64_t height, std::int64_t width, std::int64_t channels, int value) {
+Tensor plain_image(std::int64_t height, std::int64_t width, std::int64_t channels, int value) {
   Tensor x = Tensor::empty({height, width, channels}, DType::u8);
   std::fill_n(x.mutable_data<std::uint8_t>(), x.numel(), static_cast<std::uint8_t>(value));
   return x;
@@ -95,16 +95,17 @@ TEST_CASE("cli: command lines that cannot be understood") {
 
 TEST_CASE("cli: bad options of reconstruct") {
   TemporaryFolder folder;
-  const std::string picture = head("000_64.png");
-  refused(folder, {"reconstruct", picture, "--preset", "dog"}, {"preset", "'dog'", "church"});
-  refused(folder, {"reconstruct", picture, "--quality", "best"}, {"quality", "'best'", "draft"});
-  refused(folder, {"reconstruct", picture, "--crop", "left"}, {"--crop", "'left'"});
-  refused(folder, {"reconstruct", picture, "--device", "cuda"}, {"--device", "cuda"});
-  refused(folder, {"reconstruct", picture, "--device", "tpu"}, {"--device", "'tpu'"});
-  refused(folder, {"reconstruct", picture, "--threads", "-1"}, {"--threads", "-1"});
-  refused(folder, {"reconstruct", picture, "--resume", "--force"}, {"--resume", "--force"});
-  refused(folder, {"reconstruct", picture, "--preset", "face"}, {"--weights", "'face'", "stylegan2_g.safetensors", "stylegan2_d.safetensors"});
-  refused(folder, {"reconstruct", picture, head("000_64.png")}, {"000_64", "same folder"});
+  const std::string image = head("000_64.png");
+  refused(folder, {"reconstruct", image, "--preset", "dog"}, {"preset", "'dog'", "church"});
+  refused(folder, {"reconstruct", image, "--quality", "best"}, {"quality", "'best'", "draft"});
+  refused(folder, {"reconstruct", image, "--crop", "left"}, {"--crop", "'left'"});
+  refused(folder, {"reconstruct", image, "--device", "cuda"}, {"--device", "cuda"});
+  refused(folder, {"reconstruct", image, "--device", "tpu"}, {"--device", "'tpu'"});
+  refused(folder, {"reconstruct", image, "--threads", "-1"}, {"--threads", "-1"});
+  refused(folder, {"reconstruct", image, "--resume", "--force"}, {"--resume", "--force"});
+  refused(folder, {"reconstruct", image, "--preset", "face"},
+          {"--weights", "'face'", "stylegan2_g.safetensors", "stylegan2_d.safetensors"});
+  refused(folder, {"reconstruct", image, head("000_64.png")}, {"000_64", "same folder"});
 }
 
 TEST_CASE("cli: pictures that cannot be used") {
@@ -119,44 +120,45 @@ TEST_CASE("cli: pictures that cannot be used") {
   const std::string jpeg = read_file(source_path("tests/images/rgb.jpg"));
   write(folder / "cut.jpg", jpeg.substr(0, jpeg.size() - 30));
   refused(folder, {"reconstruct", folder / "cut.jpg"}, {"cut.jpg", "truncated"});
-  write_png(folder / "small.png", plain_picture(40, 31, 3, 100));
+  write_png(folder / "small.png", plain_image(40, 31, 3, 100));
   refused(folder, {"reconstruct", folder / "small.png"}, {"small.png", "31 x 40", "32"});
-  write_png(folder / "flat.png", plain_picture(64, 64, 3, 100));
+  write_png(folder / "flat.png", plain_image(64, 64, 3, 100));
   refused(folder, {"reconstruct", folder / "flat.png"}, {"flat.png", "no object", "--mask"});
-  write_png(folder / "clear.png", plain_picture(64, 64, 4, 0));
+  write_png(folder / "clear.png", plain_image(64, 64, 4, 0));
   refused(folder, {"reconstruct", folder / "clear.png"}, {"clear.png", "alpha", "--mask"});
-  // The second picture is looked at before the first is worked on.
+  // The second image is looked at before the first is worked on.
   refused(folder, {"reconstruct", head("000_64.png"), folder / "cut.png"}, {"cut.png", "truncated"});
 }
 
 TEST_CASE("cli: masks, true depths and latents that do not fit") {
   TemporaryFolder folder;
-  const std::string picture = head("000_64.png");
-  refused(folder, {"reconstruct", picture, "--mask", head("000_128.png")}, {"000_128.png", "128 x 128", "64 x 64"});
-  refused(folder, {"reconstruct", picture, "--mask", folder / "absent.png"}, {"absent.png", "--mask"});
-  refused(folder, {"reconstruct", picture, "--mask", folder.path()}, {"000_64.png", "does not exist", "--mask"});
-  refused(folder, {"reconstruct", picture, head("004_64.png"), "--mask", picture}, {"--mask", "one file for 2 pictures"});
-  write_png(folder / "black.png", plain_picture(64, 64, 1, 0));
-  refused(folder, {"reconstruct", picture, "--mask", folder / "black.png"}, {"black.png", "empty", "--mask"});
-  refused(folder, {"reconstruct", picture, "--mask", picture, "--truth", head("000_128_depth.png")}, {"000_128_depth.png", "128 x 128", "64 x 64"});
-  refused(folder, {"reconstruct", picture, "--mask", picture, "--truth", picture}, {"000_64.png", "16-bit"});
+  const std::string image = head("000_64.png");
+  refused(folder, {"reconstruct", image, "--mask", head("000_128.png")}, {"000_128.png", "128 x 128", "64 x 64"});
+  refused(folder, {"reconstruct", image, "--mask", folder / "absent.png"}, {"absent.png", "--mask"});
+  refused(folder, {"reconstruct", image, "--mask", folder.path()}, {"000_64.png", "does not exist", "--mask"});
+  refused(folder, {"reconstruct", image, head("004_64.png"), "--mask", image}, {"--mask", "one file for 2 pictures"});
+  write_png(folder / "black.png", plain_image(64, 64, 1, 0));
+  refused(folder, {"reconstruct", image, "--mask", folder / "black.png"}, {"black.png", "empty", "--mask"});
+  refused(folder, {"reconstruct", image, "--mask", image, "--truth", head("000_128_depth.png")},
+          {"000_128_depth.png", "128 x 128", "64 x 64"});
+  refused(folder, {"reconstruct", image, "--mask", image, "--truth", image}, {"000_64.png", "16-bit"});
   auto latent = [&](const Tensor& x, const std::vector<std::string>& parts) {
     write_npy(folder / "latent.npy", x);
-    refused(folder, {"reconstruct", picture, "--mask", picture, "--latent", folder / "latent.npy"}, parts);
+    refused(folder, {"reconstruct", image, "--mask", image, "--latent", folder / "latent.npy"}, parts);
   };
   latent(Tensor::zeros({511}), {"latent.npy", "[511]", "[512]"});
   latent(Tensor::zeros({1, 9, 512}), {"latent.npy", "[1,9,512]", "[N,10,512]"});
   latent(Tensor::zeros({2, 512}), {"latent.npy", "2 latents for 1 picture"});
   latent(Tensor::full({512}, std::numeric_limits<double>::infinity()), {"latent.npy", "not finite"});
   latent(Tensor::zeros({512}, DType::i32), {"latent.npy", "floating point"});
-  refused(folder, {"reconstruct", picture, "--latent", picture}, {"000_64.png", ".npy"});
+  refused(folder, {"reconstruct", image, "--latent", image}, {"000_64.png", ".npy"});
   refused(folder, {"generate", "--latent", folder / "absent.npy"}, {"absent.npy", "No such file"});
 }
 
 TEST_CASE("cli: weights that are missing or damaged") {
   TemporaryFolder folder;
-  const std::string picture = head("000_64.png");
-  const std::vector<std::string> start = {"reconstruct", picture, "--mask", picture, "--weights"};
+  const std::string image = head("000_64.png");
+  const std::vector<std::string> start = {"reconstruct", image, "--mask", image, "--weights"};
   auto with = [&](const std::string& weights) {
     std::vector<std::string> arguments = start;
     arguments.push_back(weights);
@@ -186,11 +188,11 @@ TEST_CASE("cli: weights that are missing or damaged") {
 
 TEST_CASE("cli: a depth prior that does not fit") {
   TemporaryFolder folder;
-  const std::string picture = head("000_64.png");
+  const std::string image = head("000_64.png");
   write_safetensors(folder / "depth_prior.safetensors", {{"netD.network.0.weight", Tensor::zeros({4, 3, 4, 4})}});
-  refused(folder, {"reconstruct", picture, "--weights", folder.path()}, {"depth_prior.safetensors", "netD.network.0.weight"});
+  refused(folder, {"reconstruct", image, "--weights", folder.path()}, {"depth_prior.safetensors", "netD.network.0.weight"});
   write(folder / "depth_prior.safetensors", read_file(source_path("assets/depth_prior.safetensors")).substr(0, 5000));
-  refused(folder, {"reconstruct", picture, "--weights", folder.path()}, {"depth_prior.safetensors", "truncated"});
+  refused(folder, {"reconstruct", image, "--weights", folder.path()}, {"depth_prior.safetensors", "truncated"});
   refused(folder, {"prior", "--count", "0"}, {"--count", "0"});
   refused(folder, {"prior", "--preset", "face"}, {"--weights", "'face'", "stylegan2_g.safetensors"});
 }

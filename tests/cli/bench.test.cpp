@@ -50,7 +50,7 @@ TEST_CASE("g2s_bench names the cases that benchmarks are compared by") {
 TEST_CASE("g2s_bench counts the work that the definitions ask for") {
   const json row = last_line(run_bench({"--case", "G128_b1_fwd", "--repeat", "1", "--warm-up", "0", "--json"}).out);
   for (const char* key : {"case", "median_s", "min_s", "n", "peak_rss_mib"}) CHECK_MESSAGE(row.contains(key), key);
-  // 11.25 GMAC a picture: StyleGAN2's config-e at 128 pixels, each 3x3 upsampling convolution counted at its input's size.
+  // 11.25 GMAC an image: StyleGAN2's config-e at 128 pixels, each 3x3 upsampling convolution counted at its input's size.
   CHECK(row.at("gflop").get<double>() == doctest::Approx(2 * 11.25).epsilon(0.01));
   // A product of [2048,1024] and [1024,1024], both gradients not asked for.
   const json product = last_line(run_bench({"--case", "op_matmul_2048x1024_1024", "--repeat", "1", "--json"}).out);
@@ -65,9 +65,9 @@ TEST_CASE("g2s_bench runs a case on a device, from idle to idle, and counts its 
   CHECK(row.at("device") == "cuda:0");
   CHECK(row.at("device_name") == "SIMT emulator");
   CHECK(row.at("times_s").size() == 2);
-  // Picture, its gradient, loss and gradient of the loss: at least the first two at once.
-  const double picture = 16.0 * 128 * 128 * 4 / (1 << 20);
-  CHECK(row.at("peak_tensors_mib").get<double>() >= 2 * picture);
+  // Image, its gradient, loss and gradient of the loss: at least the first two at once.
+  const double image = 16.0 * 128 * 128 * 4 / (1 << 20);
+  CHECK(row.at("peak_tensors_mib").get<double>() >= 2 * image);
   CHECK(row.at("reserved_mib").get<double>() >= row.at("peak_tensors_mib").get<double>());
   const Outcome refused = run_bench({"--case", "op_smooth_16x128_fwdbwd", "--device", "gpu"});
   CHECK(refused.code != 0);

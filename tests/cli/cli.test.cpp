@@ -82,7 +82,7 @@ TEST_CASE("cli: generate draws the same pictures from W, W+, .npy and .safetenso
 
   REQUIRE(run_program({"generate", "--latent", folder / "w.npy", "--out", folder / "png"}).code == 0);
   CHECK(entries(folder / "png") == std::vector<std::string>{"0000.png", "0001.png", "0002.png"});
-  const Tensor shown = picture_to_pixels(one), read = read_image(folder / "png/0002.png").rgb;
+  const Tensor shown = image_to_pixels(one), read = read_image(folder / "png/0002.png").rgb;
   CHECK(std::equal(read.data<std::uint8_t>(), read.data<std::uint8_t>() + read.numel(), shown.data<std::uint8_t>() + 2 * read.numel()));
 
   REQUIRE(run_program({"generate", "--count", "2", "--seed", "5", "--out", folder / "a"}).code == 0);

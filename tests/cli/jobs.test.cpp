@@ -1,4 +1,4 @@
-// --jobs of the program: several pictures at a time.
+// --jobs of the program: several images at a time.
 #include <doctest/doctest.h>
 
 #include <nlohmann/json.hpp>
@@ -23,7 +23,7 @@ void write_mask(const std::string& path, std::int64_t left) {
   write_png(path, mask);
 }
 
-// The shortest fits of three pictures. Of the one named `line` the object is a line, which only the fit finds out.
+// The shortest fits of three images. Of the one named `line` the object is a line, which only the fit finds out.
 Arguments fits(const TemporaryFolder& folder, const std::string& out, const char* line, const Arguments& more) {
   const Arguments stems = {"000_64", "004_64", "008_64"};
   make_folders(folder / "masks");

@@ -35,8 +35,8 @@ Tensor drawn(const TemporaryFolder& folder, const std::vector<std::string>& more
 
 TEST_CASE("precision: without a unit for it, or by a wrong name, bf16 is refused in one sentence") {
   TemporaryFolder folder;
-  const std::string picture = source_path("assets/heads/000_64.png");
-  for (const std::vector<std::string>& command : {std::vector<std::string>{"generate"}, std::vector<std::string>{"reconstruct", picture}}) {
+  const std::string image = source_path("assets/heads/000_64.png");
+  for (const std::vector<std::string>& command : {std::vector<std::string>{"generate"}, std::vector<std::string>{"reconstruct", image}}) {
     auto refuse = [&](const char* name, const char* sentence) {
       std::vector<std::string> arguments = command;
       for (const std::string& argument : {std::string("--precision"), std::string(name), std::string("--out"), folder / "out"})

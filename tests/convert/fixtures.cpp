@@ -8,7 +8,7 @@
 
 #include "engine/error.h"
 #include "engine/files.h"
-#include "engine/hashed.h"
+#include "engine/hashed_tensor.h"
 #include "tests/support/check.h"
 
 namespace g2s::test {

@@ -8,7 +8,7 @@
 
 #include "engine/autograd.h"
 #include "engine/error.h"
-#include "engine/hashed.h"
+#include "engine/hashed_tensor.h"
 #include "engine/safetensors.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/shape/shape.h"
@@ -25,7 +25,7 @@ namespace {
 // make_modules.py: common.py's stepped(name, shape, 1).
 void check_stepped(const RawTensor& tensor, const std::string& name) {
   INFO(name);
-  const Tensor u = hashed(name, Shape(tensor.shape));
+  const Tensor u = hashed_tensor(name, Shape(tensor.shape));
   REQUIRE(tensor.dtype == "F32");
   REQUIRE(tensor.bytes.size() == static_cast<std::size_t>(u.numel()) * sizeof(float));
   bool same = true;

@@ -62,7 +62,7 @@ Rule rule_of(const std::string& name) {
 
 std::string expected_bytes(const StyleCase& c, const std::string& name, const std::vector<std::int64_t>& shape) {
   const Rule rule = rule_of(name);
-  const Tensor u = hashed(str(c.name, "/", name), Shape(shape));
+  const Tensor u = hashed_tensor(str(c.name, "/", name), Shape(shape));
   std::string bytes(static_cast<std::size_t>(u.numel()) * sizeof(float), '\0');
   for (std::int64_t i = 0; i < u.numel(); ++i) {
     const auto value = static_cast<float>(std::nearbyint((rule.offset + rule.scale * u.data<double>()[i]) / rule.step) * rule.step);
@@ -103,7 +103,7 @@ double max_error(const Tensor& a, const Tensor& b) {
   return worst;
 }
 
-// The picture at every (size/32)-th pixel, as the fixture keeps it.
+// The image at every (size/32)-th pixel, as the fixture keeps it.
 Tensor sampled(const Tensor& nchw) {
   const std::int64_t side = nchw.dim(2), step = side / 32;
   Tensor out = Tensor::zeros({nchw.dim(0), 3, 32, 32});
@@ -119,9 +119,9 @@ void check_generator(const StyleCase& c, const std::string& path) {
   const StyleGan2Generator g = StyleGan2Generator::load(SafetensorsFile(path));
   CHECK(g.config().size == c.size);
   REQUIRE(g.latent_avg());
-  const Tensor picture = nhwc_to_nchw(g.synthesis(hashed_input(str(c.name, "/w"), {2, c.style})));
-  CHECK(max_error(sampled(picture), expectations().get(str(c.name, "/sample"))) < 1e-5);
-  CHECK(error_of(c, "picture", picture) < 1e-5);
+  const Tensor image = nhwc_to_nchw(g.synthesis(hashed_input(str(c.name, "/w"), {2, c.style})));
+  CHECK(max_error(sampled(image), expectations().get(str(c.name, "/sample"))) < 1e-5);
+  CHECK(error_of(c, "picture", image) < 1e-5);
   CHECK(error_of(c, "mapping", g.mapping(hashed_input(str(c.name, "/z"), {3, c.style}))) < 1e-5);
 }
 

@@ -20,7 +20,7 @@
 #include "kernels/group_norm/group_norm.h"
 #include "kernels/lpips_head/lpips_head.h"
 #include "kernels/matmul/matmul.h"
-#include "kernels/matmul/product_unit.h"
+#include "kernels/matmul/math_mode.h"
 #include "kernels/modulated_conv/modulated_conv.h"
 #include "kernels/pool/pool.h"
 #include "kernels/random/random.h"
@@ -34,7 +34,7 @@
 
 using namespace g2s;
 using namespace g2s::test;
-using kernels::ProductUnit;
+using kernels::MathMode;
 
 namespace {
 
@@ -83,7 +83,7 @@ void matrices() {
   differentiate(matmul(latents, layer, false, true), {latents, layer});
 }
 
-void styled() {
+void modulated() {
   for (bool upsample : {false, true})
     for (std::int64_t out : {64, 3}) {
       const std::int64_t side = 16, after = upsample ? 2 * side : side;
@@ -100,15 +100,15 @@ void styled() {
     }
 }
 
-void units() {
-  for (ProductUnit unit : {ProductUnit::bf16, ProductUnit::tf32}) {
-    const WithOverride with("G2S_CUDA_UNIT", to_string(unit));
+void modes() {
+  for (MathMode mode : {MathMode::bf16, MathMode::tf32}) {
+    const WithOverride with("G2S_CUDA_MATH", to_string(mode));
     convolutions();
     matrices();
     large_products();
   }
   const WithPrecision with(Precision::bf16);
-  styled();
+  modulated();
 }
 
 // Over channels and pixels.
@@ -133,9 +133,9 @@ void channels() {
     Tensor a = input("a", {2, 8, 8, c}), b = input("b", {2, 8, 8, c});
     differentiate(lpips_head(a, b, input("head", {c}).detach()), {a, b});
   }
-  Tensor picture = input("picture", {2, 64, 64, 3});
-  differentiate(resize_area(picture, 32, 32), {picture});
-  differentiate(upfirdn2d(picture, fir_1331(), 4, 2, 1, {2, 1, 2, 1}), {picture});
+  Tensor image = input("picture", {2, 64, 64, 3});
+  differentiate(resize_area(image, 32, 32), {image});
+  differentiate(upfirdn2d(image, fir_1331(), 4, 2, 1, {2, 1, 2, 1}), {image});
 }
 
 void shapes() {
@@ -162,7 +162,7 @@ void shapes() {
   x.detach().to(DType::bf16).to(DType::f64);
 }
 
-// A canonical depth map of a head, seen from aside, and its picture.
+// A canonical depth map of a head, seen from aside, and its image.
 void render() {
   const Threads one(1);  // lists of positions are made in the order in which blocks come
   const std::int64_t side = 48, batch = 2;
@@ -200,8 +200,8 @@ TEST_CASE("launches like a fit's" * doctest::skip(no_test_device())) {
   convolutions();
   large_products();
   matrices();
-  styled();
-  units();
+  modulated();
+  modes();
   channels();
   shapes();
   render();

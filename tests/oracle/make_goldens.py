@@ -30,7 +30,7 @@ def fnv1a64(text):
 
 
 def hashed(name, shape):
-    """engine/hashed.h: float64 in [-1, 1)."""
+    """engine/hashed_tensor.h: float64 in [-1, 1)."""
     n = int(np.prod(shape, dtype=np.int64))
     with np.errstate(over='ignore'):
         x = np.arange(n, dtype=np.uint64) + np.uint64(fnv1a64(name)) + np.uint64(0x9E3779B97F4A7C15)

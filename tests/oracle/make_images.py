@@ -11,7 +11,7 @@ MASK = (1 << 64) - 1
 
 
 def u(name, n):
-    """Hashed numbers as in engine/hashed.h."""
+    """Hashed numbers as in engine/hashed_tensor.h."""
     h = 0xCBF29CE484222325
     for b in name.encode():
         h = ((h ^ b) * 0x100000001B3) & MASK

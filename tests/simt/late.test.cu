@@ -52,17 +52,17 @@ TEST_CASE("late: work waits for the host, and finds what pinned memory holds by 
 TEST_CASE("late: copies from the host keep their bytes, however many are under way") {
   const Late late;
   std::vector<Tensor> hosts, copies;
-  const auto waits = host_waits();
+  const auto waits = host_syncs();
   // Large ones of several banks, and many small ones.
   for (int i = 0; i < 60; ++i) {
     hosts.push_back(Tensor::full({i % 6 == 0 ? 1500000 : 1000 + i}, i, DType::f32, Device{}));
     copies.push_back(hosts.back().to(device));
   }
-  CHECK(host_waits() > waits);  // more than there is pinned memory for
+  CHECK(host_syncs() > waits);  // more than there is pinned memory for
   for (std::size_t i = 0; i < hosts.size(); ++i) CHECK(copies[i].to_vector<float>() == hosts[i].to_vector<float>());
-  const auto before = host_waits();
+  const auto before = host_syncs();
   for (int i = 0; i < 100; ++i) copies[1].to(Device{});
-  CHECK(host_waits() == before + 100);
+  CHECK(host_syncs() == before + 100);
 }
 
 TEST_CASE("late: the relaxed mode allows memory while a stream is captured") {

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "engine/error.h"
-#include "engine/hashed.h"
+#include "engine/hashed_tensor.h"
 
 using namespace g2s;
 using cuda::copy_async, cuda::ldmatrix, cuda::ldmatrix_transposed;

@@ -128,15 +128,15 @@ TEST_CASE("simt: memory and devices") {
 TEST_CASE("simt: launches and waits of the host are counted") {
   cuda::forget_launches();
   std::vector<float> x(5, 1), y(5);
-  const std::int64_t before = host_waits();
+  const std::int64_t before = host_syncs();
   for (int i = 0; i < 3; ++i) twice(x.data(), y.data(), 5);
   twice(x.data(), y.data(), 0);
   CHECK(cuda::launches() == std::map<std::string, std::int64_t>{{"twice", 3}});
-  CHECK(host_waits() == before);
+  CHECK(host_syncs() == before);
   const Tensor t = Tensor::zeros({4}, DType::f32, Device{DeviceType::cuda, 0});
-  CHECK(host_waits() == before);
+  CHECK(host_syncs() == before);
   t.to(Device{});
-  CHECK(host_waits() == before + 1);
+  CHECK(host_syncs() == before + 1);
 }
 
 TEST_CASE("simt: a context works on the stream that its caller gives, and leaves it alive") {

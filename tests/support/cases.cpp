@@ -14,7 +14,7 @@
 #include "engine/accelerator.h"
 #include "engine/autograd.h"
 #include "engine/cuda/launches.h"
-#include "engine/hashed.h"
+#include "engine/hashed_tensor.h"
 #include "engine/safetensors.h"
 #include "engine/simt/order.h"
 #include "tests/support/check.h"
@@ -270,8 +270,8 @@ const ListLaunches at_exit;
 }  // namespace
 
 Device test_device() {
-  const char* wish = std::getenv("G2S_TEST_DEVICE");
-  return wish ? device_from(wish, "G2S_TEST_DEVICE") : Device{};
+  const char* requested = std::getenv("G2S_TEST_DEVICE");
+  return requested ? device_from(requested, "G2S_TEST_DEVICE") : Device{};
 }
 
 bool no_test_device() { return !std::getenv("G2S_TEST_DEVICE"); }
@@ -316,7 +316,7 @@ std::vector<Tensor> case_inputs(const std::string& family, const Case& c, DType 
       tensors.emplace_back();
       continue;
     }
-    Tensor t = hashed(str(family, "/", c.name, "/", k), spec.shape);
+    Tensor t = hashed_tensor(str(family, "/", c.name, "/", k), spec.shape);
     double* x = t.mutable_data<double>();
     for (std::int64_t i = 0; i < t.numel(); ++i) {
       double v = spec.values.empty() ? spec.scale * x[i] + spec.offset : spec.values[i];

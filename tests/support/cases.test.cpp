@@ -37,7 +37,8 @@ Tensor product(const Tensor& a, const Tensor& b, double factor, int depth = 0) {
   return record(y, "product", {a, b}, [a, b, factor, depth](const BackwardArgs& args) -> std::vector<Tensor> {
     double wrong = (defect == Defect::gradient && depth == 0) || (defect == Defect::second && depth == 1) ? factor * 1.001 : factor;
     Tensor da = product(args.dy, b, wrong, depth + 1), db = product(args.dy, a, wrong, depth + 1);
-    if (defect == Defect::no_second) return {once(da.detach(), "product", {args.dy, b}), once(db.detach(), "product", {args.dy, a})};
+    if (defect == Defect::no_second)
+      return {no_second_derivative(da.detach(), "product", {args.dy, b}), no_second_derivative(db.detach(), "product", {args.dy, a})};
     return {da, db};
   });
 }

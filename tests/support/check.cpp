@@ -52,7 +52,7 @@ double check_directions(const Function& fn, const std::vector<Tensor>& inputs, c
     std::vector<Tensor> direction;
     double mine = 0;
     for (std::size_t k = 0; k < which.size(); ++k) {
-      direction.push_back(hashed(str(options.name, "/direction", n, "/", which[k]), inputs[which[k]].shape()));
+      direction.push_back(hashed_tensor(str(options.name, "/direction", n, "/", which[k]), inputs[which[k]].shape()));
       mine += dot(direction[k], gradients[k]);
     }
     double numeric = along(fn, inputs, which, direction, options.step, dy);
@@ -119,7 +119,7 @@ bool same_bits(const Tensor& a, const Tensor& b) {
 }
 
 Tensor hashed_input(const std::string& name, const Shape& shape, DType dtype, double scale, double offset) {
-  Tensor t = hashed(name, shape);
+  Tensor t = hashed_tensor(name, shape);
   double* x = t.mutable_data<double>();
   for (std::int64_t i = 0; i < t.numel(); ++i) x[i] = static_cast<float>(scale * x[i] + offset);
   return t.to(dtype);
@@ -140,7 +140,7 @@ double gradcheck(const Function& fn, const std::vector<Tensor>& inputs, const Gr
     wanted.push_back(leaves[k]);
   }
   Tensor y = fn(leaves);
-  Tensor dy = hashed(options.name + "/dy", y.shape());
+  Tensor dy = hashed_tensor(options.name + "/dy", y.shape());
   std::vector<Tensor> gradients = grad({y}, wanted, {dy});
   std::vector<double> cotangent = values(dy);
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "engine/context.h"
-#include "engine/hashed.h"
+#include "engine/hashed_tensor.h"
 #include "engine/parallel.h"
 #include "engine/tensor.h"
 #include "tests/support/skip.h"

@@ -10,11 +10,11 @@ namespace g2s::test {
 
 // own or cudnn; null: not forced.
 struct ForcedCudaConv : WithOverride {
-  explicit ForcedCudaConv(const char* wish) : WithOverride("G2S_CUDA_CONV", wish) {}
+  explicit ForcedCudaConv(const char* requested) : WithOverride("G2S_CUDA_CONV", requested) {}
 };
 // own or cublaslt; null: not forced.
 struct ForcedCudaMatmul : WithOverride {
-  explicit ForcedCudaMatmul(const char* wish) : WithOverride("G2S_CUDA_MATMUL", wish) {}
+  explicit ForcedCudaMatmul(const char* requested) : WithOverride("G2S_CUDA_MATMUL", requested) {}
 };
 
 // No vendor's library, whatever the tables say.

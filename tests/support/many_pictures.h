@@ -1,4 +1,4 @@
-// More pictures, products or rows than a device takes blocks in y or in z, 65,535, against the CPU.
+// More images, products or rows than a device takes blocks in y or in z, 65,535, against the CPU.
 #pragma once
 
 #include <doctest/doctest.h>

@@ -47,7 +47,7 @@ struct Golden {
   }
 };
 
-TraceItem picture(const std::string& name, const Golden& golden, const Tensor& got) {
+TraceItem image_of(const std::string& name, const Golden& golden, const Tensor& got) {
   const Tensor stored = golden.file.get("f64/" + name);
   const Values want = values(stored), meta = golden.get("meta/" + name), have = values(got);
   const double lo = meta[0], range = meta[1] - meta[0];
@@ -126,7 +126,7 @@ std::vector<TraceItem> compare_trace(const SafetensorsFile& want, const NamedTen
     }
     const std::size_t slash = name.find('/');
     const std::string kind = name.substr(slash + 1, name.find('/', slash + 1) - slash - 1);
-    TraceItem item = kind == "image" ? picture(name, golden, found->second) : numbers(name, kind, golden, found->second);
+    TraceItem item = kind == "image" ? image_of(name, golden, found->second) : numbers(name, kind, golden, found->second);
     for (double v : values(found->second)) {
       if (!std::isfinite(v)) item = {name, infinite, "not finite"};
     }

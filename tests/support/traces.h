@@ -30,10 +30,10 @@ inline void check_trace_items(const std::vector<TraceItem>& items) {
   }
 }
 
-// As a fit computes it. A unit whose input is within rounding of the kink of its ReLU may fall on either side of it, and where a picture is
+// As a fit computes it. A unit whose input is within rounding of the kink of its ReLU may fall on either side of it, and where an image is
 // flat, as the heads' background is, Winograd's convolution rounds equal features differently, so that max pooling hands a gradient to
-// another of them (LPIPS's gradient moves by 6 percent of its norm, by 2e-6 once the picture has a little noise). That takes single
-// gradients beyond their tolerance, and the sign of Adam's first step, but no loss, no other picture and not many numbers.
+// another of them (LPIPS's gradient moves by 6 percent of its norm, by 2e-6 once the image has a little noise). That takes single
+// gradients beyond their tolerance, and the sign of Adam's first step, but no loss, no other image and not many numbers.
 inline void check_f32_trace_items(const std::vector<TraceItem>& items) {
   std::size_t beyond = 0;
   for (const TraceItem& item : items) {

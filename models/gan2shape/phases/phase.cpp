@@ -42,15 +42,15 @@ void require_finite(double loss, const FitState& state, int iteration) {
 }
 
 void TrainingPhase::train(std::vector<Tensor> parameters, const AdamOptions& options) {
-  replay_.reset();
+  graph_.reset();
   adam_ = std::make_unique<Adam>(std::move(parameters), options);
 }
 
 // What differs from the last iteration is copied to where the work reads it; then the work is done again.
 void TrainingPhase::iterate() {
   choose();
-  if (!replay_) replay_ = std::make_unique<Replay>(default_device(), to_string(state_.phase), [this] { work(); });
-  replay_->run();
+  if (!graph_) graph_ = std::make_unique<CapturedGraph>(default_device(), to_string(state_.phase), [this] { work(); });
+  graph_->run();
 }
 
 // On a device a loss is looked at later.

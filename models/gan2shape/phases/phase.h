@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "engine/replay.h"
+#include "engine/captured_graph.h"
 #include "models/gan2shape/fit_state.h"
 #include "models/gan2shape/memory_plan.h"
 
@@ -28,16 +28,17 @@ class FitPhase {
   virtual Adam* optimizer() { return nullptr; }  // saved beside the state; null: nothing is trained
 
  protected:
-  explicit FitPhase(const FitParts& fit) : method_(fit.method), config_(fit.method.config), plan_(fit.plan), state_(fit.state), losses_(fit.losses) {}
+  explicit FitPhase(const FitParts& fit)
+      : method_(fit.method), config_(fit.method.config), memory_plan_(fit.plan), state_(fit.state), losses_(fit.losses) {}
 
   const Method& method_;
   const Config& config_;
-  const MemoryPlan& plan_;
+  const MemoryPlan& memory_plan_;
   FitState& state_;
   LossLog& losses_;
 };
 
-// A phase that trains. On a device an iteration is one launch of a graph, see engine/replay.h.
+// A phase that trains. On a device an iteration is one launch of a graph, see engine/captured_graph.h.
 class TrainingPhase : public FitPhase {
  public:
   void iterate() final;
@@ -61,7 +62,7 @@ class TrainingPhase : public FitPhase {
   void work();
 
   std::unique_ptr<Adam> adam_;
-  std::unique_ptr<Replay> replay_;
+  std::unique_ptr<CapturedGraph> graph_;
 };
 
 // Throws if the loss of an iteration of the running phase is not finite.

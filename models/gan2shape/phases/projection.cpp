@@ -1,4 +1,4 @@
-// Projection: a latent whose generated picture resembles the input, first one vector for all layers (W), then one for each (W+).
+// Projection: a latent whose generated image resembles the input, first one vector for all layers (W), then one for each (W+).
 #include <algorithm>
 #include <cmath>
 #include <numbers>

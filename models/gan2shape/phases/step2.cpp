@@ -48,7 +48,7 @@ class Step2Phase final : public TrainingPhase {
   void choose() override { random_.draw(config_, state_.views); }
 
   Result compute() override {
-    const Update u = step_.update(random_.views, random_.lights, plan_.step2);
+    const Update u = step_.update(random_.views, random_.lights, memory_plan_.step2);
     return {u.losses.total, u.gradients, named(u.losses)};
   }
 
@@ -69,8 +69,8 @@ class Collect final : public FitPhase {
     random_.draw(config_, state_.views);
     const Step2::Pseudo pseudo = step_.render(random_.views, random_.lights);
     std::vector<Tensor> parts;
-    for (std::int64_t begin = 0; begin < config_.batch; begin += plan_.step2) {
-      const std::int64_t end = std::min<std::int64_t>(begin + plan_.step2, config_.batch);
+    for (std::int64_t begin = 0; begin < config_.batch; begin += memory_plan_.step2) {
+      const std::int64_t end = std::min<std::int64_t>(begin + memory_plan_.step2, config_.batch);
       parts.push_back(step_.project(slice(pseudo.image, 0, begin, end)).image);
     }
     state_.samples.images.push_back(concat(parts, 0));

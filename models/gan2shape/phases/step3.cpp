@@ -6,8 +6,8 @@
 namespace g2s {
 namespace {
 
-// One picture of a batch, in place.
-Tensor picture(const Tensor& batch, std::int64_t i) {
+// One image of a batch, in place.
+Tensor image_of(const Tensor& batch, std::int64_t i) {
   Shape shape = batch.shape();
   shape[0] = 1;
   const auto begin = static_cast<std::size_t>(static_cast<const char*>(batch.raw()) - static_cast<const char*>(batch.storage()->data()));
@@ -44,14 +44,14 @@ class Step3Phase final : public TrainingPhase {
     for (std::int64_t i = 0; i < b; ++i) {
       const std::int64_t k = all.order[static_cast<std::size_t>(all.index + i)];
       const auto batch = static_cast<std::size_t>(k / collected);
-      Tensor image = picture(images_, i), mask = picture(masks_, i);
-      copy_into(image, picture(all.images[batch], k % collected));
-      copy_into(mask, picture(all.masks[batch], k % collected));
+      Tensor image = image_of(images_, i), mask = image_of(masks_, i);
+      copy_into(image, image_of(all.images[batch], k % collected));
+      copy_into(mask, image_of(all.masks[batch], k % collected));
     }
   }
 
   Result compute() override {
-    const Step3::PartedUpdate u = step_.update(images_, masks_, plan_.step3);
+    const Step3::PartedUpdate u = step_.update(images_, masks_, memory_plan_.step3);
     state_.snapshot.canon_mask = u.canon_mask;
     NamedTensors losses = named(u.batch);
     for (const auto& input : named(u.input, "input_")) losses.push_back(input);

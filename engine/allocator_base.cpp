@@ -1,4 +1,4 @@
-#include "engine/counted_allocator.h"
+#include "engine/allocator_base.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -30,30 +30,30 @@ std::size_t red_zone() {
 #endif
 }
 
-void forbid(void* memory, std::size_t bytes) { ASAN_POISON_MEMORY_REGION(memory, bytes); }
-void permit(void* memory, std::size_t bytes) { ASAN_UNPOISON_MEMORY_REGION(memory, bytes); }
+void asan_poison(void* memory, std::size_t bytes) { ASAN_POISON_MEMORY_REGION(memory, bytes); }
+void asan_unpoison(void* memory, std::size_t bytes) { ASAN_UNPOISON_MEMORY_REGION(memory, bytes); }
 
-CountedAllocator::CountedAllocator() : poison_(std::getenv("G2S_POISON") != nullptr) {}
+AllocatorBase::AllocatorBase() : poison_(std::getenv("G2S_POISON") != nullptr) {}
 
-std::size_t CountedAllocator::limit() { return Context::current().options().memory_limit; }
+std::size_t AllocatorBase::limit() { return Context::current().options().memory_limit; }
 
-void* CountedAllocator::allocate(std::size_t bytes) {
+void* AllocatorBase::allocate(std::size_t bytes) {
   if (bytes == 0) return nullptr;
   std::lock_guard lock(mutex_);
   const std::size_t size = block_size(bytes);
   void* block = take(size);
   if (!block) fail(Errc::out_of_memory, "allocate", bytes, " bytes", where(), ", with ", stats_.in_use, " in use");
-  stats_.handed_out += size;
+  stats_.total_allocated += size;
   stats_.in_use += size;
   stats_.peak = std::max(stats_.peak, stats_.in_use);
   if (limit() > 0 && held_by_context() > limit()) give_back(limit());
-  permit(block, bytes);
-  handed_out(block, bytes);
+  asan_unpoison(block, bytes);
+  on_allocate(block, bytes);
   if (poison_) fill_with_nan(block, bytes);
   return block;
 }
 
-void CountedAllocator::release(void* block, std::size_t bytes) noexcept {
+void AllocatorBase::release(void* block, std::size_t bytes) noexcept {
   if (!block) return;
   std::unique_lock lock(mutex_);
   const Release how = before_release(block, bytes);
@@ -65,24 +65,24 @@ void CountedAllocator::release(void* block, std::size_t bytes) noexcept {
   }
   const std::size_t size = block_size(bytes);
   stats_.in_use -= size;
-  forbid(block, size);
-  given_back(block);
+  asan_poison(block, size);
+  on_release(block);
   give(block, size);
 }
 
-MemoryStats CountedAllocator::stats() const {
+MemoryStats AllocatorBase::stats() const {
   std::lock_guard lock(mutex_);
   MemoryStats stats = stats_;
   stats.reserved = held();
   return stats;
 }
 
-void CountedAllocator::reset_peak() {
+void AllocatorBase::reset_peak() {
   std::lock_guard lock(mutex_);
   stats_.peak = stats_.in_use;
 }
 
-void CountedAllocator::trim() {
+void AllocatorBase::trim() {
   std::lock_guard lock(mutex_);
   give_back(0);
 }

@@ -10,6 +10,6 @@ namespace g2s::kernels {
 
 // make(), or for a constant `source` the tensor that make() gave the first time under this key. The key must name everything but the content
 // of `source` that the result depends on; its offset and shape are added here. Callable from any thread.
-Tensor derived(const Tensor& source, const std::string& key, const std::function<Tensor()>& make);
+Tensor cached_from_constant(const Tensor& source, const std::string& key, const std::function<Tensor()>& make);
 
 }  // namespace g2s::kernels

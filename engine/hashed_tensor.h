@@ -21,6 +21,6 @@ inline double hashed_uniform(std::uint64_t hash, std::uint64_t i) {
 }
 
 // u(name, 0), u(name, 1), .. in row-major order of `shape`; f32 is the rounded f64.
-Tensor hashed(std::string_view name, const Shape& shape, DType dtype = DType::f64);
+Tensor hashed_tensor(std::string_view name, const Shape& shape, DType dtype = DType::f64);
 
 }  // namespace g2s

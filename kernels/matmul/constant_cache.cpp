@@ -1,8 +1,8 @@
-#include "kernels/matmul/derived.h"
+#include "kernels/matmul/constant_cache.h"
 
 #include <mutex>
 
-#include "engine/replay.h"
+#include "engine/captured_graph.h"
 
 namespace g2s::kernels {
 namespace {
@@ -10,14 +10,14 @@ namespace {
 std::mutex mutex;
 
 const Tensor* find(const Storage& storage, const std::string& key) {
-  for (const auto& [name, value] : storage.derived)
+  for (const auto& [name, value] : storage.constant_cache)
     if (name == key) return std::any_cast<Tensor>(&value);
   return nullptr;
 }
 
 }  // namespace
 
-Tensor derived(const Tensor& source, const std::string& key, const std::function<Tensor()>& make) {
+Tensor cached_from_constant(const Tensor& source, const std::string& key, const std::function<Tensor()>& make) {
   if (!source.is_constant()) return make();
   Storage& storage = *source.storage();
   std::string full = key;
@@ -27,13 +27,13 @@ Tensor derived(const Tensor& source, const std::string& key, const std::function
     std::lock_guard lock(mutex);
     if (const Tensor* known = find(storage, full)) return *known;
   }
-  if (Replay::capturing()) return make();  // it is not there yet
-  const KeptMemory kept;
+  if (CapturedGraph::capturing()) return make();  // it is not there yet
+  const PersistentMemory persistent;
   Tensor made = make();  // outside the lock: it runs in parallel and may allocate
-  KeptMemory::publish(made.device());
+  PersistentMemory::publish(made.device());
   std::lock_guard lock(mutex);
   if (const Tensor* known = find(storage, full)) return *known;
-  storage.derived.emplace_back(full, made);
+  storage.constant_cache.emplace_back(full, made);
   return made;
 }
 

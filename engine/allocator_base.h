@@ -10,9 +10,9 @@ namespace g2s {
 
 constexpr std::size_t round_up(std::size_t bytes, std::size_t step) { return (bytes + step - 1) / step * step; }
 
-class CountedAllocator : public Allocator {
+class AllocatorBase : public Allocator {
  public:
-  CountedAllocator();
+  AllocatorBase();
   void* allocate(std::size_t bytes) final;
   void release(void* block, std::size_t bytes) noexcept final;
   MemoryStats stats() const final;
@@ -32,8 +32,8 @@ class CountedAllocator : public Allocator {
   virtual std::size_t held() const = 0;                 // from the system, idle blocks included
   virtual std::size_t held_by_context() const { return held(); }  // what counts against the limit of this thread's context
   virtual void give_back(std::size_t target) = 0;       // idle blocks, until no more than `target` is held
-  virtual void handed_out(void*, std::size_t) {}        // told of each block, before anything is written there
-  virtual void given_back(void*) noexcept {}            // and when it comes back
+  virtual void on_allocate(void*, std::size_t) {}       // told of each block, before anything is written there
+  virtual void on_release(void*) noexcept {}            // and when it comes back
   virtual void fill_with_nan(void* block, std::size_t bytes) = 0;
   virtual std::string where() const { return {}; }      // for the message when there is no more
 
@@ -50,8 +50,8 @@ class CountedAllocator : public Allocator {
 // Under AddressSanitizer some bytes after a block that is cut from a range are nobody's, so that it sees what runs over an end. Elsewhere 0.
 std::size_t red_zone();
 // Tells it that nobody may touch these bytes, until blocks among them are allocated.
-void forbid(void* memory, std::size_t bytes);
+void asan_poison(void* memory, std::size_t bytes);
 // Before memory goes back to the system.
-void permit(void* memory, std::size_t bytes);
+void asan_unpoison(void* memory, std::size_t bytes);
 
 }  // namespace g2s

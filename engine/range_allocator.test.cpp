@@ -1,4 +1,4 @@
-#include "engine/ranges.h"
+#include "engine/range_allocator.h"
 
 #include <doctest/doctest.h>
 
@@ -8,7 +8,7 @@
 using namespace g2s;
 
 TEST_CASE("ranges: the smallest that fits, neighbours merge, the end grows") {
-  Ranges r(100);
+  RangeAllocator r(100);
   CHECK(r.take(10) == 0);
   CHECK(r.take(20) == 10);
   CHECK(r.take(5) == 30);
@@ -23,14 +23,14 @@ TEST_CASE("ranges: the smallest that fits, neighbours merge, the end grows") {
   r.give(35, 30);
   CHECK(r.take(40) == 34);  // the idle end from 34 on, and grown
   CHECK(r.held() == 74);
-  CHECK(r.take(27) == Ranges::none);
+  CHECK(r.take(27) == RangeAllocator::none);
   CHECK(r.take(26) == 74);
-  CHECK(r.take(1) == Ranges::none);
+  CHECK(r.take(1) == RangeAllocator::none);
   CHECK(r.held() == 100);
 }
 
 TEST_CASE("ranges: idle ones are forgotten, the largest first") {
-  Ranges r(1000);
+  RangeAllocator r(1000);
   for (int i = 0; i < 5; ++i) r.take(100);
   r.give(0, 100);
   r.give(200, 200);
@@ -52,7 +52,7 @@ TEST_CASE("ranges: idle ones are forgotten, the largest first") {
 // Against a map of bytes: no range is handed out twice, every byte in use counts as held, and all comes back as one.
 TEST_CASE("ranges: random requests") {
   constexpr std::size_t capacity = 4000;
-  Ranges r(capacity);
+  RangeAllocator r(capacity);
   std::vector<char> used(capacity, 0);
   std::vector<std::pair<std::size_t, std::size_t>> blocks;
   std::uint32_t state = 7;
@@ -69,7 +69,7 @@ TEST_CASE("ranges: random requests") {
       blocks.pop_back();
     } else {
       const std::size_t size = 1 + random(200), offset = r.take(size);
-      if (offset == Ranges::none) {
+      if (offset == RangeAllocator::none) {
         ++refused;
         continue;
       }

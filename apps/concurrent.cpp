@@ -1,4 +1,4 @@
-#include "apps/at_once.h"
+#include "apps/concurrent.h"
 
 #include <algorithm>
 #include <atomic>
@@ -8,7 +8,7 @@
 
 namespace g2s::app {
 
-std::vector<std::exception_ptr> run_at_once(std::size_t count, std::size_t most, const std::function<void(std::size_t)>& work) {
+std::vector<std::exception_ptr> run_concurrently(std::size_t count, std::size_t most, const std::function<void(std::size_t)>& work) {
   std::vector<std::exception_ptr> thrown(count);
   std::atomic<std::size_t> next{0};
   auto go_on = [&] {

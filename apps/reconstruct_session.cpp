@@ -14,14 +14,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The file that an option names for a picture: itself, or in a folder the first STEM + ending that exists.
+// The file that an option names for an image: itself, or in a folder the first STEM + ending that exists.
 std::string file_for(const char* option, const std::string& value, const std::string& stem, std::initializer_list<const char*> endings,
-                     std::size_t pictures) {
+                     std::size_t images) {
   if (value.empty()) return {};
   if (!fs::exists(value)) fail(Errc::io, value, "does not exist (", option, ")");
   if (!fs::is_directory(value)) {
-    if (pictures > 1) {
-      fail(Errc::invalid_argument, option, value, " is one file for ", pictures, " pictures; give a folder with ", stem, *endings.begin(),
+    if (images > 1) {
+      fail(Errc::invalid_argument, option, value, " is one file for ", images, " pictures; give a folder with ", stem, *endings.begin(),
            " and so on");
     }
     return value;
@@ -62,13 +62,13 @@ void check_options(const ReconstructOptions& o) {
   if (!(o.save_every > 0)) fail(Errc::invalid_argument, "--save-every", o.save_every, " is not a positive number of seconds");
 }
 
-void read_job_latents(const ReconstructOptions& o, Plan& plan) {
+void read_job_latents(const ReconstructOptions& o, ReconstructSession& session) {
   if (o.latent.empty()) return;
-  const GeneratorConfig& generator = plan.reconstructor.generator->config();
+  const GeneratorConfig& generator = session.reconstructor.generator->config();
   if (!fs::exists(o.latent)) fail(Errc::io, o.latent, "does not exist (--latent)");
   if (fs::is_directory(o.latent)) {
-    for (Job& job : plan.jobs) {
-      const std::string path = file_for("--latent", o.latent, job.stem, {".npy", ".safetensors"}, plan.jobs.size());
+    for (Job& job : session.jobs) {
+      const std::string path = file_for("--latent", o.latent, job.stem, {".npy", ".safetensors"}, session.jobs.size());
       Tensor latents = read_latents(path, generator);
       if (latent_count(latents) != 1) fail(Errc::invalid_argument, path, "holds ", latent_count(latents), " latents for one picture");
       job.latent = latent_at(latents, 0);
@@ -76,11 +76,11 @@ void read_job_latents(const ReconstructOptions& o, Plan& plan) {
     return;
   }
   Tensor latents = read_latents(o.latent, generator);
-  if (latent_count(latents) != static_cast<std::int64_t>(plan.jobs.size())) {
+  if (latent_count(latents) != static_cast<std::int64_t>(session.jobs.size())) {
     fail(Errc::invalid_argument, o.latent, "holds ", latent_count(latents), latent_count(latents) == 1 ? " latent" : " latents", " for ",
-         plan.jobs.size(), plan.jobs.size() == 1 ? " picture" : " pictures");
+         session.jobs.size(), session.jobs.size() == 1 ? " picture" : " pictures");
   }
-  for (std::size_t i = 0; i < plan.jobs.size(); ++i) plan.jobs[i].latent = latent_at(latents, static_cast<std::int64_t>(i));
+  for (std::size_t i = 0; i < session.jobs.size(); ++i) session.jobs[i].latent = latent_at(latents, static_cast<std::int64_t>(i));
 }
 
 // A finished result is kept, if it is the one that --resume asks for.
@@ -92,17 +92,17 @@ void keep_finished(const ReconstructOptions& o, const Reconstructor& reconstruct
   fail(Errc::invalid_argument, job.folder, "cannot be resumed: it is finished and was made with another ", other, "; --force replaces it");
 }
 
-void prepare_jobs(const ReconstructOptions& o, Plan& plan) {
-  for (Job& job : plan.jobs) {
+void prepare_jobs(const ReconstructOptions& o, ReconstructSession& session) {
+  for (Job& job : session.jobs) {
     check_cancelled("reconstruct");
     if (is_finished(job.folder) && !o.force) {
-      keep_finished(o, plan.reconstructor, job);
+      keep_finished(o, session.reconstructor, job);
       continue;
     }
     if (fs::exists(job.folder) && !fs::is_directory(job.folder)) fail(Errc::io, job.folder, "is not a folder");
-    job.prepared = prepare_job(plan.reconstructor, job.files, job.latent);
+    job.prepared = prepare_job(session.reconstructor, job.files, job.latent);
     job.resumed = o.resume && fs::exists(job.state_path);
-    if (job.resumed) require_resumable(plan.reconstructor, job.prepared, job.state_path);
+    if (job.resumed) require_resumable(session.reconstructor, job.prepared, job.state_path);
   }
 }
 
@@ -117,7 +117,7 @@ ContextOptions reconstruct_context(const ReconstructOptions& o) {
   return options;
 }
 
-Plan make_plan(const ReconstructOptions& o) {
+ReconstructSession prepare_session(const ReconstructOptions& o) {
   check_options(o);
   const ReconstructionSettings settings = {.preset = o.preset,
                                            .quality = quality_from_name(o.quality),
@@ -127,10 +127,10 @@ Plan make_plan(const ReconstructOptions& o) {
                                            .scale = o.scale};
   std::vector<Job> jobs = make_jobs(o);
   require_writable_folder(o.out);
-  Plan plan{load_reconstructor(settings, weight_source(o.weights)), std::move(jobs)};
-  read_job_latents(o, plan);
-  prepare_jobs(o, plan);
-  return plan;
+  ReconstructSession session{load_reconstructor(settings, weight_source(o.weights)), std::move(jobs)};
+  read_job_latents(o, session);
+  prepare_jobs(o, session);
+  return session;
 }
 
 }  // namespace g2s::app

@@ -11,11 +11,11 @@ namespace g2s {
 
 // Best fit with merging neighbours: a request takes the smallest idle range that holds it, of equal ones the first, and what it leaves stays idle;
 // a returned range merges with idle neighbours. Where nothing fits, the used part of the span grows at its end.
-class Ranges {
+class RangeAllocator {
  public:
   static constexpr std::size_t none = ~std::size_t{0};
 
-  explicit Ranges(std::size_t capacity) : capacity_(capacity) {}
+  explicit RangeAllocator(std::size_t capacity) : capacity_(capacity) {}
 
   std::size_t take(std::size_t size);  // its offset, or `none`
   void give(std::size_t offset, std::size_t size);

@@ -1,23 +1,23 @@
-#include "engine/ranges.h"
+#include "engine/range_allocator.h"
 
 #include <algorithm>
 
 namespace g2s {
 
-void Ranges::add(std::size_t offset, Idle idle) {
+void RangeAllocator::add(std::size_t offset, Idle idle) {
   if (idle.size == 0) return;
   by_offset_.emplace(offset, idle);
   by_size_.emplace(idle.size, offset);
 }
 
-Ranges::Idle Ranges::remove(Place place) {
+RangeAllocator::Idle RangeAllocator::remove(Place place) {
   Idle idle = place->second;
   by_size_.erase({idle.size, place->first});
   by_offset_.erase(place);
   return idle;
 }
 
-std::size_t Ranges::take(std::size_t size) {
+std::size_t RangeAllocator::take(std::size_t size) {
   std::size_t offset;
   Idle from{0, 0};
   if (auto fit = by_size_.lower_bound({size, 0}); fit != by_size_.end()) {
@@ -38,7 +38,7 @@ std::size_t Ranges::take(std::size_t size) {
   return offset;
 }
 
-void Ranges::give(std::size_t offset, std::size_t size) {
+void RangeAllocator::give(std::size_t offset, std::size_t size) {
   Idle merged{size, size};
   auto next = by_offset_.lower_bound(offset);
   if (next != by_offset_.begin()) {
@@ -57,7 +57,7 @@ void Ranges::give(std::size_t offset, std::size_t size) {
   add(offset, merged);
 }
 
-void Ranges::forget(std::size_t target, const std::function<void(std::size_t offset, std::size_t size)>& drop) {
+void RangeAllocator::forget(std::size_t target, const std::function<void(std::size_t offset, std::size_t size)>& drop) {
   for (auto it = by_size_.rbegin(); it != by_size_.rend() && held_ > target; ++it) {
     Idle& idle = by_offset_.at(it->second);
     if (idle.held == 0) continue;

@@ -1,5 +1,5 @@
 // Work that is repeated on a device as a graph: where G2S_TEST_DEVICE names one, the emulated CUDA device in every run of the tests.
-#include "engine/replay.h"
+#include "engine/captured_graph.h"
 
 #include <doctest/doctest.h>
 
@@ -26,104 +26,104 @@ namespace {
 
 std::size_t reserved() { return allocator(test_device()).stats().reserved; }
 
-// A picture that is taught to look like another one when it is resized.
+// An image that is taught to look like another one when it is resized.
 struct Lesson {
-  Tensor picture = hashed_input("replay/picture", {1, 12, 12, 3}).to(test_device()).set_requires_grad();
+  Tensor image = hashed_input("replay/picture", {1, 12, 12, 3}).to(test_device()).set_requires_grad();
   Tensor wanted = hashed_input("replay/wanted", {1, 7, 7, 3}).to(test_device());
-  Adam adam{{picture}, {.lr = 0.01}};
+  Adam adam{{image}, {.lr = 0.01}};
   Tensor loss;
 
   void iterate() {
-    loss = mean(square(resize(picture, 7, 7) * constant({1, 2, 3}, {1, 1, 1, 3}, DType::f32) - wanted));
+    loss = mean(square(resize(image, 7, 7) * constant({1, 2, 3}, {1, 1, 1, 3}, DType::f32) - wanted));
     adam.step(grad({loss}, adam.parameters()));
   }
 };
 
 struct Counts {
-  std::int64_t waits = host_waits(), graphs = graph_launches();
+  std::int64_t waits = host_syncs(), graphs = graph_launches();
   std::size_t memory = reserved();
 };
 
 }  // namespace
 
-TEST_CASE("replay: the same bits as direct runs, one graph and no wait each" * doctest::skip(no_test_device())) {
+TEST_CASE("captured graph: the same bits as direct runs, one graph and no wait each" * doctest::skip(no_test_device())) {
   const DefaultDevice guard(test_device());
   Lesson direct, repeated;
-  Replay replay(test_device(), "test", [&] { repeated.iterate(); });
+  CapturedGraph graph(test_device(), "test", [&] { repeated.iterate(); });
   for (int i = 0; i < 6; ++i) {
     CAPTURE(i);
     for (Lesson* lesson : {&direct, &repeated}) lesson->adam.set_lr(0.01 / (i + 1));
     direct.iterate();
     const Counts before;
-    replay.run();
+    graph.run();
     CHECK(graph_launches() - before.graphs == (i == 0 ? 0 : 1));
-    CHECK(host_waits() == before.waits);
+    CHECK(host_syncs() == before.waits);
     if (i > 1) CHECK(reserved() == before.memory);
     CHECK(repeated.adam.steps() == i + 1);
     CHECK(same_bits(repeated.loss.detach().to(Device{}), direct.loss.detach().to(Device{})));
-    CHECK(same_bits(repeated.picture.detach().to(Device{}), direct.picture.detach().to(Device{})));
+    CHECK(same_bits(repeated.image.detach().to(Device{}), direct.image.detach().to(Device{})));
   }
 }
 
-TEST_CASE("replay: random numbers go on from launch to launch" * doctest::skip(no_test_device())) {
+TEST_CASE("captured graph: random numbers go on from launch to launch" * doctest::skip(no_test_device())) {
   const DefaultDevice guard(test_device());
   Random direct(5, "replay"), repeated(5, "replay");
   Tensor first, second;
-  Replay replay(test_device(), "test", [&] {
+  CapturedGraph graph(test_device(), "test", [&] {
     first = repeated.uniform({3, 5}) + 1;
     second = repeated.normal({7});
   });
   for (int i = 0; i < 4; ++i) {
-    replay.run();
+    graph.run();
     CHECK(same_bits(first.to(Device{}), (direct.uniform({3, 5}) + 1).to(Device{})));
     CHECK(same_bits(second.to(Device{}), direct.normal({7}).to(Device{})));
     CHECK(repeated.position() == direct.position());
   }
 }
 
-TEST_CASE("replay: nobody else gets the graph's memory" * doctest::skip(no_test_device())) {
+TEST_CASE("captured graph: nobody else gets the graph's memory" * doctest::skip(no_test_device())) {
   const DefaultDevice guard(test_device());
   const Tensor x = hashed_input("replay/x", {1000}).to(test_device());
   Tensor old = (x + 1).detach(), y;
   const Tensor want = ((x + 2) * (x - 3) + (x + 1)).to(Device{});
-  Replay replay(test_device(), "test", [&] {
+  CapturedGraph graph(test_device(), "test", [&] {
     y = (x + 2) * (x - 3) + old;
     old = {};  // goes back to everybody while the work is written down, which reads it
-    if (!Replay::capturing()) old = (x + 1).detach();
+    if (!CapturedGraph::capturing()) old = (x + 1).detach();
   });
-  replay.run();
+  graph.run();
   CHECK(same_bits(y.to(Device{}), want));
   y = {};
   old = x + 1;
-  replay.run();
+  graph.run();
   const auto used = allocator(test_device()).stats().in_use;
   std::vector<Tensor> others;
   for (int i = 0; i < 40; ++i) others.push_back(Tensor::full({1000}, i));
-  replay.run();
+  graph.run();
   CHECK(same_bits(y.to(Device{}), want));
   for (int i = 0; i < 40; ++i) CHECK(same_bits(others[static_cast<std::size_t>(i)].to(Device{}), Tensor::full({1000}, i, DType::f32, Device{})));
   others.clear();
   CHECK(allocator(test_device()).stats().in_use == used);
 }
 
-TEST_CASE("replay: within the work memory serves again" * doctest::skip(no_test_device())) {
+TEST_CASE("captured graph: within the work memory serves again" * doctest::skip(no_test_device())) {
   const DefaultDevice guard(test_device());
   constexpr std::size_t bytes = 1 << 20;
   const Tensor x = Tensor::full({bytes / 4}, 1);
   Tensor y;
-  Replay replay(test_device(), "test", [&] {
+  CapturedGraph graph(test_device(), "test", [&] {
     y = x;
     for (int i = 0; i < 50; ++i) y = y + 1;
   });
-  replay.run();
+  graph.run();
   y = {};
   const auto used = allocator(test_device()).stats().in_use;
-  replay.run();
+  graph.run();
   CHECK(allocator(test_device()).stats().in_use == used + bytes);
   CHECK(y.to_vector<float>().back() == 51);
 }
 
-TEST_CASE("replay: memory goes from one to the next, results stay" * doctest::skip(no_test_device())) {
+TEST_CASE("captured graph: memory goes from one to the next, results stay" * doctest::skip(no_test_device())) {
   const DefaultDevice guard(test_device());
   const Tensor x = hashed_input("replay/x", {1000}).to(test_device());
   const auto used = allocator(test_device()).stats().in_use;
@@ -133,11 +133,11 @@ TEST_CASE("replay: memory goes from one to the next, results stay" * doctest::sk
     Tensor y;
     {
       Tensor gone = x + 1;
-      Replay replay(test_device(), "test", [&] {
+      CapturedGraph graph(test_device(), "test", [&] {
         y = x + k;
         gone = {};
       });
-      for (int i = 0; i < 3; ++i) replay.run();
+      for (int i = 0; i < 3; ++i) graph.run();
     }
     kept.push_back(y);
     y = {};
@@ -150,43 +150,43 @@ TEST_CASE("replay: memory goes from one to the next, results stay" * doctest::sk
   }
 }
 
-TEST_CASE("replay: what cannot be repeated is refused, and the device works on" * doctest::skip(no_test_device())) {
+TEST_CASE("captured graph: what cannot be repeated is refused, and the device works on" * doctest::skip(no_test_device())) {
   const DefaultDevice guard(test_device());
   const Tensor x = hashed_input("replay/x", {10}).to(test_device());
   Tensor y;
   auto twice = [](const std::function<void()>& work) {
-    Replay replay(test_device(), "test", work);
-    replay.run();
-    replay.run();
+    CapturedGraph graph(test_device(), "test", work);
+    graph.run();
+    graph.run();
   };
   CHECK_THROWS_WITH_AS(twice([&] { y = x + Tensor::from(std::vector<float>(10, 1)); }),
-                       doctest::Contains("replay: work that is to be repeated copies from the host (after the kernel '"), Error);
+                       doctest::Contains("captured graph: work that is to be repeated copies from the host (after the kernel '"), Error);
   CHECK_THROWS_WITH_AS(twice([&] { sum(x).item(); }), doctest::Contains("copies to the host"), Error);
   CHECK_THROWS_WITH_AS(twice([&] { accelerator(test_device(), "test").synchronize(); }), doctest::Contains("waits for the device"), Error);
-  CHECK_THROWS_WITH_AS(twice([&] { twice([] {}); }), "replay: the work of a Replay runs another one", Error);
+  CHECK_THROWS_WITH_AS(twice([&] { twice([] {}); }), "captured graph: the work of a CapturedGraph runs another one", Error);
   CHECK_THROWS_WITH_AS(twice([&] { concat({x, y.reshape({1, 10})}, 0); }), doctest::Contains("concat: "), Error);
 
-  // After an error the same Replay may try again.
+  // After an error the same CapturedGraph may try again.
   bool bad = true;
-  Replay replay(test_device(), "test", [&] {
+  CapturedGraph graph(test_device(), "test", [&] {
     y = x + 1;
-    if (Replay::capturing() && bad) fail(Errc::internal, "planted", "an error");
+    if (CapturedGraph::capturing() && bad) fail(Errc::internal, "planted", "an error");
   });
-  replay.run();
-  CHECK_THROWS_WITH_AS(replay.run(), "planted: an error", Error);
-  CHECK(!Replay::capturing());
+  graph.run();
+  CHECK_THROWS_WITH_AS(graph.run(), "planted: an error", Error);
+  CHECK(!CapturedGraph::capturing());
   bad = false;
   const auto graphs = graph_launches();
-  for (int i = 0; i < 2; ++i) replay.run();
+  for (int i = 0; i < 2; ++i) graph.run();
   CHECK(graph_launches() == graphs + 2);
   CHECK(same_bits(y.to(Device{}), (x + 1).to(Device{})));
 }
 
-TEST_CASE("replay: several threads work on one device, each with its stream and memory" * doctest::skip(no_test_device())) {
+TEST_CASE("captured graph: several threads work on one device, each with its stream and memory" * doctest::skip(no_test_device())) {
   const DefaultDevice guard(test_device());
   Lesson direct;
   for (int i = 0; i < 8; ++i) direct.iterate();
-  const Tensor want = direct.picture.detach().to(Device{});
+  const Tensor want = direct.image.detach().to(Device{});
   for (int round = 0; round < 3; ++round) {
     std::vector<Tensor> got(3), left(3);
     std::vector<std::thread> threads;
@@ -194,13 +194,13 @@ TEST_CASE("replay: several threads work on one device, each with its stream and 
       threads.emplace_back([&, k] {
         const DefaultDevice there(test_device());
         Lesson lesson;
-        Replay replay(test_device(), "thread", [&] { lesson.iterate(); });
+        CapturedGraph graph(test_device(), "thread", [&] { lesson.iterate(); });
         for (int i = 0; i < 8; ++i) {
           for (int j = 0; j < 10; ++j) Tensor::full({500 + j}, j);
-          replay.run();
+          graph.run();
         }
-        got[k] = lesson.picture.detach().to(Device{});
-        left[k] = lesson.picture.detach();
+        got[k] = lesson.image.detach().to(Device{});
+        left[k] = lesson.image.detach();
       });
     }
     for (std::thread& t : threads) t.join();
@@ -217,7 +217,7 @@ TEST_CASE("replay: several threads work on one device, each with its stream and 
   CHECK(reserved() == memory);
 }
 
-TEST_CASE("replay: a block that another thread releases is not used again too early" * doctest::skip(no_test_device())) {
+TEST_CASE("captured graph: a block that another thread releases is not used again too early" * doctest::skip(no_test_device())) {
   const DefaultDevice guard(test_device());
   Tensor x = hashed_input("replay/x", {1000}).to(test_device()), y;
   accelerator(test_device(), "test").synchronize();
@@ -240,14 +240,14 @@ TEST_CASE("replay: a block that another thread releases is not used again too ea
   CHECK(same_bits(y.to(Device{}), want));
 }
 
-TEST_CASE("replay: on the CPU the work just runs") {
+TEST_CASE("captured graph: on the CPU the work just runs") {
   int runs = 0;
   const auto graphs = graph_launches();
-  Replay replay(Device{}, "test", [&] {
-    CHECK(!Replay::capturing());
+  CapturedGraph graph(Device{}, "test", [&] {
+    CHECK(!CapturedGraph::capturing());
     ++runs;
   });
-  for (int i = 0; i < 3; ++i) replay.run();
+  for (int i = 0; i < 3; ++i) graph.run();
   CHECK(runs == 3);
   CHECK(graph_launches() == graphs);
 }

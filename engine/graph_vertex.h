@@ -6,8 +6,8 @@
 namespace g2s {
 
 // Of a computed tensor its place, shape and dtype; leaves as they are; undefined where no gradient flows.
-Tensor place_of(const Tensor& t);
+Tensor graph_vertex(const Tensor& t);
 // `values`, whose gradient goes where that of the tensor went that the place was taken of.
-Tensor at_place(const Tensor& values, const Tensor& place);
+Tensor at_vertex(const Tensor& values, const Tensor& vertex);
 
 }  // namespace g2s

@@ -1,4 +1,4 @@
-#include "engine/hashed.h"
+#include "engine/hashed_tensor.h"
 
 namespace g2s {
 
@@ -8,7 +8,7 @@ std::uint64_t fnv1a64(std::string_view text) {
   return h;
 }
 
-Tensor hashed(std::string_view name, const Shape& shape, DType dtype) {
+Tensor hashed_tensor(std::string_view name, const Shape& shape, DType dtype) {
   Tensor t = Tensor::empty(shape, DType::f64, Device{});
   const std::uint64_t hash = fnv1a64(name);
   double* y = t.mutable_data<double>();

@@ -1,18 +1,18 @@
-// What a unit of a CUDA device makes of a product's factors.
+// What a math mode makes of a product's factors.
 #pragma once
 
 #include <cmath>
 
 #include "engine/tensor.h"
-#include "kernels/matmul/product_unit.h"
+#include "kernels/matmul/math_mode.h"
 
 namespace g2s::test {
 
-// The factors as `unit` rounds them, in f64: bf16 with ties to even, tf32 away from zero.
-inline Tensor rounded_for(kernels::ProductUnit unit, const Tensor& t) {
-  using kernels::ProductUnit;
-  if (unit == ProductUnit::fma) return t.to(DType::f64);
-  const bool bf16 = unit == ProductUnit::bf16;
+// The factors as `mode` rounds them, in f64: bf16 with ties to even, tf32 away from zero.
+inline Tensor rounded_for(kernels::MathMode mode, const Tensor& t) {
+  using kernels::MathMode;
+  if (mode == MathMode::fma) return t.to(DType::f64);
+  const bool bf16 = mode == MathMode::bf16;
   const int bits = bf16 ? 8 : 11;
   Tensor r = Tensor::empty(t.shape(), DType::f64);
   for (std::int64_t i = 0; i < t.numel(); ++i) {
