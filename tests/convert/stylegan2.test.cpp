@@ -186,9 +186,9 @@ TEST_CASE("convert: another network of the file can be asked for") {
 TEST_CASE("convert: metadata says what a generator is") {
   const TemporaryFolder folder;
   const std::string in = unpacked_fixture(folder, "stylegan2_s128_tensorflow.pkl");
-  std::string printed;
+  Outcome printed;
   const RawSafetensors file = read_raw(convert(folder, {in}, {"--dtype", "f16"}, &printed));
-  CHECK(printed.find("the file has a discriminator too: --kind stylegan2-discriminator converts it") != std::string::npos);
+  CHECK(printed.out.find("the file has a discriminator too: --kind stylegan2-discriminator converts it") != std::string::npos);
   CHECK(file.metadata.at("kind") == "stylegan2-generator");
   CHECK(file.metadata.at("size") == "128");
   CHECK(file.metadata.at("style_width") == "16");
