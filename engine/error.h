@@ -9,7 +9,7 @@
 namespace g2s {
 
 enum class Errc {
-  invalid_argument,  // a value outside what an operator or option accepts
+  invalid_argument,  // a value outside what an operator or setting accepts
   shape_mismatch,    // shapes or dtypes that do not fit together
   io,                // a file or folder could not be read or written
   format,            // a file was read but its content is not what it should be
@@ -21,7 +21,7 @@ enum class Errc {
 
 const char* to_string(Errc code);
 
-// what() is "op: message". `op` is the operator, tensor, file or option at fault.
+// what() is "op: message". `op` is the operator, tensor, file or setting at fault.
 class Error : public std::exception {
  public:
   Error(Errc code, std::string op, std::string message);
