@@ -13,7 +13,7 @@
 namespace g2s::test {
 namespace {
 
-constexpr std::size_t max_columns = 100;
+constexpr std::size_t max_columns = 100, stops_of_tour = 20;
 
 struct Line {
   int number;
@@ -91,6 +91,10 @@ bool has_line(const std::string& text, const std::string& digits) {
   return error == std::errc() && end == digits.data() + digits.size() && wanted >= 1 && wanted <= lines;
 }
 
+std::string path_of(const SourceFile& from, const std::string& name) {
+  return (std::filesystem::path(from.path).parent_path() / name).lexically_normal().generic_string();
+}
+
 // What is wrong with a link, or nothing.
 std::string broken(const SourceFile& from, const std::string& address, const std::vector<SourceFile>& all) {
   static const std::regex other_place("^[a-z][a-z0-9+.-]*:.*");
@@ -98,7 +102,7 @@ std::string broken(const SourceFile& from, const std::string& address, const std
   const std::size_t hash = std::min(address.find('#'), address.size());
   const std::string name = address.substr(0, hash), anchor = hash < address.size() ? address.substr(hash + 1) : "";
   std::string path = from.path;
-  if (!name.empty()) path = (std::filesystem::path(from.path).parent_path() / name).lexically_normal().generic_string();
+  if (!name.empty()) path = path_of(from, name);
   if (name.starts_with('/') || path.starts_with("..")) return "leaves the repository";
   auto file = std::find_if(all.begin(), all.end(), [&](const SourceFile& f) { return f.path == path; });
   if (file == all.end()) {
@@ -111,6 +115,38 @@ std::string broken(const SourceFile& from, const std::string& address, const std
   if (std::regex_match(anchor, line_number) && !is_page(*file))
     return has_line(file->text, anchor.substr(1)) ? "" : "names a line that is not there";
   return is_page(*file) && has_anchor(file->text, anchor) ? "" : "names no heading";
+}
+
+struct Stop {
+  int number;  // of its heading's line
+  std::string text;
+};
+
+std::vector<Stop> stops_of(const SourceFile& tour, Findings& findings) {
+  static const std::regex heading("^## ([0-9]+)\\. .*");
+  std::vector<Stop> stops;
+  for (const Line& line : lines_outside_code(tour.text)) {
+    std::smatch match;
+    if (std::regex_match(line.text, match, heading)) {
+      stops.push_back({line.number, ""});
+      if (match[1] != std::to_string(stops.size())) findings.push_back(str(tour.path, ":", line.number, ": should be stop ", stops.size()));
+    } else if (!stops.empty()) {
+      stops.back().text += line.text + '\n';
+    }
+  }
+  return stops;
+}
+
+std::vector<std::string> named_functions(const std::string& text) {
+  static const std::regex function("`([A-Za-z_][A-Za-z0-9_:]*)\\(\\)`");
+  std::vector<std::string> names;
+  for (auto it = std::sregex_iterator(text.begin(), text.end(), function); it != std::sregex_iterator(); ++it) names.push_back((*it)[1]);
+  return names;
+}
+
+// Is `name` called, declared or defined in `code`? A longer name that ends in it does not count.
+bool has_function(const std::string& code, const std::string& name) {
+  return std::regex_search(code, std::regex("(^|[^A-Za-z0-9_])" + name + "\\("));
 }
 
 }  // namespace
@@ -134,6 +170,25 @@ Findings check_links(const SourceFile& file, const std::vector<SourceFile>& all)
     for (const std::string& address : addresses(line.text))
       if (const std::string why = broken(file, address, all); !why.empty())
         findings.push_back(str(file.path, ":", line.number, ": the link ", address, " ", why));
+  return findings;
+}
+
+Findings check_tour(const SourceFile& file, const std::vector<SourceFile>& all) {
+  Findings findings;
+  if (file.path != "docs/tour.md") return findings;
+  const std::vector<Stop> stops = stops_of(file, findings);
+  if (stops.size() != stops_of_tour) findings.push_back(str(file.path, ": has ", stops.size(), " stops, not ", stops_of_tour));
+  for (const Stop& stop : stops) {
+    std::vector<const SourceFile*> opened;
+    for (const std::string& address : addresses(stop.text))
+      for (const SourceFile& f : all)
+        if (f.path == path_of(file, address)) opened.push_back(&f);
+    const std::vector<std::string> names = named_functions(stop.text);
+    if (names.empty()) findings.push_back(str(file.path, ":", stop.number, ": names no function"));
+    for (const std::string& name : names)
+      if (std::none_of(opened.begin(), opened.end(), [&](const SourceFile* f) { return has_function(f->text, name); }))
+        findings.push_back(str(file.path, ":", stop.number, ": ", name, "() is in no file that the stop opens"));
+  }
   return findings;
 }
 

@@ -9,6 +9,9 @@ namespace g2s::test {
 Findings check_prose(const SourceFile& file);
 // Every relative link opens a file or folder of the repository; #L12 is a line of it, any other #anchor one of its headings.
 Findings check_links(const SourceFile& file, const std::vector<SourceFile>& all);
+// docs/tour.md: its stops, headings "## 1. ..." and so on, are numbered and end at 20. Each opens files and names functions, `name()` or
+// `Class::name()`, and each of these is in a file that the stop opens.
+Findings check_tour(const SourceFile& file, const std::vector<SourceFile>& all);
 // The method's constants are in docs/method.md: no other text is cited for them.
 Findings check_citations(const SourceFile& file);
 
