@@ -75,8 +75,8 @@ TEST_CASE("the rule on links finds what it should") {
 
 TEST_CASE("the rule on the tour finds what it should") {
   CHECK(tour_findings("`Fit::runs()` and `walk()`\nare in [c](../engine/c.h) and\n[d](../engine/d.h).\n").empty());
-  CHECK(tour_findings("`walk()` is in [c](../engine/c.h).\n").size() == 1);     // of another file
-  CHECK(tour_findings("`uns()` is in [c](../engine/c.h).\n").size() == 1);      // the end of a name
+  CHECK(tour_findings("`walk()` is in [c](../engine/c.h).\n").size() == 1);      // of another file
+  CHECK(tour_findings("`uns()` is in [c](../engine/c.h).\n").size() == 1);       // the end of a name
   CHECK(tour_findings("`Fit::run()` is in [c](../engine/c.h).\n").size() == 1);  // of no class
   CHECK(tour_findings("`run()` is nowhere.\n").size() == 1);
   CHECK(tour_findings("Nothing in [c](../engine/c.h).\n").size() == 1);
