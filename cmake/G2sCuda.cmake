@@ -42,7 +42,7 @@ function(g2s_add_emulated)
   endif()
 endfunction()
 
-# The kernels once more, with a call before each access to memory, and the emulator counting them (engine/simt/memory_counts.h). g++ inserts
+# The kernels once more, with a call before each access to memory, and the emulator counting them (tests/counted/memory_counts.h). g++ inserts
 # the calls, as for ThreadSanitizer, which is not linked. tools/cuda_memory.py says which line of which kernel it was.
 function(g2s_add_counted)
   find_package(Python3 COMPONENTS Interpreter)
@@ -83,13 +83,12 @@ function(g2s_add_counted_program)
   target_include_directories(g2s_cuda_counted SYSTEM PRIVATE ${DOCTEST_INCLUDE_DIR})
   # Nothing may widen an access: nvcc does not either.
   target_compile_options(g2s_cuda_counted PRIVATE -fsanitize=thread -g1 -fno-tree-vectorize -fno-tree-slp-vectorize -fno-store-merging)
-  file(GLOB simt CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/engine/simt/*.cpp)
+  file(GLOB simt CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/engine/simt/*.cpp ${CMAKE_SOURCE_DIR}/tests/counted/memory_*.cc)
   g2s_emulated_library(g2s_simt_counted ${simt})
   foreach(library g2s_cuda_counted g2s_simt_counted)
     target_compile_definitions(${library} PRIVATE G2S_COUNT_MEMORY)
   endforeach()
-  file(GLOB launches CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/counted/*.cc)
-  add_executable(g2s_tests_counted ${launches})
+  add_executable(g2s_tests_counted ${CMAKE_SOURCE_DIR}/tests/counted/launches.cc)
   target_include_directories(g2s_tests_counted SYSTEM PRIVATE ${DOCTEST_INCLUDE_DIR})
   target_link_libraries(g2s_tests_counted PRIVATE g2s_test_files g2s_simt_counted g2s_cuda_counted)
 endfunction()

@@ -155,7 +155,7 @@ endfunction()
 # The benchmark with the emulated device, whatever G2S_CUDA says: tests of what is done on the day that there is a GPU.
 function(g2s_add_emulated_bench)
   if(TARGET g2s_bench)
-    add_executable(g2s_bench_emulated)
+    add_executable(g2s_bench_emulated ${CMAKE_SOURCE_DIR}/tools/cuda_launches.cpp)
     target_link_libraries(g2s_bench_emulated PRIVATE g2s_bench_files g2s_cuda_emulated)
     add_dependencies(g2s_test_files g2s_bench_emulated)
     target_compile_definitions(g2s_test_files PRIVATE G2S_BENCH_EMULATED="$<TARGET_FILE:g2s_bench_emulated>")

@@ -18,7 +18,6 @@
 #include <source_location>
 #include <vector>
 
-#include "engine/simt/memory_counts.h"
 #include "engine/simt/order.h"
 
 namespace g2s::simt {
