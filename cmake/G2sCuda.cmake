@@ -1,4 +1,4 @@
-# The CUDA backend: engine/cuda/*.cu and kernels/*/*.cu. They are compiled twice, by nvcc for GPUs, and as C++ for the emulator (engine/simt),
+# The CUDA backend: engine/cuda/*.cu and kernels/*/*.cu, and a timer of the benchmarks. They are compiled twice, by nvcc for GPUs, and as C++ for the emulator (engine/simt),
 # which every run of the tests uses. Both are object libraries that define weak symbols of the engine and of the kernels: what links one of them
 # has Device cuda. G2S_CUDA says which of the two the program and the tests proper get.
 
@@ -7,7 +7,8 @@ set_property(CACHE G2S_CUDA PROPERTY STRINGS AUTO ON OFF EMULATE)
 set(G2S_CUDA_ARCHITECTURES "80-real;90-real;90-virtual" CACHE STRING "As CMake's CUDA_ARCHITECTURES; all: what the toolkit knows of 75, 80, 86, 89, 90, 100")
 
 function(g2s_cuda_sources out)
-  file(GLOB_RECURSE files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/engine/cuda/*.cu ${CMAKE_SOURCE_DIR}/kernels/*.cu)
+  file(GLOB_RECURSE files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/engine/cuda/*.cu ${CMAKE_SOURCE_DIR}/kernels/*.cu
+       ${CMAKE_SOURCE_DIR}/bench/*.cu)
   set(${out} ${files} PARENT_SCOPE)
 endfunction()
 
