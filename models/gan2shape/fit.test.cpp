@@ -3,11 +3,14 @@
 #include <doctest/doctest.h>
 
 #include <fstream>
+#include <thread>
 
 #include "engine/allocator.h"
 #include "engine/autograd.h"
+#include "engine/context.h"
 #include "tests/cli/program.h"
 #include "tests/support/check.h"
+#include "tests/support/left_behind.h"
 #include "tests/support/small_world.h"
 
 using namespace g2s;
@@ -187,4 +190,47 @@ TEST_CASE("a trace's description may say more than the method reads") {
   const json want = to_json(config_from_trace(description, "trace"));
   description["gan"]["channel_multiplier"] = 2;
   CHECK(to_json(config_from_trace(description, "trace")) == want);
+}
+
+TEST_CASE("a fit that is cancelled leaves the one beside it alone") {
+  const World w(tiny_config(), small_widths);
+  const auto recon_in = [&](Context& context, bool stops) -> Tensor {
+    const UseContext in(context);
+    FitOptions options;
+    if (stops) options.progress = [&](const FitProgress&) { context.cancel(); };
+    try {
+      return fit_of(w, options).run().recon;
+    } catch (const Error& e) {
+      CHECK(e.code() == Errc::cancelled);
+      return {};
+    }
+  };
+  Context alone({.settings = {.threads = 2}}), stopped({.settings = {.threads = 3}}), beside({.settings = {.threads = 1}});
+  const Tensor want = recon_in(alone, false);
+  Tensor left;
+  std::thread other([&] { left = recon_in(stopped, true); });
+  const Tensor got = recon_in(beside, false);
+  other.join();
+  CHECK_FALSE(left.defined());
+  CHECK(same_bits(got, want));
+}
+
+TEST_CASE("a hundred cancelled fits leave nothing behind") {
+  const World w(tiny_config(), small_widths);
+  const auto cancelled_fit = [&] {
+    Context context({.settings = {.threads = 2}});
+    const UseContext in(context);
+    FitOptions options;
+    options.progress = [&](const FitProgress&) { context.cancel(); };
+    CHECK_THROWS_WITH_AS(fit_of(w, options).run(), doctest::Contains("stopped in "), Error);
+  };
+  for (int i = 0; i < 3; ++i) cancelled_fit();
+  const Left before;
+  for (int i = 0; i < 100; ++i) cancelled_fit();
+  const Left after;
+  CHECK(after.threads == before.threads);
+  CHECK(after.files == before.files);
+  CHECK(after.memory == before.memory);
+  CHECK(after.reserved <= before.reserved);
+  CHECK(after.resident <= before.resident + resident_slack);
 }
