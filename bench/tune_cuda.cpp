@@ -8,11 +8,11 @@
 #include <vector>
 
 #include "bench/cases.h"
+#include "bench/cuda_timer.h"
+#include "bench/dnn_properties.h"
 #include "engine/accelerator.h"
 #include "engine/autograd.h"
-#include "engine/cuda/dnn_properties.h"
 #include "engine/cuda/sm_version.h"
-#include "engine/cuda/timer.h"
 #include "engine/files.h"
 #include "kernels/conv/conv_cudnn.h"
 #include "kernels/matmul/matmul.h"

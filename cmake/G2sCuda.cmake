@@ -1,4 +1,4 @@
-# The CUDA backend: engine/cuda/*.cu and kernels/*/*.cu. They are compiled twice, by nvcc for GPUs, and as C++ for the emulator (engine/simt),
+# The CUDA backend: engine/cuda/*.cu and kernels/*/*.cu, and a timer of the benchmarks. They are compiled twice, by nvcc for GPUs, and as C++ for the emulator (engine/simt),
 # which every run of the tests uses. Both are object libraries that define weak symbols of the engine and of the kernels: what links one of them
 # has Device cuda. G2S_CUDA says which of the two the program and the tests proper get.
 
@@ -7,7 +7,8 @@ set_property(CACHE G2S_CUDA PROPERTY STRINGS AUTO ON OFF EMULATE)
 set(G2S_CUDA_ARCHITECTURES "80-real;90-real;90-virtual" CACHE STRING "As CMake's CUDA_ARCHITECTURES; all: what the toolkit knows of 75, 80, 86, 89, 90, 100")
 
 function(g2s_cuda_sources out)
-  file(GLOB_RECURSE files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/engine/cuda/*.cu ${CMAKE_SOURCE_DIR}/kernels/*.cu)
+  file(GLOB_RECURSE files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/engine/cuda/*.cu ${CMAKE_SOURCE_DIR}/kernels/*.cu
+       ${CMAKE_SOURCE_DIR}/bench/*.cu)
   set(${out} ${files} PARENT_SCOPE)
 endfunction()
 
@@ -42,7 +43,7 @@ function(g2s_add_emulated)
   endif()
 endfunction()
 
-# The kernels once more, with a call before each access to memory, and the emulator counting them (engine/simt/memory_counts.h). g++ inserts
+# The kernels once more, with a call before each access to memory, and the emulator counting them (tests/counted/memory_counts.h). g++ inserts
 # the calls, as for ThreadSanitizer, which is not linked. tools/cuda_memory.py says which line of which kernel it was.
 function(g2s_add_counted)
   find_package(Python3 COMPONENTS Interpreter)
@@ -83,13 +84,12 @@ function(g2s_add_counted_program)
   target_include_directories(g2s_cuda_counted SYSTEM PRIVATE ${DOCTEST_INCLUDE_DIR})
   # Nothing may widen an access: nvcc does not either.
   target_compile_options(g2s_cuda_counted PRIVATE -fsanitize=thread -g1 -fno-tree-vectorize -fno-tree-slp-vectorize -fno-store-merging)
-  file(GLOB simt CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/engine/simt/*.cpp)
+  file(GLOB simt CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/engine/simt/*.cpp ${CMAKE_SOURCE_DIR}/tests/counted/memory_*.cc)
   g2s_emulated_library(g2s_simt_counted ${simt})
   foreach(library g2s_cuda_counted g2s_simt_counted)
     target_compile_definitions(${library} PRIVATE G2S_COUNT_MEMORY)
   endforeach()
-  file(GLOB launches CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/counted/*.cc)
-  add_executable(g2s_tests_counted ${launches})
+  add_executable(g2s_tests_counted ${CMAKE_SOURCE_DIR}/tests/counted/launches.cc)
   target_include_directories(g2s_tests_counted SYSTEM PRIVATE ${DOCTEST_INCLUDE_DIR})
   target_link_libraries(g2s_tests_counted PRIVATE g2s_test_files g2s_simt_counted g2s_cuda_counted)
 endfunction()

@@ -116,7 +116,7 @@ function(g2s_add_tests)
   find_path(DOCTEST_INCLUDE_DIR doctest/doctest.h REQUIRED)
   file(GLOB_RECURSE files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/engine/*.test.cpp ${CMAKE_SOURCE_DIR}/kernels/*.test.cpp
        ${CMAKE_SOURCE_DIR}/models/*.test.cpp ${CMAKE_SOURCE_DIR}/weights_converter/*.test.cpp ${CMAKE_SOURCE_DIR}/tests/*.cpp)
-  add_library(g2s_test_files OBJECT ${files})
+  add_library(g2s_test_files OBJECT ${files} ${CMAKE_SOURCE_DIR}/bench/dnn_properties.cpp)
   target_include_directories(g2s_test_files SYSTEM PRIVATE ${DOCTEST_INCLUDE_DIR})
   target_link_libraries(g2s_test_files PUBLIC g2s_models g2s_weights_converter)
   # tests/cli runs the programs, one of them with the emulated device.
@@ -155,7 +155,7 @@ endfunction()
 # The benchmark with the emulated device, whatever G2S_CUDA says: tests of what is done on the day that there is a GPU.
 function(g2s_add_emulated_bench)
   if(TARGET g2s_bench)
-    add_executable(g2s_bench_emulated)
+    add_executable(g2s_bench_emulated ${CMAKE_SOURCE_DIR}/tools/cuda_launches.cpp)
     target_link_libraries(g2s_bench_emulated PRIVATE g2s_bench_files g2s_cuda_emulated)
     add_dependencies(g2s_test_files g2s_bench_emulated)
     target_compile_definitions(g2s_test_files PRIVATE G2S_BENCH_EMULATED="$<TARGET_FILE:g2s_bench_emulated>")
@@ -170,7 +170,7 @@ function(g2s_add_emulated_tests_alone)
   g2s_add_emulator_tests(emulator_tests)
   add_executable(g2s_tests_emulated ${files} ${support} ${CMAKE_SOURCE_DIR}/tests/main.cpp ${CMAKE_SOURCE_DIR}/tests/captured_graph.test.cpp
                                     ${CMAKE_SOURCE_DIR}/tests/context.test.cpp
-                                    ${CMAKE_SOURCE_DIR}/tests/cli/program.cpp)
+                                    ${CMAKE_SOURCE_DIR}/tests/cli/program.cpp ${CMAKE_SOURCE_DIR}/bench/dnn_properties.cpp)
   target_include_directories(g2s_tests_emulated SYSTEM PRIVATE ${DOCTEST_INCLUDE_DIR})
   target_compile_definitions(g2s_tests_emulated PRIVATE G2S_SOURCE_DIR="${CMAKE_SOURCE_DIR}" G2S_PROGRAM="")
   target_link_libraries(g2s_tests_emulated PRIVATE g2s_kernels g2s_cuda_emulated g2s_emulator_tests)

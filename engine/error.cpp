@@ -1,19 +1,11 @@
 #include "engine/error.h"
 
+#include "engine/names.h"
+
 namespace g2s {
 
 const char* to_string(Errc code) {
-  switch (code) {
-    case Errc::invalid_argument: return "invalid argument";
-    case Errc::shape_mismatch: return "shape mismatch";
-    case Errc::io: return "input/output";
-    case Errc::format: return "format";
-    case Errc::unsupported: return "unsupported";
-    case Errc::out_of_memory: return "out of memory";
-    case Errc::cancelled: return "cancelled";
-    case Errc::internal: return "internal";
-  }
-  return "unknown";
+  return name_of(code, {"invalid argument", "shape mismatch", "input/output", "format", "unsupported", "out of memory", "cancelled", "internal"});
 }
 
 Error::Error(Errc code, std::string op, std::string message)

@@ -2,19 +2,13 @@
 
 #include "engine/context.h"
 #include "engine/error.h"
+#include "engine/names.h"
 
 namespace g2s {
 
 Precision precision() { return settings().precision; }
 
-const char* to_string(Precision precision) {
-  switch (precision) {
-    case Precision::f32: return "f32";
-    case Precision::tf32: return "tf32";
-    case Precision::bf16: return "bf16";
-  }
-  return "";
-}
+const char* to_string(Precision precision) { return name_of(precision, {"f32", "tf32", "bf16"}); }
 
 Precision precision_from_name(const std::string& name) {
   for (Precision p : {Precision::f32, Precision::tf32, Precision::bf16})

@@ -1,10 +1,12 @@
 #include "engine/types.h"
 
+#include <algorithm>
 #include <bit>
 #include <ostream>
 #include <utility>
 
 #include "engine/error.h"
+#include "engine/names.h"
 #include "engine/thread_state.h"
 
 namespace g2s {
@@ -21,17 +23,7 @@ std::size_t size_of(DType dtype) {
   return 0;
 }
 
-const char* to_string(DType dtype) {
-  switch (dtype) {
-    case DType::f32: return "f32";
-    case DType::f64: return "f64";
-    case DType::bf16: return "bf16";
-    case DType::f16: return "f16";
-    case DType::i32: return "i32";
-    case DType::u8: return "u8";
-  }
-  return "?";
-}
+const char* to_string(DType dtype) { return name_of(dtype, {"f32", "f64", "bf16", "f16", "i32", "u8"}); }
 
 float to_float(bf16 v) { return std::bit_cast<float>(std::uint32_t{v.bits} << 16); }
 
@@ -91,10 +83,7 @@ std::size_t Shape::index(int axis) const {
 }
 
 bool Shape::operator==(const Shape& other) const {
-  if (rank_ != other.rank_) return false;
-  for (int i = 0; i < rank_; ++i)
-    if ((*this)[i] != other[i]) return false;
-  return true;
+  return std::equal(begin(), end(), other.begin(), other.end());
 }
 
 std::ostream& operator<<(std::ostream& out, const Shape& shape) {

@@ -12,6 +12,7 @@
 #endif
 
 #include "engine/error.h"
+#include "engine/names.h"
 #include "kernels/choice.h"
 
 namespace g2s::kernels {
@@ -89,14 +90,7 @@ Isa isa() {
   return chosen;
 }
 
-const char* to_string(Isa isa) {
-  switch (isa) {
-    case Isa::base: return "base";
-    case Isa::v3: return "v3";
-    case Isa::v4: return "v4";
-  }
-  return "?";
-}
+const char* to_string(Isa isa) { return name_of(isa, {"base", "v3", "v4"}); }
 
 Bf16Unit bf16_unit() {
   const Bf16Unit best = best_bf16();
@@ -106,14 +100,7 @@ Bf16Unit bf16_unit() {
   return wanted.value_or(best);
 }
 
-const char* to_string(Bf16Unit unit) {
-  switch (unit) {
-    case Bf16Unit::none: return "none";
-    case Bf16Unit::vectors: return "vectors";
-    case Bf16Unit::tiles: return "tiles";
-  }
-  return "?";
-}
+const char* to_string(Bf16Unit unit) { return name_of(unit, {"none", "vectors", "tiles"}); }
 
 void no_cuda_kernel(const char* kernel) { fail(Errc::unsupported, kernel, "has no CUDA kernel in this program"); }
 

@@ -80,6 +80,16 @@ const char* to_string(Bf16Unit unit);
     impl(args);                                       \
   }
 
+// The same for f32 and for f64, by one name. Args is a template of the type.
+#define G2S_REAL_KERNEL(name, Args) \
+  G2S_KERNEL(name, Args<float>)     \
+  G2S_KERNEL(name, Args<double>)
+
+// Defines name_cpu or name_cuda of such a kernel by a template of that type.
+#define G2S_REAL_ENTRY(entry, Args, implementation)             \
+  void entry(const Args<float>& args) { implementation(args); } \
+  void entry(const Args<double>& args) { implementation(args); }
+
 // A kernel for CUDA alone, where the CPU goes another way.
 #define G2S_CUDA_KERNEL(name, Args)                     \
   __attribute__((weak)) void name##_cuda(const Args&);  \

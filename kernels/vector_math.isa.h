@@ -56,25 +56,9 @@ inline VecF log(VecF x) {
   return (x < 0.0f) | (x != x) ? splat(__builtin_nanf("")) : y;
 }
 
-// log(1 + t) for t in [0, 1].
-inline VecF log1p_unit(VecF t) {
-  VecF s = t / (t + 2.0f), z = s * s;  // 2 atanh(s)
-  VecF q = 0.121447876f * z + 0.107153676f;
-  q = q * z + 0.143082991f;
-  q = q * z + 0.199994445f;
-  q = q * z + 0.333333373f;
-  s = s + s;
-  return s + s * (z * q);
-}
-
 inline VecF sigmoid(VecF x) {
   VecF t = exp(-abs(x));
   return (x >= 0.0f ? splat(1.0f) : t) / (1.0f + t);
-}
-
-inline VecF softplus(VecF x) {
-  VecF y = (x > 0.0f ? x : VecF{}) + log1p_unit(exp(-abs(x)));
-  return x != x ? x : y;
 }
 
 inline VecF tanh(VecF x) {

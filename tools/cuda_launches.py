@@ -4,7 +4,7 @@
 cuda_launches.py --bench build/bin/g2s_bench_emulated --cuobjdump PROGRAM OBJECT...    rewrites it (OBJECT: of nvcc, all of them)
 cuda_launches.py --bench build/bin/g2s_bench_emulated --check                       fails if the list is too old for the model
 
-The emulated benchmark runs with G2S_SIMT_RECORD (engine/simt/record.h): kernels are written down, not run, so that the sizes are the real ones. The
+The emulated benchmark runs with G2S_SIMT_RECORD (tools/cuda_launches.cpp): kernels are written down, not run, so that the sizes are the real ones. The
 launches after the last wait that is followed by any are one iteration. Instructions are counted in the machine code.
 """
 import argparse

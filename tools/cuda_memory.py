@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What the CUDA kernels' requests to memory cost, by line of source, as the emulator counts them (engine/simt/memory_counts.h).
+"""What the CUDA kernels' requests to memory cost, by line of source, as the emulator counts them (tests/counted/memory_counts.h).
 
   cuda_memory.py --check    fails if a line costs more than in the committed list, or reads what nobody has written
   cuda_memory.py --write    rewrites that list, docs/benchmarks/cuda_memory.json

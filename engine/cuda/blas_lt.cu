@@ -16,60 +16,28 @@ namespace {
 
 struct Api {
   Library library{"cuBLASLt", {"libcublasLt.so.13", "libcublasLt.so.12"}};
-  decltype(&cublasLtGetStatusString) status_string = nullptr;
-  decltype(&cublasLtCreate) create = nullptr;
-  decltype(&cublasLtDestroy) destroy = nullptr;
-  decltype(&cublasLtMatmulDescCreate) create_product = nullptr;
-  decltype(&cublasLtMatmulDescDestroy) destroy_product = nullptr;
-  decltype(&cublasLtMatmulDescSetAttribute) set_product = nullptr;
-  decltype(&cublasLtMatrixLayoutCreate) create_matrix = nullptr;
-  decltype(&cublasLtMatrixLayoutDestroy) destroy_matrix = nullptr;
-  decltype(&cublasLtMatrixLayoutSetAttribute) set_matrix = nullptr;
-  decltype(&cublasLtMatmulPreferenceCreate) create_preference = nullptr;
-  decltype(&cublasLtMatmulPreferenceDestroy) destroy_preference = nullptr;
-  decltype(&cublasLtMatmulPreferenceSetAttribute) set_preference = nullptr;
-  decltype(&cublasLtMatmulAlgoGetHeuristic) heuristics = nullptr;
-  decltype(&cublasLtMatmulAlgoInit) init = nullptr;
-  decltype(&cublasLtMatmulAlgoCheck) check_algorithm = nullptr;
-  decltype(&cublasLtMatmulAlgoConfigSetAttribute) set_config = nullptr;
-  decltype(&cublasLtMatmulAlgoConfigGetAttribute) get_config = nullptr;
-  decltype(&cublasLtMatmulAlgoCapGetAttribute) get_capability = nullptr;
-  decltype(&cublasLtMatmul) multiply = nullptr;
-
-  Api() {
-    if (!library.loaded()) return;
-    library.find(status_string, "cublasLtGetStatusString");
-    library.find(create, "cublasLtCreate");
-    library.find(destroy, "cublasLtDestroy");
-    library.find(create_product, "cublasLtMatmulDescCreate");
-    library.find(destroy_product, "cublasLtMatmulDescDestroy");
-    library.find(set_product, "cublasLtMatmulDescSetAttribute");
-    library.find(create_matrix, "cublasLtMatrixLayoutCreate");
-    library.find(destroy_matrix, "cublasLtMatrixLayoutDestroy");
-    library.find(set_matrix, "cublasLtMatrixLayoutSetAttribute");
-    library.find(create_preference, "cublasLtMatmulPreferenceCreate");
-    library.find(destroy_preference, "cublasLtMatmulPreferenceDestroy");
-    library.find(set_preference, "cublasLtMatmulPreferenceSetAttribute");
-    library.find(heuristics, "cublasLtMatmulAlgoGetHeuristic");
-    library.find(init, "cublasLtMatmulAlgoInit");
-    library.find(check_algorithm, "cublasLtMatmulAlgoCheck");
-    library.find(set_config, "cublasLtMatmulAlgoConfigSetAttribute");
-    library.find(get_config, "cublasLtMatmulAlgoConfigGetAttribute");
-    library.find(get_capability, "cublasLtMatmulAlgoCapGetAttribute");
-    library.find(multiply, "cublasLtMatmul");
-  }
+  G2S_FUNCTION(status_string, cublasLtGetStatusString)
+  G2S_FUNCTION(create, cublasLtCreate)
+  G2S_FUNCTION(destroy, cublasLtDestroy)
+  G2S_FUNCTION(create_product, cublasLtMatmulDescCreate)
+  G2S_FUNCTION(destroy_product, cublasLtMatmulDescDestroy)
+  G2S_FUNCTION(set_product, cublasLtMatmulDescSetAttribute)
+  G2S_FUNCTION(create_matrix, cublasLtMatrixLayoutCreate)
+  G2S_FUNCTION(destroy_matrix, cublasLtMatrixLayoutDestroy)
+  G2S_FUNCTION(set_matrix, cublasLtMatrixLayoutSetAttribute)
+  G2S_FUNCTION(create_preference, cublasLtMatmulPreferenceCreate)
+  G2S_FUNCTION(destroy_preference, cublasLtMatmulPreferenceDestroy)
+  G2S_FUNCTION(set_preference, cublasLtMatmulPreferenceSetAttribute)
+  G2S_FUNCTION(heuristics, cublasLtMatmulAlgoGetHeuristic)
+  G2S_FUNCTION(init, cublasLtMatmulAlgoInit)
+  G2S_FUNCTION(check_algorithm, cublasLtMatmulAlgoCheck)
+  G2S_FUNCTION(set_config, cublasLtMatmulAlgoConfigSetAttribute)
+  G2S_FUNCTION(get_config, cublasLtMatmulAlgoConfigGetAttribute)
+  G2S_FUNCTION(get_capability, cublasLtMatmulAlgoCapGetAttribute)
+  G2S_FUNCTION(multiply, cublasLtMatmul)
 };
 
-const Api& loaded_api() {
-  static const Api* const loaded = new Api;
-  return *loaded;
-}
-
-// Throws if the library is not there.
-const Api& api() {
-  if (!loaded_api().library.loaded()) fail(Errc::unsupported, "cuBLASLt", loaded_api().library.unavailable_reason());
-  return loaded_api();
-}
+const Api& api() { return required<Api>(); }
 
 void check(cublasStatus_t status, const char* call) {
   if (status != CUBLAS_STATUS_SUCCESS) fail(Errc::internal, "cuBLASLt", call, " says ", api().status_string(status));
@@ -215,7 +183,7 @@ class LtMatmul final : public PreparedMatmul {
 
 }  // namespace
 
-std::string unavailable_reason() { return loaded_api().library.unavailable_reason(); }
+std::string unavailable_reason() { return loaded<Api>().library.unavailable_reason(); }
 
 std::vector<Algorithm> algorithms(const MatmulDescription& p) {
   std::vector<Algorithm> found;

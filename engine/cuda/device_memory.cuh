@@ -178,7 +178,7 @@ class DeviceAllocator final : public AllocatorBase {
   }
 #if defined(G2S_EMULATE)
   void on_allocate(void* block, std::size_t bytes) override {
-    simt::record_block(block, bytes);
+    if (simt::record_block) simt::record_block(block, bytes);
     // When the stream comes to it: what was asked for before may use the block still.
     if constexpr (simt::memory_is_counted) {
       if (thread_context().capturing && PersistentMemory::active())
@@ -186,7 +186,9 @@ class DeviceAllocator final : public AllocatorBase {
       simt::enqueue(stream(), [=] { simt::mark_written(block, bytes, false); });
     }
   }
-  void on_release(void* block) noexcept override { simt::record_block(block, 0); }
+  void on_release(void* block) noexcept override {
+    if (simt::record_block) simt::record_block(block, 0);
+  }
 #endif
 
  private:

@@ -19,46 +19,21 @@ namespace {
 
 struct Api {
   Library library{"cuDNN", {"libcudnn.so.9"}};
-  decltype(&cudnnGetVersion) version = nullptr;
-  decltype(&cudnnGetErrorString) error_string = nullptr;
-  decltype(&cudnnGetLastErrorString) last_error = nullptr;
-  decltype(&cudnnCreate) create = nullptr;
-  decltype(&cudnnDestroy) destroy = nullptr;
-  decltype(&cudnnSetStream) set_stream = nullptr;
-  decltype(&cudnnBackendCreateDescriptor) create_descriptor = nullptr;
-  decltype(&cudnnBackendDestroyDescriptor) destroy_descriptor = nullptr;
-  decltype(&cudnnBackendSetAttribute) set = nullptr;
-  decltype(&cudnnBackendGetAttribute) get = nullptr;
-  decltype(&cudnnBackendFinalize) finalize = nullptr;
-  decltype(&cudnnBackendExecute) execute = nullptr;
-
-  Api() {
-    if (!library.loaded()) return;
-    library.find(version, "cudnnGetVersion");
-    library.find(error_string, "cudnnGetErrorString");
-    library.find(last_error, "cudnnGetLastErrorString");
-    library.find(create, "cudnnCreate");
-    library.find(destroy, "cudnnDestroy");
-    library.find(set_stream, "cudnnSetStream");
-    library.find(create_descriptor, "cudnnBackendCreateDescriptor");
-    library.find(destroy_descriptor, "cudnnBackendDestroyDescriptor");
-    library.find(set, "cudnnBackendSetAttribute");
-    library.find(get, "cudnnBackendGetAttribute");
-    library.find(finalize, "cudnnBackendFinalize");
-    library.find(execute, "cudnnBackendExecute");
-  }
+  G2S_FUNCTION(version, cudnnGetVersion)
+  G2S_FUNCTION(error_string, cudnnGetErrorString)
+  G2S_FUNCTION(last_error, cudnnGetLastErrorString)
+  G2S_FUNCTION(create, cudnnCreate)
+  G2S_FUNCTION(destroy, cudnnDestroy)
+  G2S_FUNCTION(set_stream, cudnnSetStream)
+  G2S_FUNCTION(create_descriptor, cudnnBackendCreateDescriptor)
+  G2S_FUNCTION(destroy_descriptor, cudnnBackendDestroyDescriptor)
+  G2S_FUNCTION(set, cudnnBackendSetAttribute)
+  G2S_FUNCTION(get, cudnnBackendGetAttribute)
+  G2S_FUNCTION(finalize, cudnnBackendFinalize)
+  G2S_FUNCTION(execute, cudnnBackendExecute)
 };
 
-const Api& loaded_api() {
-  static const Api* const loaded = new Api;
-  return *loaded;
-}
-
-// Throws if the library is not there.
-const Api& api() {
-  if (!loaded_api().library.loaded()) fail(Errc::unsupported, "cuDNN", loaded_api().library.unavailable_reason());
-  return loaded_api();
-}
+const Api& api() { return required<Api>(); }
 
 void check(cudnnStatus_t status, const char* call) {
   if (status == CUDNN_STATUS_SUCCESS) return;
@@ -315,7 +290,7 @@ class CudnnPlan final : public ExecutionPlan {
 
 }  // namespace
 
-std::string unavailable_reason() { return loaded_api().library.unavailable_reason(); }
+std::string unavailable_reason() { return loaded<Api>().library.unavailable_reason(); }
 
 std::int64_t version() { return static_cast<std::int64_t>(api().version()); }
 

@@ -9,8 +9,8 @@
 #if defined(G2S_EMULATE)
 #include <source_location>
 
+#include "engine/simt/hooks.h"
 #include "engine/simt/machine.h"
-#include "engine/simt/record.h"
 #include "engine/simt/runtime.h"
 #else
 #include <cuda_runtime.h>
@@ -55,12 +55,12 @@ std::int64_t steps_of_gemm([[maybe_unused]] const std::tuple<Values...>& values,
 }
 
 template <class Values>
-bool runs_elsewhere(const Launch& l, const void* kernel, const Values& values) {
+bool runs_elsewhere(const simt::KernelLaunch& l, const Values& values) {
   if (!simt::run_elsewhere) return false;
   return std::apply(
       [&](const auto&... value) {
         const void* const pointers[sizeof...(value) + 1] = {static_cast<const void*>(&value)..., nullptr};
-        return simt::run_elsewhere({l.name, kernel, l.blocks, l.threads, l.shared_bytes, pointers, sizeof...(value)});
+        return simt::run_elsewhere(l, pointers, sizeof...(value));
       },
       values);
 }
@@ -74,13 +74,12 @@ void launch(const Launch& l, void (*kernel)(P...), A... arguments) {
   std::tuple<P...> values(arguments...);
   note_launch(l);
 #if defined(G2S_EMULATE)
-  if (simt::recording())
-    return simt::record({l.name, reinterpret_cast<const void*>(kernel), l.blocks, l.threads, l.shared_bytes, &values, sizeof values,
-                         steps_of_gemm(values, l.blocks.z)});
-  simt::note_sizes(reinterpret_cast<const void*>(kernel), l.threads, l.shared_bytes);
-  simt::enqueue(stream(), [l, kernel, values] {
-    if (runs_elsewhere(l, reinterpret_cast<const void*>(kernel), values)) return;
-    simt::run(l.name, l.blocks, l.threads, l.shared_bytes, [&] { std::apply(kernel, values); }, reinterpret_cast<const void*>(kernel));
+  const simt::KernelLaunch emulated{l.name, reinterpret_cast<const void*>(kernel), l.blocks, l.threads, l.shared_bytes};
+  if (simt::record && simt::record(emulated, &values, sizeof values, steps_of_gemm(values, l.blocks.z))) return;
+  if (simt::note_sizes) simt::note_sizes(emulated);
+  simt::enqueue(stream(), [emulated, kernel, values] {
+    if (runs_elsewhere(emulated, values)) return;
+    simt::run(emulated.name, emulated.blocks, emulated.threads, emulated.shared_bytes, [&] { std::apply(kernel, values); }, emulated.kernel);
   });
   if (simt::launches_block()) check(cudaGetLastError(), l.name);
 #else

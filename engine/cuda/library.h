@@ -24,13 +24,18 @@ class Library {
 
   // Why it is not there; empty if it is.
   const std::string& unavailable_reason() const { return reason_; }
-  bool loaded() const { return handle_ != nullptr; }
 
+  void require() const {
+    if (!handle_) fail(Errc::unsupported, name_, reason_);
+  }
+
+  // Null without the library.
   template <class Function>
-  void find(Function*& function, const char* symbol) const {
-    if (!loaded()) fail(Errc::unsupported, name_, reason_);
-    function = reinterpret_cast<Function*>(dlsym(handle_, symbol));
+  Function find(const char* symbol) const {
+    if (!handle_) return nullptr;
+    const auto function = reinterpret_cast<Function>(dlsym(handle_, symbol));
     if (!function) fail(Errc::unsupported, name_, "the library has no ", symbol);
+    return function;
   }
 
  private:
@@ -38,5 +43,21 @@ class Library {
   void* handle_ = nullptr;
   std::string reason_;
 };
+
+// A member of a struct Api that begins with `Library library`: one of the library's functions.
+#define G2S_FUNCTION(name, symbol) decltype(&symbol) name = library.find<decltype(&symbol)>(#symbol);
+
+template <class Api>
+const Api& loaded() {
+  static const Api* const api = new Api;
+  return *api;
+}
+
+// Throws if the library is not there.
+template <class Api>
+const Api& required() {
+  loaded<Api>().library.require();
+  return loaded<Api>();
+}
 
 }  // namespace g2s::cuda

@@ -38,18 +38,10 @@ void check_description(const MatmulDescription& p) {
               columns(p.a, p.transpose_a) == rows(p.b, p.transpose_b), "sizes that do not fit");
 }
 
-float as_tf32(float value) {  // ten bits of mantissa, to the nearest, ties away from zero
-  std::uint32_t bits;
-  std::memcpy(&bits, &value, sizeof bits);
-  bits = (bits + 0x1000u) & 0xffffe000u;
-  std::memcpy(&value, &bits, sizeof bits);
-  return value;
-}
-
 void compute(const MatmulDescription& p, const float* a, const float* b, float* c) {
   const auto element = [&](const float* data, const Matrix& m, bool transposed, std::int64_t i, std::int64_t j) {
     const float value = transposed ? data[j + i * m.pitch] : data[i + j * m.pitch];
-    return static_cast<double>(p.tensor_cores ? as_tf32(value) : value);
+    return static_cast<double>(p.tensor_cores ? simt::as_tf32(value) : value);
   };
   const std::int64_t depth = columns(p.a, p.transpose_a);
   for (std::int64_t batch = 0; batch < p.batch; ++batch)

@@ -49,14 +49,8 @@ void check_convolution(const Convolution& c) {
 // An element as the unit multiplies it.
 double element(const void* data, const Layout& l, std::int64_t at, bool tf32) {
   if (l.type == Type::bf16) return static_cast<double>(to_float(static_cast<const bf16*>(data)[at]));
-  float value = static_cast<const float*>(data)[at];
-  if (tf32) {  // ten bits of mantissa, to the nearest, ties away from zero
-    std::uint32_t bits;
-    std::memcpy(&bits, &value, sizeof bits);
-    bits = (bits + 0x1000u) & 0xffffe000u;
-    std::memcpy(&value, &bits, sizeof bits);
-  }
-  return static_cast<double>(value);
+  const float value = static_cast<const float*>(data)[at];
+  return static_cast<double>(tf32 ? simt::as_tf32(value) : value);
 }
 
 // Calls f(x, w, y) with the places of the elements that meet.

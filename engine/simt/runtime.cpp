@@ -6,20 +6,15 @@
 #include <atomic>
 #include <cstdlib>
 #include <deque>
-#include <fstream>
 #include <map>
 #include <memory>
 #include <mutex>
-#include <set>
-#include <tuple>
 #include <unordered_map>
 #include <vector>
 
 #include "engine/error.h"
+#include "engine/simt/hooks.h"
 #include "engine/simt/machine.h"
-#include "engine/simt/record.h"
-
-extern "C" char __executable_start;  // of the linker: where the program begins
 
 // Names an emulated device has, so that nobody takes its results for a GPU's.
 namespace {
@@ -125,35 +120,6 @@ void enqueue(Stream* stream, std::function<void()> work) {
   if (stream && stream->capture) stream->capture->work.push_back(std::move(work));
   else if (stream && late) stream->waiting.push_back(std::move(work));
   else catch_up(stream), work();
-}
-
-namespace {
-
-class Sizes {
- public:
-  ~Sizes() {
-    if (!path_) return;
-    std::ofstream out(path_, std::ios::app);
-    for (const auto& [kernel, threads, bytes] : seen_)
-      out << std::hex << kernel - &__executable_start << std::dec << ' ' << threads << ' ' << bytes << '\n';
-  }
-  void add(const void* kernel, Extent threads, std::size_t bytes) {
-    if (!path_) return;
-    std::lock_guard lock(mutex_);
-    seen_.insert({static_cast<const char*>(kernel), threads.count(), bytes});
-  }
-
- private:
-  const char* path_ = std::getenv("G2S_SIMT_LAUNCHES");
-  std::mutex mutex_;
-  std::set<std::tuple<const char*, std::size_t, std::size_t>> seen_;
-};
-
-}  // namespace
-
-void note_sizes(const void* kernel, Extent threads, std::size_t shared_bytes) {
-  static Sizes sizes;
-  sizes.add(kernel, threads, shared_bytes);
 }
 
 }  // namespace g2s::simt
@@ -305,7 +271,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-  g2s::simt::record_wait();
+  if (g2s::simt::record_wait) g2s::simt::record_wait();
   if (stream && stream->capture) return cudaErrorStreamCaptureUnsupported;
   g2s::simt::catch_up(stream);
   return state();

@@ -34,9 +34,6 @@ struct Event;
 void set_late(bool on);
 // Does it now, or writes it down if the stream is being captured.
 void enqueue(Stream* stream, std::function<void()> work);
-// With G2S_SIMT_LAUNCHES=FILE the process appends to it, at its end, the address of each kernel within the program and the sizes of its
-// blocks.
-void note_sizes(const void* kernel, Extent threads, std::size_t shared_bytes);
 }  // namespace g2s::simt
 
 using cudaStream_t = g2s::simt::Stream*;

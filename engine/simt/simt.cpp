@@ -16,8 +16,8 @@
 
 #include "engine/error.h"
 #include "engine/parallel.h"
+#include "engine/simt/hooks.h"
 #include "engine/simt/machine.h"
-#include "engine/simt/memory_counts.h"
 #include "engine/simt/switch.h"
 
 namespace g2s::simt {

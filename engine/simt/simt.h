@@ -10,6 +10,7 @@
 // Included by engine/cuda/launch.cuh alone. Kernels are written in CUDA's words: threadIdx, __syncthreads(), __shfl_xor_sync(...).
 #pragma once
 
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -18,7 +19,6 @@
 #include <source_location>
 #include <vector>
 
-#include "engine/simt/memory_counts.h"
 #include "engine/simt/order.h"
 
 namespace g2s::simt {
@@ -114,6 +114,9 @@ inline T read_shown(unsigned mask, unsigned other, const std::source_location& a
   return value;
 }
 
+// As vendors' libraries multiply it: ten bits of mantissa, to the nearest, ties away from zero.
+inline float as_tf32(float value) { return std::bit_cast<float>((std::bit_cast<unsigned>(value) + 0x1000u) & 0xffffe000u); }
+
 // Asynchronous copies (cp.async). Their bytes arrive when the lane waits for them, not before; until then the destination is NaN.
 void begin_copy(void* to, const void* from, unsigned bytes, unsigned taken, const std::source_location& at);
 void commit_copies();
@@ -148,9 +151,6 @@ inline T& shared_memory(const std::source_location& at) {
 
 using dim3 = g2s::simt::Extent;
 
-struct alignas(8) uint2 {
-  unsigned x, y;
-};
 struct alignas(16) uint4 {
   unsigned x, y, z, w;
 };
@@ -189,11 +189,6 @@ inline T __shfl_xor_sync(unsigned mask, T value, int bits, int width = 32, G2S_H
   return g2s::simt::exchange(mask, value, other <= g2s::simt::last_of(width), other, at);
 }
 template <class T>
-inline T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32, G2S_HERE) {
-  const unsigned other = g2s::simt::place_in_warp() + delta;
-  return g2s::simt::exchange(mask, value, other <= g2s::simt::last_of(width), other, at);
-}
-template <class T>
 inline T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32, G2S_HERE) {
   const unsigned own = g2s::simt::place_in_warp();
   return g2s::simt::exchange(mask, value, own >= g2s::simt::first_of(width) + delta, own - delta, at);
@@ -206,8 +201,6 @@ inline unsigned __ballot_sync(unsigned mask, int predicate, G2S_HERE) {
     if ((mask >> i & 1u) && g2s::simt::read_shown<int>(mask, i, at)) votes |= 1u << i;
   return votes;
 }
-inline int __any_sync(unsigned mask, int predicate, G2S_HERE) { return __ballot_sync(mask, predicate, at) != 0; }
-inline int __all_sync(unsigned mask, int predicate, G2S_HERE) { return __ballot_sync(mask, !predicate, at) == 0; }
 
 // Blocks run on several host threads: atomics are those of the host.
 template <class T>
@@ -227,28 +220,11 @@ __forceinline__ T atomic_replace(T* p, T v, Better better) {
 
 __forceinline__ unsigned long long atomicMin(unsigned long long* p, unsigned long long v) { return g2s::simt::atomic_replace(p, v, std::less<>{}); }
 __forceinline__ unsigned atomicMin(unsigned* p, unsigned v) { return g2s::simt::atomic_replace(p, v, std::less<>{}); }
-__forceinline__ int atomicMax(int* p, int v) { return g2s::simt::atomic_replace(p, v, std::greater<>{}); }
 
-inline unsigned __float_as_uint(float v) {
-  unsigned u;
-  std::memcpy(&u, &v, sizeof u);
-  return u;
-}
-inline float __uint_as_float(unsigned u) {
-  float v;
-  std::memcpy(&v, &u, sizeof v);
-  return v;
-}
-inline long long __double_as_longlong(double v) {
-  long long u;
-  std::memcpy(&u, &v, sizeof u);
-  return u;
-}
-inline double __longlong_as_double(long long u) {
-  double v;
-  std::memcpy(&v, &u, sizeof v);
-  return v;
-}
+inline unsigned __float_as_uint(float v) { return std::bit_cast<unsigned>(v); }
+inline float __uint_as_float(unsigned u) { return std::bit_cast<float>(u); }
+inline long long __double_as_longlong(double v) { return std::bit_cast<long long>(v); }
+inline double __longlong_as_double(long long u) { return std::bit_cast<double>(u); }
 inline int __ffs(int v) { return __builtin_ffs(v); }
 inline unsigned __umulhi(unsigned a, unsigned b) { return static_cast<unsigned>(std::uint64_t{a} * b >> 32); }
 // Without contraction into a fused multiply-add, whatever the compiler's settings: it does not look through these calls' volatile.

@@ -24,17 +24,15 @@ class Adam {
   void set_lr(double lr) { options_.lr = lr; }
   const std::vector<Tensor>& parameters() const { return parameters_; }
   std::int64_t steps() const { return steps_; }  // calls of step()
-  // For checkpoints: moments (first, then second, in the order of the parameters) and how often each parameter was updated, which is the
-  // time of its bias correction.
+  // For checkpoints: first, then second, in the order of the parameters.
   std::vector<Tensor>& moments() { return moments_; }
-  std::vector<std::int64_t>& updates() { return updates_; }
   void set_steps(std::int64_t steps);  // every parameter updated in each of them
 
  private:
   void advance(const std::vector<std::size_t>& updated);
 
   std::vector<Tensor> parameters_, moments_;
-  std::vector<std::int64_t> updates_;
+  std::vector<std::int64_t> updates_;  // of each parameter: the time of its bias correction
   Tensor sizes_;  // f64: a kernels::AdamSize for each parameter that is updated, where they are
   AdamOptions options_;
   std::int64_t steps_ = 0;

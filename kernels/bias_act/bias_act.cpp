@@ -11,11 +11,6 @@
 namespace g2s {
 namespace {
 
-void launch(bool on_cuda, const kernels::BiasActArgs<float>& args) { kernels::bias_act_f32(on_cuda, args); }
-void launch(bool on_cuda, const kernels::BiasActArgs<double>& args) { kernels::bias_act_f64(on_cuda, args); }
-void launch(bool on_cuda, const kernels::BiasActGradArgs<float>& args) { kernels::bias_act_grad_f32(on_cuda, args); }
-void launch(bool on_cuda, const kernels::BiasActGradArgs<double>& args) { kernels::bias_act_grad_f64(on_cuda, args); }
-
 // x seen as [batch, pixels, channels]. Without anything that differs between images they are one.
 struct Sizes {
   std::int64_t batch, pixels, channels;
@@ -47,10 +42,10 @@ struct Saved {
 template <class T>
 void forward(const Tensor& x, const BiasAct& args, Tensor& y, Tensor& mask) {
   const Sizes s = sizes_of(x, args);
-  launch(x.on_cuda(),
-         {x.ptr<T>(), y.mutable_ptr<T>(), mask.defined() ? mask.mutable_ptr<std::uint8_t>() : nullptr, data_or_null<T>(args.scale),
-          data_or_null<T>(args.noise), data_or_null<T>(args.noise_weight), data_or_null<T>(args.bias), s.batch, s.pixels, s.channels,
-          s.noise_shared, static_cast<T>(args.slope), static_cast<T>(args.gain)});
+  kernels::bias_act(x.on_cuda(),
+                    {x.ptr<T>(), y.mutable_ptr<T>(), mask.defined() ? mask.mutable_ptr<std::uint8_t>() : nullptr, data_or_null<T>(args.scale),
+                     data_or_null<T>(args.noise), data_or_null<T>(args.noise_weight), data_or_null<T>(args.bias), s.batch, s.pixels, s.channels,
+                     s.noise_shared, static_cast<T>(args.slope), static_cast<T>(args.gain)});
 }
 
 void forward(const Tensor& x, const BiasAct& args, Tensor& y, Tensor& mask) {
@@ -81,10 +76,10 @@ Gradients backward(const Tensor& dy, const Tensor& y, const Saved& saved, const 
   Tensor partial;
   if (needs[1] || needs[2] || needs[3]) partial = Tensor::empty({partial_size(dy, s)}, dy.dtype(), dy.device());
   auto out = [](Tensor& t) { return t.defined() ? t.mutable_ptr<T>() : nullptr; };
-  launch(dy.on_cuda(), {dy.ptr<T>(), data_or_null<T>(y), data_or_null<std::uint8_t>(saved.mask), data_or_null<T>(saved.x),
-                        data_or_null<T>(args.scale), data_or_null<T>(args.noise), data_or_null<T>(args.noise_weight),
-                        data_or_null<T>(args.bias), out(g.dx), out(g.dscale), out(g.dbias), out(g.dnoise_weight), out(partial), s.batch,
-                        s.pixels, s.channels, s.noise_shared, static_cast<T>(args.slope), static_cast<T>(args.gain)});
+  kernels::bias_act_grad(dy.on_cuda(), {dy.ptr<T>(), data_or_null<T>(y), data_or_null<std::uint8_t>(saved.mask), data_or_null<T>(saved.x),
+                                        data_or_null<T>(args.scale), data_or_null<T>(args.noise), data_or_null<T>(args.noise_weight),
+                                        data_or_null<T>(args.bias), out(g.dx), out(g.dscale), out(g.dbias), out(g.dnoise_weight), out(partial),
+                                        s.batch, s.pixels, s.channels, s.noise_shared, static_cast<T>(args.slope), static_cast<T>(args.gain)});
   return g;
 }
 
@@ -163,8 +158,8 @@ void check_bias_act(const Tensor& x, const BiasAct& args) {
 Tensor bias_act_mask(const Tensor& y) {
   Tensor mask = Tensor::empty(y.shape(), DType::u8, y.device());
   auto* to = mask.mutable_ptr<std::uint8_t>();
-  if (y.dtype() == DType::f64) kernels::bias_act_mask_f64(y.on_cuda(), {y.ptr<double>(), to, y.numel()});
-  else kernels::bias_act_mask_f32(y.on_cuda(), {y.ptr<float>(), to, y.numel()});
+  if (y.dtype() == DType::f64) kernels::bias_act_mask(y.on_cuda(), {y.ptr<double>(), to, y.numel()});
+  else kernels::bias_act_mask(y.on_cuda(), {y.ptr<float>(), to, y.numel()});
   return mask;
 }
 

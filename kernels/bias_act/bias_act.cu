@@ -219,11 +219,8 @@ void mask_of(const BiasActMaskArgs<T>& a) {
 
 }  // namespace
 
-void bias_act_mask_f32_cuda(const BiasActMaskArgs<float>& a) { mask_of(a); }
-void bias_act_mask_f64_cuda(const BiasActMaskArgs<double>& a) { mask_of(a); }
-void bias_act_f32_cuda(const BiasActArgs<float>& a) { bias_act(a); }
-void bias_act_f64_cuda(const BiasActArgs<double>& a) { bias_act(a); }
-void bias_act_grad_f32_cuda(const BiasActGradArgs<float>& a) { bias_act_grad(a); }
-void bias_act_grad_f64_cuda(const BiasActGradArgs<double>& a) { bias_act_grad(a); }
+G2S_REAL_ENTRY(bias_act_mask_cuda, BiasActMaskArgs, mask_of)
+G2S_REAL_ENTRY(bias_act_cuda, BiasActArgs, bias_act)
+G2S_REAL_ENTRY(bias_act_grad_cuda, BiasActGradArgs, bias_act_grad)
 
 }  // namespace g2s::kernels

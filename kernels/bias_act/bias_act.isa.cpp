@@ -242,11 +242,8 @@ void mask_of(const BiasActMaskArgs<T>& a) {
 
 }  // namespace
 
-void bias_act_mask_f32_cpu(const BiasActMaskArgs<float>& a) { mask_of(a); }
-void bias_act_mask_f64_cpu(const BiasActMaskArgs<double>& a) { mask_of(a); }
-void bias_act_f32_cpu(const BiasActArgs<float>& a) { bias_act(a); }
-void bias_act_f64_cpu(const BiasActArgs<double>& a) { bias_act(a); }
-void bias_act_grad_f32_cpu(const BiasActGradArgs<float>& a) { bias_act_grad(a); }
-void bias_act_grad_f64_cpu(const BiasActGradArgs<double>& a) { bias_act_grad(a); }
+G2S_REAL_ENTRY(bias_act_mask_cpu, BiasActMaskArgs, mask_of)
+G2S_REAL_ENTRY(bias_act_cpu, BiasActArgs, bias_act)
+G2S_REAL_ENTRY(bias_act_grad_cpu, BiasActGradArgs, bias_act_grad)
 
 }  // namespace g2s::kernels::G2S_ISA

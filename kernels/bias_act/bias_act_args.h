@@ -88,11 +88,8 @@ struct BiasActMaskArgs {
   std::int64_t count;
 };
 
-G2S_KERNEL(bias_act_mask_f32, BiasActMaskArgs<float>)
-G2S_KERNEL(bias_act_mask_f64, BiasActMaskArgs<double>)
-G2S_KERNEL(bias_act_f32, BiasActArgs<float>)
-G2S_KERNEL(bias_act_f64, BiasActArgs<double>)
-G2S_KERNEL(bias_act_grad_f32, BiasActGradArgs<float>)
-G2S_KERNEL(bias_act_grad_f64, BiasActGradArgs<double>)
+G2S_REAL_KERNEL(bias_act_mask, BiasActMaskArgs)
+G2S_REAL_KERNEL(bias_act, BiasActArgs)
+G2S_REAL_KERNEL(bias_act_grad, BiasActGradArgs)
 
 }  // namespace g2s::kernels

@@ -10,10 +10,19 @@
 #include "kernels/reduce/reduce.h"
 
 namespace g2s {
+
+Tensor kernels::times_style(const Tensor& x, const Tensor& style) {
+  BiasAct act;
+  act.scale = style;
+  act.slope = 1;
+  return bias_act(x, act);
+}
+
 namespace {
 
 using kernels::ConvKind;
 using kernels::ConvShape;
+using kernels::times_style;
 
 constexpr std::int64_t max_taps = 1024;
 
@@ -35,6 +44,17 @@ void require_options(const char* op, const ConvOptions& o) {
 void require_kernel(const char* op, std::int64_t rows, std::int64_t columns) {
   if (rows < 1 || columns < 1 || rows * columns > max_taps)
     fail(Errc::invalid_argument, op, "a kernel of ", rows, "x", columns, " is not possible (1 to ", max_taps, " taps)");
+}
+
+// `channels`: the axis of w that meets those of x.
+void require_operands(const char* op, const Tensor& x, const Tensor& w, int channels, const ConvOptions& options) {
+  require_image(op, "x", x);
+  require_image(op, "w", w);
+  check(x.dim(3) == w.dim(channels), op, "x has ", x.dim(3), " channels, weight expects ", w.dim(channels), " (x ", describe(x), ", w ", describe(w),
+        ")");
+  require_real(op, "x", x, "w", w);
+  require_options(op, options);
+  require_kernel(op, w.dim(1), w.dim(2));
 }
 
 // Output size of a convolution; less than 1 where the kernel does not fit.
@@ -99,13 +119,6 @@ Tensor weight_grad(const ConvShape& s, const char* op, const Tensor& x, const Te
   });
 }
 
-Tensor times_style(const Tensor& x, const Tensor& style) {
-  BiasAct act;
-  act.scale = style;
-  act.slope = 1;
-  return bias_act(x, act);
-}
-
 // Is the style multiplied where x is read?
 bool reads_styled(const Tensor& x) { return x.on_cuda() && x.dtype() == DType::f32; }
 
@@ -140,12 +153,7 @@ Tensor conv_of_modulated(ConvKind kind, const ConvShape& s, const char* op, cons
 }
 
 ConvShape shape_of(const char* op, const Tensor& x, const Tensor& w, const ConvOptions& options) {
-  require_image(op, "x", x);
-  require_image(op, "w", w);
-  check(x.dim(3) == w.dim(3), op, "x has ", x.dim(3), " channels, weight expects ", w.dim(3), " (x ", describe(x), ", w ", describe(w), ")");
-  require_real(op, "x", x, "w", w);
-  require_options(op, options);
-  require_kernel(op, w.dim(1), w.dim(2));
+  require_operands(op, x, w, 3, options);
   ConvShape s{};
   s.batch = x.dim(0);
   s.x_rows = x.dim(1), s.x_columns = x.dim(2), s.x_channels = x.dim(3);
@@ -202,12 +210,7 @@ Tensor conv_and_act(const char* op, const Tensor& x, const Tensor& style, const 
 }
 
 ConvShape transposed_shape_of(const char* op, const Tensor& x, const Tensor& w, const ConvOptions& options, int output_pad) {
-  require_image(op, "x", x);
-  require_image(op, "w", w);
-  check(x.dim(3) == w.dim(0), op, "x has ", x.dim(3), " channels, weight expects ", w.dim(0), " (x ", describe(x), ", w ", describe(w), ")");
-  require_real(op, "x", x, "w", w);
-  require_options(op, options);
-  require_kernel(op, w.dim(1), w.dim(2));
+  require_operands(op, x, w, 0, options);
   if (output_pad < 0) fail(Errc::invalid_argument, op, "output_pad ", output_pad, " is negative");
   auto size = [&](std::int64_t in, std::int64_t kernel) {
     return (in - 1) * options.stride - 2 * options.pad + options.dilation * (kernel - 1) + 1 + output_pad;

@@ -4,6 +4,7 @@
 #include <iterator>
 #include <utility>
 
+#include "engine/names.h"
 #include "kernels/choice.h"
 #include "kernels/conv/winograd_args.h"
 
@@ -35,14 +36,7 @@ double winograd_cycles(const ConvProblem& p, std::int64_t tile) {
 
 }  // namespace
 
-const char* to_string(ConvPath path) {
-  switch (path) {
-    case ConvPath::direct: return "direct";
-    case ConvPath::winograd6: return "winograd6";
-    case ConvPath::winograd4: return "winograd4";
-  }
-  return "?";
-}
+const char* to_string(ConvPath path) { return name_of(path, {"direct", "winograd6", "winograd4"}); }
 
 bool possible(ConvPath path, const ConvProblem& p) {
   return path == ConvPath::direct || p.kernel == 3 || (p.kernel == 5 && path == ConvPath::winograd6);

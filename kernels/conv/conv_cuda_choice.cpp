@@ -1,9 +1,9 @@
 #include "kernels/conv/conv_cuda_choice.h"
 
-#include <array>
 #include <iterator>
 #include <utility>
 
+#include "engine/names.h"
 #include "kernels/choice.h"
 
 namespace g2s::kernels {
@@ -35,18 +35,9 @@ bool whole(const CudaConvProblem& p) {
 
 }  // namespace
 
-const char* to_string(Factors factors) {
-  constexpr std::array names = {"f32", "tf32", "bf16"};
-  return names[static_cast<std::size_t>(factors)];
-}
-const char* to_string(ConvKind kind) {
-  constexpr std::array names = {"forward", "input_grad", "weight_grad"};
-  return names[static_cast<std::size_t>(kind)];
-}
-const char* to_string(CudaConvPath path) {
-  constexpr std::array names = {"fma", "bf16", "tf32", "cudnn"};
-  return names[static_cast<std::size_t>(path)];
-}
+const char* to_string(Factors factors) { return name_of(factors, {"f32", "tf32", "bf16"}); }
+const char* to_string(ConvKind kind) { return name_of(kind, {"forward", "input_grad", "weight_grad"}); }
+const char* to_string(CudaConvPath path) { return name_of(path, {"fma", "bf16", "tf32", "cudnn"}); }
 
 bool possible(CudaConvPath path, const CudaConvProblem& p, int sm) {
   switch (path) {

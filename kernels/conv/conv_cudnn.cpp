@@ -7,7 +7,6 @@
 
 #include "engine/autograd.h"
 #include "engine/context.h"
-#include "kernels/bias_act/bias_act.h"
 #include "kernels/matmul/constant_cache.h"
 
 namespace g2s::kernels {
@@ -57,13 +56,6 @@ const ExecutionPlan* plan_of(const Convolution& c, const char* algorithm) {
 Tensor factor(const Tensor& t, Factors factors) {
   if (factors != Factors::bf16) return t.detach();
   return cached_from_constant(t, "conv.bf16", [&] { return t.detach().to(DType::bf16); });
-}
-
-Tensor times_style(const Tensor& x, const Tensor& style) {
-  BiasAct act;
-  act.scale = style.detach();
-  act.slope = 1;
-  return bias_act(x.detach(), act);
 }
 
 // The epilogue in place.

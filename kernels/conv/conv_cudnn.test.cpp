@@ -4,10 +4,10 @@
 
 #include <cstdlib>
 
+#include "bench/dnn_properties.h"
 #include "engine/context.h"
 #include "engine/autograd.h"
 #include "engine/cuda/dnn.h"
-#include "engine/cuda/dnn_properties.h"
 #include "engine/cuda/launches.h"
 #include "kernels/conv/conv.h"
 #include "kernels/conv/conv_cudnn.h"

@@ -13,6 +13,7 @@ struct Fused {
   const EpilogueArgs* epilogue = nullptr;  // of forward products
   Tensor* mask = nullptr;                  // u8, like the result of a forward product: where it is positive, as bias_act_mask has it
 };
+Tensor times_style(const Tensor& x, const Tensor& style);  // as a pass of its own
 // Any of the three in f32 or f64.
 void conv_cuda(ConvKind kind, const ConvShape& s, const Tensor& first, const Tensor& second, Tensor& result, const Fused& fused = {});
 

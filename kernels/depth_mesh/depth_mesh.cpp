@@ -4,18 +4,12 @@
 
 #include "engine/autograd.h"
 #include "kernels/depth_mesh/depth_mesh_args.h"
+#include "kernels/dispatch.h"
 
 namespace g2s {
 namespace {
 
 constexpr const char* op = "rasterize_depth_mesh";
-
-// Runs launch(T{}) for the element type of x.
-template <class Launch>
-void dispatch(const Tensor& x, Launch&& launch) {
-  if (x.dtype() == DType::f32) launch(float{});
-  else launch(double{});
-}
 
 // What the backward kernel needs of the forward one.
 struct Drawn {

@@ -364,9 +364,7 @@ void draw_backward(const DepthMeshArgs<T>& a) {
 
 }  // namespace
 
-void depth_mesh_kernel_cuda(const DepthMeshArgs<float>& a) { draw(a); }
-void depth_mesh_kernel_cuda(const DepthMeshArgs<double>& a) { draw(a); }
-void depth_mesh_backward_kernel_cuda(const DepthMeshArgs<float>& a) { draw_backward(a); }
-void depth_mesh_backward_kernel_cuda(const DepthMeshArgs<double>& a) { draw_backward(a); }
+G2S_REAL_ENTRY(depth_mesh_kernel_cuda, DepthMeshArgs, draw)
+G2S_REAL_ENTRY(depth_mesh_backward_kernel_cuda, DepthMeshArgs, draw_backward)
 
 }  // namespace g2s::kernels

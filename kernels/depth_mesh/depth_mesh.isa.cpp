@@ -401,9 +401,7 @@ void draw_backward(const DepthMeshArgs<T>& a) {
 
 }  // namespace
 
-void depth_mesh_kernel_cpu(const DepthMeshArgs<float>& a) { draw(a); }
-void depth_mesh_kernel_cpu(const DepthMeshArgs<double>& a) { draw(a); }
-void depth_mesh_backward_kernel_cpu(const DepthMeshArgs<float>& a) { draw_backward(a); }
-void depth_mesh_backward_kernel_cpu(const DepthMeshArgs<double>& a) { draw_backward(a); }
+G2S_REAL_ENTRY(depth_mesh_kernel_cpu, DepthMeshArgs, draw)
+G2S_REAL_ENTRY(depth_mesh_backward_kernel_cpu, DepthMeshArgs, draw_backward)
 
 }  // namespace g2s::kernels::G2S_ISA

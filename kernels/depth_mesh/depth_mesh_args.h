@@ -49,9 +49,7 @@ inline constexpr std::int64_t mesh_bands(std::int64_t batch, std::int64_t height
   return available < 1 ? 1 : wanted < available ? wanted : available;
 }
 
-G2S_KERNEL(depth_mesh_kernel, DepthMeshArgs<float>)
-G2S_KERNEL(depth_mesh_kernel, DepthMeshArgs<double>)
-G2S_KERNEL(depth_mesh_backward_kernel, DepthMeshArgs<float>)
-G2S_KERNEL(depth_mesh_backward_kernel, DepthMeshArgs<double>)
+G2S_REAL_KERNEL(depth_mesh_kernel, DepthMeshArgs)
+G2S_REAL_KERNEL(depth_mesh_backward_kernel, DepthMeshArgs)
 
 }  // namespace g2s::kernels

@@ -42,8 +42,6 @@ void dear_row(const BinaryArgs& g, const float* a, const float* b, float* y, std
   switch (g.op) {
     case BinaryOp::mul_sin: return loop_mapped(a, b, p, y, n, [](const float* x, float* r, std::int64_t m) { map_sin(x, r, m); });
     case BinaryOp::mul_cos: return loop_mapped(a, b, p, y, n, [](const float* x, float* r, std::int64_t m) { map_cos(x, r, m); });
-    case BinaryOp::softplus_grad:
-      return loop_mapped(a, b, 1.0f, y, n, [](const float* x, float* r, std::int64_t m) { map(x, r, m, [](VecF v) { return sigmoid(v); }); });
     default: return;
   }
 }
@@ -55,12 +53,6 @@ void dear_row(const BinaryArgs& g, const double* a, const double* b, double* y, 
       return;
     case BinaryOp::mul_cos:
       for (std::int64_t i = 0; i < n; ++i) y[i] = g.p * a[i] * ::cos(b[i]);
-      return;
-    case BinaryOp::softplus_grad:
-      for (std::int64_t i = 0; i < n; ++i) {
-        double t = ::exp(-__builtin_fabs(b[i])), s = 1 / (1 + t);
-        y[i] = a[i] * (b[i] >= 0 ? s : t * s);
-      }
       return;
     default: return;
   }

@@ -119,7 +119,7 @@ Tensor mul_cos(const Tensor& a, const Tensor& b, double p) {
   });
 }
 
-// The derivatives of rsqrt, tanh and sigmoid in terms of their results, and that of softplus.
+// The derivatives of rsqrt, tanh and sigmoid in terms of their results.
 Tensor rsqrt_grad(const Tensor& dy, const Tensor& y) {
   return record(binary("rsqrt", BinaryOp::rsqrt_grad, dy, y), "rsqrt", {dy, y}, [dy, y](const BackwardArgs& g) {
     return Gradients{g.needs[0] ? rsqrt_grad(g.dy, y) : Tensor{}, g.needs[1] ? mul(mul_scaled(g.dy, dy, -1.5), square(y)) : Tensor{}};
@@ -133,11 +133,6 @@ Tensor tanh_grad(const Tensor& dy, const Tensor& y) {
 Tensor sigmoid_grad(const Tensor& dy, const Tensor& y) {
   return record(binary("sigmoid", BinaryOp::sigmoid_grad, dy, y), "sigmoid", {dy, y}, [dy, y](const BackwardArgs& g) {
     return Gradients{g.needs[0] ? sigmoid_grad(g.dy, y) : Tensor{}, g.needs[1] ? mul(mul(g.dy, dy), affine(y, -2, 1)) : Tensor{}};
-  });
-}
-Tensor softplus_grad(const Tensor& dy, const Tensor& x) {
-  return record(binary("softplus", BinaryOp::softplus_grad, dy, x), "softplus", {dy, x}, [dy, x](const BackwardArgs& g) {
-    return Gradients{g.needs[0] ? softplus_grad(g.dy, x) : Tensor{}, g.needs[1] ? sigmoid_grad(mul(g.dy, dy), sigmoid(x)) : Tensor{}};
   });
 }
 
@@ -204,10 +199,6 @@ Tensor tanh(const Tensor& x) {
 Tensor sigmoid(const Tensor& x) {
   return record(unary("sigmoid", UnaryOp::sigmoid, x), "sigmoid", {x}, [](const BackwardArgs& g) { return Gradients{sigmoid_grad(g.dy, g.y)}; },
                 true);
-}
-
-Tensor softplus(const Tensor& x) {
-  return record(unary("softplus", UnaryOp::softplus, x), "softplus", {x}, [x](const BackwardArgs& g) { return Gradients{softplus_grad(g.dy, x)}; });
 }
 
 Tensor relu(const Tensor& x) {

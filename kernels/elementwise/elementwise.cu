@@ -37,7 +37,6 @@ __device__ T unary(UnaryOp op, T x, T p, T q) {
     case UnaryOp::cos: return std::cos(x);
     case UnaryOp::tanh: return std::tanh(x);
     case UnaryOp::sigmoid: return sigmoid(x);
-    case UnaryOp::softplus: return x != x ? x : (x > 0 ? x : T(0)) + std::log1p(std::exp(-std::abs(x)));
     case UnaryOp::relu: return x < 0 ? T(0) : x;
     case UnaryOp::leaky_relu: return x > 0 ? x : p * x;
     case UnaryOp::clamp: return x < p ? p : x > q ? q : x;
@@ -62,7 +61,6 @@ __device__ T binary(BinaryOp op, T a, T b, T p, T q) {
     case BinaryOp::rsqrt_grad: return T(-0.5) * a * b * (b * b);
     case BinaryOp::tanh_grad: return a * (1 - b * b);
     case BinaryOp::sigmoid_grad: return a * b * (1 - b);
-    case BinaryOp::softplus_grad: return a * sigmoid(b);
   }
   return a;
 }
@@ -133,7 +131,7 @@ void choose_binary(const BinaryArgs& g, std::integer_sequence<int, k...>) {
 }
 
 using UnaryOps = std::make_integer_sequence<int, static_cast<int>(UnaryOp::greater_equal) + 1>;
-using BinaryOps = std::make_integer_sequence<int, static_cast<int>(BinaryOp::softplus_grad) + 1>;
+using BinaryOps = std::make_integer_sequence<int, static_cast<int>(BinaryOp::sigmoid_grad) + 1>;
 
 }  // namespace
 

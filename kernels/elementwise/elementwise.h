@@ -27,7 +27,6 @@ Tensor sin(const Tensor& x);       // dy cos(x)
 Tensor cos(const Tensor& x);       // -dy sin(x)
 Tensor tanh(const Tensor& x);      // dy (1 - y^2)
 Tensor sigmoid(const Tensor& x);   // y = 1 / (1 + exp(-x)): dy y (1 - y)
-Tensor softplus(const Tensor& x);  // y = log(1 + exp(x)), stable: dy sigmoid(x)
 Tensor relu(const Tensor& x);      // dy where x > 0, else 0
 Tensor leaky_relu(const Tensor& x, double slope);     // dy where x > 0, else slope dy
 Tensor clamp(const Tensor& x, double lo, double hi = std::numeric_limits<double>::infinity());  // dy where lo <= x <= hi, else 0 (as PyTorch)

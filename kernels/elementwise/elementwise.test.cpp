@@ -19,7 +19,7 @@ using g2s::test::Case;
 TEST_CASE("elementwise: the table of cases") {
   static const std::map<std::string, Tensor (*)(const Tensor&)> plain = {
       {"abs", abs},   {"sign", sign}, {"square", square}, {"sqrt", sqrt}, {"rsqrt", rsqrt},     {"exp", exp},           {"log", log},
-      {"sin", sin},   {"cos", cos},   {"tanh", tanh},     {"relu", relu}, {"sigmoid", sigmoid}, {"softplus", softplus}};
+      {"sin", sin},   {"cos", cos},   {"tanh", tanh},     {"relu", relu}, {"sigmoid", sigmoid}};
   static const std::map<std::string, Tensor (*)(const Tensor&, const Tensor&)> pairs = {{"add", add}, {"sub", sub}, {"mul", mul}, {"div", div}};
   test::run_cases("elementwise", [](const Case& c, const std::vector<Tensor>& in) {
     if (auto op = plain.find(c.op); op != plain.end()) return op->second(in[0]);
@@ -84,12 +84,11 @@ std::vector<float> arguments(double lo, double hi) {
 }
 
 double exact_sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
-double exact_softplus(double x) { return std::log1p(std::exp(x)); }
 double exact_rsqrt(double x) { return 1 / std::sqrt(x); }
 
 }  // namespace
 
-TEST_CASE("elementwise: f32 functions are within two units in the last place, sigmoid and softplus within three") {
+TEST_CASE("elementwise: f32 functions are within two units in the last place, sigmoid within two and a half") {
   CHECK(worst_ulp(exp, std::exp, arguments(-104, 89)) < 2);
   CHECK(worst_ulp(log, std::log, arguments(1e-45, 4)) < 2);
   CHECK(worst_ulp(log, std::log, arguments(1e-45, 3e38)) < 2);
@@ -100,7 +99,6 @@ TEST_CASE("elementwise: f32 functions are within two units in the last place, si
   CHECK(worst_ulp(cos, std::cos, arguments(-20000, 20000)) < 2);
   CHECK(worst_ulp(tanh, std::tanh, arguments(-12, 12)) < 2);
   CHECK(worst_ulp(sigmoid, exact_sigmoid, arguments(-100, 40)) < 2.5);
-  CHECK(worst_ulp(softplus, exact_softplus, arguments(-100, 40)) < 3);
   CHECK(worst_ulp(rsqrt, exact_rsqrt, arguments(1e-38, 10)) < 1.5);
 }
 
@@ -119,7 +117,6 @@ TEST_CASE("elementwise: special values") {
   is(log(x), {-inf, -inf, inf, nan, nan, std::log(big), nan, std::log(tiny)});
   is(tanh(x), {0, 0, 1, -1, nan, 1, -1, tiny});
   is(sigmoid(x), {0.5f, 0.5f, 1, 0, nan, 1, 0, 0.5f});
-  is(softplus(x), {std::log(2.0f), std::log(2.0f), inf, 0, nan, big, 0, std::log(2.0f)});
   is(sin(Tensor::from<float>({0, inf, -inf, nan})), {0, nan, nan, nan});
   is(cos(Tensor::from<float>({0, inf, -inf, nan})), {1, nan, nan, nan});
   is(relu(x), {0, 0, inf, 0, nan, big, 0, tiny});
@@ -155,7 +152,7 @@ TEST_CASE("elementwise: a result does not depend on its place") {
   const std::int64_t n = 70001;
   Tensor x = test::hashed_input("place", {n}, DType::f32, 5, 0), positive = abs(x) + 0.01;
   const std::pair<Unary, bool> functions[] = {{exp, false},  {log, true},      {sin, false},      {cos, false}, {tanh, false},
-                                              {sqrt, true},  {rsqrt, true},    {sigmoid, false},  {softplus, false}};
+                                              {sqrt, true},  {rsqrt, true},    {sigmoid, false}};
   for (auto [f, needs_positive] : functions) {
     const Tensor& from = needs_positive ? positive : x;
     Tensor all = f(from);

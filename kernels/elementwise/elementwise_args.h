@@ -19,7 +19,6 @@ enum class UnaryOp : std::int32_t {
   cos,
   tanh,
   sigmoid,
-  softplus,
   relu,
   leaky_relu,     // x or p * x
   clamp,          // to [p, q]
@@ -49,7 +48,6 @@ enum class BinaryOp : std::int32_t {
   rsqrt_grad,     // -a * b^3 / 2
   tanh_grad,      // a * (1 - b^2)
   sigmoid_grad,   // a * b * (1 - b)
-  softplus_grad,  // a * sigmoid(b)
 };
 
 struct BinaryArgs {

@@ -76,8 +76,6 @@ void transcendental(const UnaryArgs& args) {
     case UnaryOp::tanh: return each_vector(args, [](const float* x, float* y, std::int64_t n) { map(x, y, n, [](VecF v) { return tanh(v); }); });
     case UnaryOp::sigmoid:
       return each_vector(args, [](const float* x, float* y, std::int64_t n) { map(x, y, n, [](VecF v) { return sigmoid(v); }); });
-    case UnaryOp::softplus:
-      return each_vector(args, [](const float* x, float* y, std::int64_t n) { map(x, y, n, [](VecF v) { return softplus(v); }); });
     default: return;
   }
 }
@@ -93,15 +91,11 @@ void transcendental_f64(const UnaryArgs& args) {
         double t = ::exp(-__builtin_fabs(x)), s = 1 / (1 + t);
         return x >= 0 ? s : t * s;
       });
-    case UnaryOp::softplus: return each_double(args, [](double x) {
-        double y = (x > 0 ? x : 0) + ::log1p(::exp(-__builtin_fabs(x)));
-        return x != x ? x : y;
-      });
     default: return;
   }
 }
 
-bool is_transcendental(UnaryOp op) { return op >= UnaryOp::exp && op <= UnaryOp::softplus; }
+bool is_transcendental(UnaryOp op) { return op >= UnaryOp::exp && op <= UnaryOp::sigmoid; }
 
 }  // namespace
 

@@ -3,19 +3,13 @@
 #include <vector>
 
 #include "engine/autograd.h"
+#include "kernels/dispatch.h"
 #include "kernels/geometry/geometry_args.h"
 
 namespace g2s {
 namespace {
 
 constexpr double normal_epsilon = 1e-7;
-
-// Runs launch(T{}) for the element type of x.
-template <class Launch>
-void dispatch(const Tensor& x, Launch&& launch) {
-  if (x.dtype() == DType::f32) launch(float{});
-  else launch(double{});
-}
 
 void check_real(const char* op, const Tensor& x) { check(is_real(x.dtype()), op, "needs f32 or f64, got ", describe(x)); }
 

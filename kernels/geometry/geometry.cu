@@ -289,25 +289,15 @@ void normals_backward(const NormalsArgs<T>& a) {
 
 }  // namespace
 
-void unproject_kernel_cuda(const UnprojectArgs<float>& a) { unproject(a); }
-void unproject_kernel_cuda(const UnprojectArgs<double>& a) { unproject(a); }
-void unproject_backward_kernel_cuda(const UnprojectArgs<float>& a) { unproject_backward(a); }
-void unproject_backward_kernel_cuda(const UnprojectArgs<double>& a) { unproject_backward(a); }
-void rotation_kernel_cuda(const RotationArgs<float>& a) { rotation(a); }
-void rotation_kernel_cuda(const RotationArgs<double>& a) { rotation(a); }
-void rotation_backward_kernel_cuda(const RotationArgs<float>& a) { rotation_backward(a); }
-void rotation_backward_kernel_cuda(const RotationArgs<double>& a) { rotation_backward(a); }
-void rigid_kernel_cuda(const RigidArgs<float>& a) { rigid(a); }
-void rigid_kernel_cuda(const RigidArgs<double>& a) { rigid(a); }
-void rigid_backward_kernel_cuda(const RigidArgs<float>& a) { rigid_backward(a); }
-void rigid_backward_kernel_cuda(const RigidArgs<double>& a) { rigid_backward(a); }
-void project_kernel_cuda(const ProjectArgs<float>& a) { project(a); }
-void project_kernel_cuda(const ProjectArgs<double>& a) { project(a); }
-void project_backward_kernel_cuda(const ProjectArgs<float>& a) { project_backward(a); }
-void project_backward_kernel_cuda(const ProjectArgs<double>& a) { project_backward(a); }
-void normals_kernel_cuda(const NormalsArgs<float>& a) { normals(a); }
-void normals_kernel_cuda(const NormalsArgs<double>& a) { normals(a); }
-void normals_backward_kernel_cuda(const NormalsArgs<float>& a) { normals_backward(a); }
-void normals_backward_kernel_cuda(const NormalsArgs<double>& a) { normals_backward(a); }
+G2S_REAL_ENTRY(unproject_kernel_cuda, UnprojectArgs, unproject)
+G2S_REAL_ENTRY(unproject_backward_kernel_cuda, UnprojectArgs, unproject_backward)
+G2S_REAL_ENTRY(rotation_kernel_cuda, RotationArgs, rotation)
+G2S_REAL_ENTRY(rotation_backward_kernel_cuda, RotationArgs, rotation_backward)
+G2S_REAL_ENTRY(rigid_kernel_cuda, RigidArgs, rigid)
+G2S_REAL_ENTRY(rigid_backward_kernel_cuda, RigidArgs, rigid_backward)
+G2S_REAL_ENTRY(project_kernel_cuda, ProjectArgs, project)
+G2S_REAL_ENTRY(project_backward_kernel_cuda, ProjectArgs, project_backward)
+G2S_REAL_ENTRY(normals_kernel_cuda, NormalsArgs, normals)
+G2S_REAL_ENTRY(normals_backward_kernel_cuda, NormalsArgs, normals_backward)
 
 }  // namespace g2s::kernels

@@ -360,25 +360,15 @@ void normals_backward(const NormalsArgs<T>& a) {
 
 }  // namespace
 
-void unproject_kernel_cpu(const UnprojectArgs<float>& a) { unproject(a); }
-void unproject_kernel_cpu(const UnprojectArgs<double>& a) { unproject(a); }
-void unproject_backward_kernel_cpu(const UnprojectArgs<float>& a) { unproject_backward(a); }
-void unproject_backward_kernel_cpu(const UnprojectArgs<double>& a) { unproject_backward(a); }
-void rotation_kernel_cpu(const RotationArgs<float>& a) { rotation(a); }
-void rotation_kernel_cpu(const RotationArgs<double>& a) { rotation(a); }
-void rotation_backward_kernel_cpu(const RotationArgs<float>& a) { rotation_backward(a); }
-void rotation_backward_kernel_cpu(const RotationArgs<double>& a) { rotation_backward(a); }
-void rigid_kernel_cpu(const RigidArgs<float>& a) { rigid(a); }
-void rigid_kernel_cpu(const RigidArgs<double>& a) { rigid(a); }
-void rigid_backward_kernel_cpu(const RigidArgs<float>& a) { rigid_backward(a); }
-void rigid_backward_kernel_cpu(const RigidArgs<double>& a) { rigid_backward(a); }
-void project_kernel_cpu(const ProjectArgs<float>& a) { project(a); }
-void project_kernel_cpu(const ProjectArgs<double>& a) { project(a); }
-void project_backward_kernel_cpu(const ProjectArgs<float>& a) { project_backward(a); }
-void project_backward_kernel_cpu(const ProjectArgs<double>& a) { project_backward(a); }
-void normals_kernel_cpu(const NormalsArgs<float>& a) { normals(a); }
-void normals_kernel_cpu(const NormalsArgs<double>& a) { normals(a); }
-void normals_backward_kernel_cpu(const NormalsArgs<float>& a) { normals_backward(a); }
-void normals_backward_kernel_cpu(const NormalsArgs<double>& a) { normals_backward(a); }
+G2S_REAL_ENTRY(unproject_kernel_cpu, UnprojectArgs, unproject)
+G2S_REAL_ENTRY(unproject_backward_kernel_cpu, UnprojectArgs, unproject_backward)
+G2S_REAL_ENTRY(rotation_kernel_cpu, RotationArgs, rotation)
+G2S_REAL_ENTRY(rotation_backward_kernel_cpu, RotationArgs, rotation_backward)
+G2S_REAL_ENTRY(rigid_kernel_cpu, RigidArgs, rigid)
+G2S_REAL_ENTRY(rigid_backward_kernel_cpu, RigidArgs, rigid_backward)
+G2S_REAL_ENTRY(project_kernel_cpu, ProjectArgs, project)
+G2S_REAL_ENTRY(project_backward_kernel_cpu, ProjectArgs, project_backward)
+G2S_REAL_ENTRY(normals_kernel_cpu, NormalsArgs, normals)
+G2S_REAL_ENTRY(normals_backward_kernel_cpu, NormalsArgs, normals_backward)
 
 }  // namespace g2s::kernels::G2S_ISA

@@ -3,17 +3,11 @@
 #include <vector>
 
 #include "engine/autograd.h"
+#include "kernels/dispatch.h"
 #include "kernels/grid_sample/grid_sample_args.h"
 
 namespace g2s {
 namespace {
-
-// Runs launch(T{}) for the element type of x.
-template <class Launch>
-void dispatch(const Tensor& x, Launch&& launch) {
-  if (x.dtype() == DType::f32) launch(float{});
-  else launch(double{});
-}
 
 template <class T>
 kernels::GridSampleArgs<T> args_of(const Tensor& x, const Tensor& grid, Sampling mode) {

@@ -346,9 +346,7 @@ void sample_backward(const GridSampleArgs<T>& a) {
 
 }  // namespace
 
-void grid_sample_kernel_cuda(const GridSampleArgs<float>& a) { sample(a); }
-void grid_sample_kernel_cuda(const GridSampleArgs<double>& a) { sample(a); }
-void grid_sample_backward_kernel_cuda(const GridSampleArgs<float>& a) { sample_backward(a); }
-void grid_sample_backward_kernel_cuda(const GridSampleArgs<double>& a) { sample_backward(a); }
+G2S_REAL_ENTRY(grid_sample_kernel_cuda, GridSampleArgs, sample)
+G2S_REAL_ENTRY(grid_sample_backward_kernel_cuda, GridSampleArgs, sample_backward)
 
 }  // namespace g2s::kernels

@@ -242,9 +242,7 @@ void backward_channels(const GridSampleArgs<T>& a) {
 
 }  // namespace
 
-void grid_sample_kernel_cpu(const GridSampleArgs<float>& a) { forward_channels(a); }
-void grid_sample_kernel_cpu(const GridSampleArgs<double>& a) { forward_channels(a); }
-void grid_sample_backward_kernel_cpu(const GridSampleArgs<float>& a) { backward_channels(a); }
-void grid_sample_backward_kernel_cpu(const GridSampleArgs<double>& a) { backward_channels(a); }
+G2S_REAL_ENTRY(grid_sample_kernel_cpu, GridSampleArgs, forward_channels)
+G2S_REAL_ENTRY(grid_sample_backward_kernel_cpu, GridSampleArgs, backward_channels)
 
 }  // namespace g2s::kernels::G2S_ISA

@@ -41,9 +41,7 @@ inline constexpr std::int64_t grid_sample_scratch(std::int64_t x_batch, std::int
   return 2 + 4 * x_batch * (height + 1) * (width + 1) + 5 * positions + 2 * grid_sample_parts(positions);
 }
 
-G2S_KERNEL(grid_sample_kernel, GridSampleArgs<float>)
-G2S_KERNEL(grid_sample_kernel, GridSampleArgs<double>)
-G2S_KERNEL(grid_sample_backward_kernel, GridSampleArgs<float>)
-G2S_KERNEL(grid_sample_backward_kernel, GridSampleArgs<double>)
+G2S_REAL_KERNEL(grid_sample_kernel, GridSampleArgs)
+G2S_REAL_KERNEL(grid_sample_backward_kernel, GridSampleArgs)
 
 }  // namespace g2s::kernels

@@ -8,11 +8,6 @@ namespace {
 
 constexpr const char* op = "group_norm";
 
-void launch(bool on_cuda, const kernels::GroupNormArgs<float>& args) { kernels::group_norm_f32(on_cuda, args); }
-void launch(bool on_cuda, const kernels::GroupNormArgs<double>& args) { kernels::group_norm_f64(on_cuda, args); }
-void launch(bool on_cuda, const kernels::GroupNormGradArgs<float>& args) { kernels::group_norm_grad_f32(on_cuda, args); }
-void launch(bool on_cuda, const kernels::GroupNormGradArgs<double>& args) { kernels::group_norm_grad_f64(on_cuda, args); }
-
 Tensor workspace(const Tensor& x, std::int64_t sums, DType dtype) {
   return Tensor::empty({x.dim(0), kernels::group_norm_chunks(x.dim(1) * x.dim(2), x.dim(3)), sums, x.dim(3)}, dtype, x.device());
 }
@@ -29,8 +24,9 @@ T* out(Tensor& t) {
 template <class T>
 void forward(const Tensor& x, const Tensor& weight, const Tensor& bias, int groups, double eps, double slope, Tensor& stats, Tensor& y) {
   Tensor partial = workspace(x, 3, x.dtype()), affine = coefficients(x, 2);
-  launch(x.on_cuda(), {x.ptr<T>(), weight.ptr<T>(), bias.ptr<T>(), y.mutable_ptr<T>(), stats.mutable_ptr<double>(), partial.mutable_ptr<T>(),
-                       out<T>(affine), x.dim(0), x.dim(1) * x.dim(2), x.dim(3), groups, eps, static_cast<T>(slope)});
+  kernels::group_norm(x.on_cuda(), {x.ptr<T>(), weight.ptr<T>(), bias.ptr<T>(), y.mutable_ptr<T>(), stats.mutable_ptr<double>(),
+                                    partial.mutable_ptr<T>(), out<T>(affine), x.dim(0), x.dim(1) * x.dim(2), x.dim(3), groups, eps,
+                                    static_cast<T>(slope)});
 }
 
 struct Gradients {
@@ -43,9 +39,9 @@ Gradients backward(const Tensor& dy, const Tensor& x, const Tensor& weight, cons
   auto like = [](bool wanted, const Tensor& t) { return wanted ? Tensor::empty(t.shape(), t.dtype(), t.device()) : Tensor{}; };
   Gradients g{like(needs[0], x), like(needs[1], weight), like(needs[2], bias)};
   Tensor partial = workspace(x, 2, x.dtype()), sums = Tensor::empty({x.dim(0), 2, x.dim(3)}, DType::f64, x.device()), values = coefficients(x, 5);
-  launch(x.on_cuda(), {dy.ptr<T>(), x.ptr<T>(), weight.ptr<T>(), bias.ptr<T>(), stats.ptr<double>(), out<T>(g.dx), out<T>(g.dweight),
-                       out<T>(g.dbias), partial.mutable_ptr<T>(), sums.mutable_ptr<double>(), out<T>(values), x.dim(0), x.dim(1) * x.dim(2),
-                       x.dim(3), stats.dim(1), static_cast<T>(slope)});
+  kernels::group_norm_grad(x.on_cuda(), {dy.ptr<T>(), x.ptr<T>(), weight.ptr<T>(), bias.ptr<T>(), stats.ptr<double>(), out<T>(g.dx),
+                                         out<T>(g.dweight), out<T>(g.dbias), partial.mutable_ptr<T>(), sums.mutable_ptr<double>(),
+                                         out<T>(values), x.dim(0), x.dim(1) * x.dim(2), x.dim(3), stats.dim(1), static_cast<T>(slope)});
   return g;
 }
 

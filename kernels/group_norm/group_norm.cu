@@ -278,9 +278,9 @@ void group_norm_grad(const GroupNormGradArgs<T>& a, bool packed) {
 
 }  // namespace
 
-void group_norm_f32_cuda(const GroupNormArgs<float>& a) { group_norm(a, a.channels % 4 == 0 && cuda::packable<4>(a.x, a.y)); }
-void group_norm_f64_cuda(const GroupNormArgs<double>& a) { group_norm(a, false); }
-void group_norm_grad_f32_cuda(const GroupNormGradArgs<float>& a) { group_norm_grad(a, a.channels % 4 == 0 && cuda::packable<4>(a.x, a.dy, a.dx)); }
-void group_norm_grad_f64_cuda(const GroupNormGradArgs<double>& a) { group_norm_grad(a, false); }
+void group_norm_cuda(const GroupNormArgs<float>& a) { group_norm(a, a.channels % 4 == 0 && cuda::packable<4>(a.x, a.y)); }
+void group_norm_cuda(const GroupNormArgs<double>& a) { group_norm(a, false); }
+void group_norm_grad_cuda(const GroupNormGradArgs<float>& a) { group_norm_grad(a, a.channels % 4 == 0 && cuda::packable<4>(a.x, a.dy, a.dx)); }
+void group_norm_grad_cuda(const GroupNormGradArgs<double>& a) { group_norm_grad(a, false); }
 
 }  // namespace g2s::kernels

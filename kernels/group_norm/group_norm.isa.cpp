@@ -275,9 +275,7 @@ void group_norm_grad(const GroupNormGradArgs<T>& a) {
 
 }  // namespace
 
-void group_norm_f32_cpu(const GroupNormArgs<float>& a) { group_norm(a); }
-void group_norm_f64_cpu(const GroupNormArgs<double>& a) { group_norm(a); }
-void group_norm_grad_f32_cpu(const GroupNormGradArgs<float>& a) { group_norm_grad(a); }
-void group_norm_grad_f64_cpu(const GroupNormGradArgs<double>& a) { group_norm_grad(a); }
+G2S_REAL_ENTRY(group_norm_cpu, GroupNormArgs, group_norm)
+G2S_REAL_ENTRY(group_norm_grad_cpu, GroupNormGradArgs, group_norm_grad)
 
 }  // namespace g2s::kernels::G2S_ISA

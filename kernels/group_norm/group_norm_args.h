@@ -53,9 +53,7 @@ struct GroupNormGradArgs {
   T slope;
 };
 
-G2S_KERNEL(group_norm_f32, GroupNormArgs<float>)
-G2S_KERNEL(group_norm_f64, GroupNormArgs<double>)
-G2S_KERNEL(group_norm_grad_f32, GroupNormGradArgs<float>)
-G2S_KERNEL(group_norm_grad_f64, GroupNormGradArgs<double>)
+G2S_REAL_KERNEL(group_norm, GroupNormArgs)
+G2S_REAL_KERNEL(group_norm_grad, GroupNormGradArgs)
 
 }  // namespace g2s::kernels

@@ -8,24 +8,20 @@ namespace {
 
 constexpr const char* op = "lpips_head";
 
-void launch(bool on_cuda, const kernels::LpipsHeadArgs<float>& args) { kernels::lpips_head_f32(on_cuda, args); }
-void launch(bool on_cuda, const kernels::LpipsHeadArgs<double>& args) { kernels::lpips_head_f64(on_cuda, args); }
-void launch(bool on_cuda, const kernels::LpipsHeadGradArgs<float>& args) { kernels::lpips_head_grad_f32(on_cuda, args); }
-void launch(bool on_cuda, const kernels::LpipsHeadGradArgs<double>& args) { kernels::lpips_head_grad_f64(on_cuda, args); }
-
 template <class T>
 void forward(const Tensor& a, const Tensor& b, const Tensor& head, Tensor& d) {
   const std::int64_t pixels = a.dim(1) * a.dim(2);
   const std::int64_t chunks = a.on_cuda() ? kernels::lpips_cuda_chunks(pixels) : kernels::lpips_chunks(pixels, a.dim(3));
   Tensor partial = Tensor::empty({a.dim(0), chunks}, DType::f64, a.device());
-  launch(a.on_cuda(),
-         {a.ptr<T>(), b.ptr<T>(), head.ptr<T>(), d.mutable_ptr<T>(), partial.mutable_ptr<double>(), a.dim(0), pixels, a.dim(3)});
+  kernels::lpips_head(a.on_cuda(), kernels::LpipsHeadArgs<T>{a.ptr<T>(), b.ptr<T>(), head.ptr<T>(), d.mutable_ptr<T>(),
+                                                             partial.mutable_ptr<double>(), a.dim(0), pixels, a.dim(3)});
 }
 
 template <class T>
 void backward(const Tensor& dd, const Tensor& a, const Tensor& b, const Tensor& head, Tensor& da, Tensor& db) {
   auto out = [](Tensor& t) { return t.defined() ? t.mutable_ptr<T>() : nullptr; };
-  launch(a.on_cuda(), {dd.ptr<T>(), a.ptr<T>(), b.ptr<T>(), head.ptr<T>(), out(da), out(db), a.dim(0), a.dim(1) * a.dim(2), a.dim(3)});
+  kernels::lpips_head_grad(a.on_cuda(), kernels::LpipsHeadGradArgs<T>{dd.ptr<T>(), a.ptr<T>(), b.ptr<T>(), head.ptr<T>(), out(da), out(db),
+                                                                      a.dim(0), a.dim(1) * a.dim(2), a.dim(3)});
 }
 
 }  // namespace

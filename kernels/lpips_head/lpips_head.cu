@@ -186,7 +186,7 @@ void backward(const LpipsHeadGradArgs<T>& g) {
 
 }  // namespace
 
-void lpips_head_f32_cuda(const LpipsHeadArgs<float>& g) {
+void lpips_head_cuda(const LpipsHeadArgs<float>& g) {
   const bool vectors = cuda::packable<4>(g.a, g.b, g.head);
   if (vectors && g.channels == 64) forward<float, 2>(g);
   else if (vectors && g.channels == 128) forward<float, 4>(g);
@@ -195,7 +195,7 @@ void lpips_head_f32_cuda(const LpipsHeadArgs<float>& g) {
   else forward<float, 0>(g);
 }
 
-void lpips_head_grad_f32_cuda(const LpipsHeadGradArgs<float>& g) {
+void lpips_head_grad_cuda(const LpipsHeadGradArgs<float>& g) {
   const bool vectors = cuda::packable<4>(g.a, g.b, g.head, g.da, g.db);
   if (vectors && g.channels == 64) backward<float, 2>(g);
   else if (vectors && g.channels == 128) backward<float, 4>(g);
@@ -204,7 +204,7 @@ void lpips_head_grad_f32_cuda(const LpipsHeadGradArgs<float>& g) {
   else backward<float, 0>(g);
 }
 
-void lpips_head_f64_cuda(const LpipsHeadArgs<double>& g) { forward<double, 0>(g); }
-void lpips_head_grad_f64_cuda(const LpipsHeadGradArgs<double>& g) { backward<double, 0>(g); }
+void lpips_head_cuda(const LpipsHeadArgs<double>& g) { forward<double, 0>(g); }
+void lpips_head_grad_cuda(const LpipsHeadGradArgs<double>& g) { backward<double, 0>(g); }
 
 }  // namespace g2s::kernels

@@ -105,9 +105,7 @@ void lpips_head_grad(const LpipsHeadGradArgs<T>& args) {
 
 }  // namespace
 
-void lpips_head_f32_cpu(const LpipsHeadArgs<float>& a) { lpips_head(a); }
-void lpips_head_f64_cpu(const LpipsHeadArgs<double>& a) { lpips_head(a); }
-void lpips_head_grad_f32_cpu(const LpipsHeadGradArgs<float>& a) { lpips_head_grad(a); }
-void lpips_head_grad_f64_cpu(const LpipsHeadGradArgs<double>& a) { lpips_head_grad(a); }
+G2S_REAL_ENTRY(lpips_head_cpu, LpipsHeadArgs, lpips_head)
+G2S_REAL_ENTRY(lpips_head_grad_cpu, LpipsHeadGradArgs, lpips_head_grad)
 
 }  // namespace g2s::kernels::G2S_ISA

@@ -42,9 +42,7 @@ struct LpipsHeadGradArgs {
   std::int64_t channels;
 };
 
-G2S_KERNEL(lpips_head_f32, LpipsHeadArgs<float>)
-G2S_KERNEL(lpips_head_f64, LpipsHeadArgs<double>)
-G2S_KERNEL(lpips_head_grad_f32, LpipsHeadGradArgs<float>)
-G2S_KERNEL(lpips_head_grad_f64, LpipsHeadGradArgs<double>)
+G2S_REAL_KERNEL(lpips_head, LpipsHeadArgs)
+G2S_REAL_KERNEL(lpips_head_grad, LpipsHeadGradArgs)
 
 }  // namespace g2s::kernels

@@ -136,8 +136,8 @@ void multiply_block(const IndirectGemmArgs& a, const Tiling& p, const Block& blo
       tile.y = y;
       tile.columns = columns;
       tile.accumulate = tap > 0;
-      if (packed || columns % lanes == 0) multiply_rows<false>(tile, block.size[i]);
-      else multiply_rows<true>(tile, block.size[i]);
+      if (packed || columns % lanes == 0) multiply_tile<false>(tile, block.size[i]);
+      else multiply_tile<true>(tile, block.size[i]);
       if (a.epilogue.wanted && tap + taps_at_once >= a.taps) finish_rows(a, y, block.size[i], column, columns);
     }
   }

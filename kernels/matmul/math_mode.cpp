@@ -1,5 +1,6 @@
 #include "kernels/matmul/math_mode.h"
 
+#include "engine/names.h"
 #include "kernels/choice.h"
 
 namespace g2s::kernels {
@@ -11,9 +12,6 @@ MathMode math_mode(MathMode usual) {
       .value_or(usual);
 }
 
-const char* to_string(MathMode mode) {
-  constexpr const char* names[] = {"fma", "bf16", "tf32"};
-  return names[static_cast<std::size_t>(mode)];
-}
+const char* to_string(MathMode mode) { return name_of(mode, {"fma", "bf16", "tf32"}); }
 
 }  // namespace g2s::kernels

@@ -1,9 +1,9 @@
 #include "kernels/matmul/matmul_cuda_choice.h"
 
-#include <array>
 #include <iterator>
 #include <utility>
 
+#include "engine/names.h"
 #include "kernels/choice.h"
 
 namespace g2s::kernels {
@@ -16,10 +16,7 @@ constexpr CudaMatmulRow table[] = {
 
 }  // namespace
 
-const char* to_string(CudaMatmulPath path) {
-  constexpr std::array names = {"fma", "cublaslt"};
-  return names[static_cast<std::size_t>(path)];
-}
+const char* to_string(CudaMatmulPath path) { return name_of(path, {"fma", "cublaslt"}); }
 
 CudaMatmulChoice choose_cuda_matmul(const CudaMatmulProblem& p, int sm) {
   tell_listener(p);

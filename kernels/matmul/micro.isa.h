@@ -50,7 +50,7 @@ inline void store_tile(const VecF (&sum)[rows][vectors], float* const* y, std::i
 
 // `partial`: the last vector of b holds only columns % lanes elements that may be read.
 template <int rows, int vectors, bool partial>
-void row_tile(const RowTile& t) {
+void multiply(const RowTile& t) {
   VecF sum[rows][vectors] = {};
   const int last = t.columns - (vectors - 1) * lanes;
   for (std::int64_t tap = 0; tap < t.taps; ++tap) {
@@ -69,18 +69,6 @@ void row_tile(const RowTile& t) {
     }
   }
   store_tile<rows, vectors>(sum, t.y, 0, t.columns, t.accumulate);
-}
-
-template <int vectors, bool partial, int rows = tile_rows(vectors)>
-inline void row_tile_of_rows(const RowTile& t, int wanted) {
-  if (wanted == rows) return row_tile<rows, vectors, partial>(t);
-  if constexpr (rows > 1) row_tile_of_rows<vectors, partial, rows - 1>(t, wanted);
-}
-
-template <bool partial, int vectors = tile_vectors>
-inline void multiply_rows(const RowTile& t, int rows) {
-  if ((t.columns + lanes - 1) / lanes == vectors) return row_tile_of_rows<vectors, partial>(t, rows);
-  if constexpr (vectors > 1) multiply_rows<partial, vectors - 1>(t, rows);
 }
 
 // Runs of pixels along which both factors advance evenly.
@@ -103,7 +91,7 @@ struct PixelTile {
 };
 
 template <int rows, int vectors, bool partial>
-void pixel_tile(const PixelTile& t) {
+void multiply(const PixelTile& t) {
   VecF sum[rows][vectors] = {};
   const int last = t.columns - (vectors - 1) * lanes;
   const std::int64_t f_step = t.f_step, g_step = t.g_step;
@@ -122,16 +110,17 @@ void pixel_tile(const PixelTile& t) {
   store_tile<rows, vectors>(sum, t.c, t.c_at, t.columns, t.accumulate);
 }
 
-template <int vectors, bool partial, int rows = tile_rows(vectors)>
-inline void pixel_tile_of_rows(const PixelTile& t, int wanted) {
-  if (wanted == rows) return pixel_tile<rows, vectors, partial>(t);
-  if constexpr (rows > 1) pixel_tile_of_rows<vectors, partial, rows - 1>(t, wanted);
+template <int vectors, bool partial, class Tile, int rows = tile_rows(vectors)>
+inline void tile_of_rows(const Tile& t, int wanted) {
+  if (wanted == rows) return multiply<rows, vectors, partial>(t);
+  if constexpr (rows > 1) tile_of_rows<vectors, partial, Tile, rows - 1>(t, wanted);
 }
 
-template <bool partial, int vectors = tile_vectors>
-inline void multiply_pixels(const PixelTile& t, int rows) {
-  if ((t.columns + lanes - 1) / lanes == vectors) return pixel_tile_of_rows<vectors, partial>(t, rows);
-  if constexpr (vectors > 1) multiply_pixels<partial, vectors - 1>(t, rows);
+// A tile of either kind with so many rows.
+template <bool partial, class Tile, int vectors = tile_vectors>
+inline void multiply_tile(const Tile& t, int rows) {
+  if ((t.columns + lanes - 1) / lanes == vectors) return tile_of_rows<vectors, partial>(t, rows);
+  if constexpr (vectors > 1) multiply_tile<partial, Tile, vectors - 1>(t, rows);
 }
 
 // Dot products, for weights in their own layout and for few columns: y[m][n] = sum_{t, k} a[t][m][k] * b[b_offsets[t] + n * b_stride + k].

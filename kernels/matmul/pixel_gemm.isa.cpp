@@ -97,8 +97,8 @@ void multiply_group(const PixelGemmArgs& a, const Tiling& c, float* target, std:
       for (std::int64_t g = g_begin; g < g_end; g += panel) {
         tile.g_at = tile.c_at = g;
         tile.columns = static_cast<int>(min(panel, g_end - g));
-        if (tile.columns % lanes == 0) multiply_pixels<false>(tile, static_cast<int>(m_end - m));
-        else multiply_pixels<true>(tile, static_cast<int>(m_end - m));
+        if (tile.columns % lanes == 0) multiply_tile<false>(tile, static_cast<int>(m_end - m));
+        else multiply_tile<true>(tile, static_cast<int>(m_end - m));
       }
     }
   }

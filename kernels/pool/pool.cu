@@ -58,16 +58,16 @@ void max_pool_grad(const MaxPoolGradArgs<T>& a) {
 
 }  // namespace
 
-void max_pool_f32_cuda(const MaxPoolArgs<float>& a) {
+void max_pool_cuda(const MaxPoolArgs<float>& a) {
   if (a.channels % 4 == 0 && cuda::packable<4>(a.x, a.y, a.argmax)) max_pool<float, 4>(a);
   else max_pool<float, 1>(a);
 }
-void max_pool_f64_cuda(const MaxPoolArgs<double>& a) { max_pool<double, 1>(a); }
+void max_pool_cuda(const MaxPoolArgs<double>& a) { max_pool<double, 1>(a); }
 
-void max_pool_grad_f32_cuda(const MaxPoolGradArgs<float>& a) {
+void max_pool_grad_cuda(const MaxPoolGradArgs<float>& a) {
   if (a.channels % 4 == 0 && cuda::packable<4>(a.dy, a.argmax, a.dx)) max_pool_grad<float, 4>(a);
   else max_pool_grad<float, 1>(a);
 }
-void max_pool_grad_f64_cuda(const MaxPoolGradArgs<double>& a) { max_pool_grad<double, 1>(a); }
+void max_pool_grad_cuda(const MaxPoolGradArgs<double>& a) { max_pool_grad<double, 1>(a); }
 
 }  // namespace g2s::kernels

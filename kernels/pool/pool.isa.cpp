@@ -73,9 +73,8 @@ void max_pool_grad(const MaxPoolGradArgs<T>& a) {
 
 }  // namespace
 
-void max_pool_f32_cpu(const MaxPoolArgs<float>& a) { a.argmax ? max_pool<true>(a) : max_pool<false>(a); }
-void max_pool_f64_cpu(const MaxPoolArgs<double>& a) { a.argmax ? max_pool<true>(a) : max_pool<false>(a); }
-void max_pool_grad_f32_cpu(const MaxPoolGradArgs<float>& a) { max_pool_grad(a); }
-void max_pool_grad_f64_cpu(const MaxPoolGradArgs<double>& a) { max_pool_grad(a); }
+void max_pool_cpu(const MaxPoolArgs<float>& a) { a.argmax ? max_pool<true>(a) : max_pool<false>(a); }
+void max_pool_cpu(const MaxPoolArgs<double>& a) { a.argmax ? max_pool<true>(a) : max_pool<false>(a); }
+G2S_REAL_ENTRY(max_pool_grad_cpu, MaxPoolGradArgs, max_pool_grad)
 
 }  // namespace g2s::kernels::G2S_ISA

@@ -36,9 +36,7 @@ struct MaxPoolGradArgs {
   std::int32_t stride;
 };
 
-G2S_KERNEL(max_pool_f32, MaxPoolArgs<float>)
-G2S_KERNEL(max_pool_f64, MaxPoolArgs<double>)
-G2S_KERNEL(max_pool_grad_f32, MaxPoolGradArgs<float>)
-G2S_KERNEL(max_pool_grad_f64, MaxPoolGradArgs<double>)
+G2S_REAL_KERNEL(max_pool, MaxPoolArgs)
+G2S_REAL_KERNEL(max_pool_grad, MaxPoolGradArgs)
 
 }  // namespace g2s::kernels

@@ -16,9 +16,6 @@ namespace {
 // Fewer channels than this do not fill a vector: the width's table is spread over columns and channels.
 constexpr std::int64_t few_channels = 8;
 
-void launch(bool on_cuda, const kernels::ResampleArgs<float>& args) { kernels::resample_f32(on_cuda, args); }
-void launch(bool on_cuda, const kernels::ResampleArgs<double>& args) { kernels::resample_f64(on_cuda, args); }
-
 template <class T>
 struct FlatTable {
   std::vector<std::int32_t> index;
@@ -52,8 +49,8 @@ void run_cpu(const Tensor& x, const ResampleAxes& axes, Tensor& y) {
   const std::vector<T> col_weight(axes.cols.weight.begin(), axes.cols.weight.end());
   FlatTable<T> flat;
   if (x.dim(3) < few_channels) flat = flatten<T>(axes.cols, x.dim(3));
-  launch(false, {x.data<T>(), y.mutable_data<T>(), x.dim(0), x.dim(3), axis_args(axes.rows, row_weight), axis_args(axes.cols, col_weight),
-                 flat.index.empty() ? nullptr : flat.index.data(), flat.weight.data()});
+  kernels::resample(false, {x.data<T>(), y.mutable_data<T>(), x.dim(0), x.dim(3), axis_args(axes.rows, row_weight),
+                            axis_args(axes.cols, col_weight), flat.index.empty() ? nullptr : flat.index.data(), flat.weight.data()});
 }
 
 struct DeviceTables {
@@ -90,8 +87,8 @@ kernels::ResampleAxisArgs<T> device_args(const ResampleAxis& axis, const Tensor&
 template <class T>
 void run(const Tensor& x, const ResampleAxes& axes, Tensor& y) {
   if (!x.on_cuda()) return run_cpu<T>(x, axes, y);
-  launch(true, {x.ptr<T>(), y.mutable_ptr<T>(), x.dim(0), x.dim(3), device_args<T>(axes.rows, x), device_args<T>(axes.cols, x), nullptr,
-                nullptr});
+  kernels::resample(true, {x.ptr<T>(), y.mutable_ptr<T>(), x.dim(0), x.dim(3), device_args<T>(axes.rows, x),
+                           device_args<T>(axes.cols, x), nullptr, nullptr});
 }
 
 }  // namespace

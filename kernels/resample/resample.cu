@@ -49,7 +49,7 @@ void launch(const ResampleArgs<T>& a) {
 
 }  // namespace
 
-void resample_f32_cuda(const ResampleArgs<float>& a) { a.channels % 4 == 0 ? launch<float, 4>(a) : launch<float, 1>(a); }
-void resample_f64_cuda(const ResampleArgs<double>& a) { launch<double, 1>(a); }
+void resample_cuda(const ResampleArgs<float>& a) { a.channels % 4 == 0 ? launch<float, 4>(a) : launch<float, 1>(a); }
+void resample_cuda(const ResampleArgs<double>& a) { launch<double, 1>(a); }
 
 }  // namespace g2s::kernels

@@ -143,7 +143,6 @@ void resample(const ResampleArgs<T>& a) {
 
 }  // namespace
 
-void resample_f32_cpu(const ResampleArgs<float>& a) { resample(a); }
-void resample_f64_cpu(const ResampleArgs<double>& a) { resample(a); }
+G2S_REAL_ENTRY(resample_cpu, ResampleArgs, resample)
 
 }  // namespace g2s::kernels::G2S_ISA

@@ -30,7 +30,6 @@ struct ResampleArgs {
   const T* flat_weight;            // [cols.taps, cols.out * channels], every output has cols.taps inputs (0 weights fill up)
 };
 
-G2S_KERNEL(resample_f32, ResampleArgs<float>)
-G2S_KERNEL(resample_f64, ResampleArgs<double>)
+G2S_REAL_KERNEL(resample, ResampleArgs)
 
 }  // namespace g2s::kernels

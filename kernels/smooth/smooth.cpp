@@ -9,11 +9,6 @@ namespace {
 constexpr const char* op = "smooth_loss";
 constexpr std::int64_t max_channels = 256;  // bounds the kernel's buffer of neighbouring signs
 
-void launch(bool on_cuda, const kernels::SmoothArgs<float>& args) { kernels::smooth_f32(on_cuda, args); }
-void launch(bool on_cuda, const kernels::SmoothArgs<double>& args) { kernels::smooth_f64(on_cuda, args); }
-void launch(bool on_cuda, const kernels::SmoothGradArgs<float>& args) { kernels::smooth_grad_f32(on_cuda, args); }
-void launch(bool on_cuda, const kernels::SmoothGradArgs<double>& args) { kernels::smooth_grad_f64(on_cuda, args); }
-
 // One over the number of second differences of each kind.
 struct Weights {
   double xx, xy, yy;
@@ -30,15 +25,15 @@ void forward(const Tensor& x, Tensor& loss) {
   const std::int64_t parts = x.on_cuda() ? kernels::smooth_cuda_blocks(x.numel()) : x.dim(0) * kernels::smooth_blocks(x.dim(1), row);
   Tensor partial = Tensor::empty({parts}, DType::f64, x.device());
   const Weights w = weights_of(x);
-  launch(x.on_cuda(), kernels::SmoothArgs<T>{x.ptr<T>(), loss.mutable_ptr<T>(), partial.mutable_ptr<double>(), x.dim(0), x.dim(1),
-                                             row, x.dim(3), w.xx, w.xy, w.yy});
+  kernels::smooth(x.on_cuda(), kernels::SmoothArgs<T>{x.ptr<T>(), loss.mutable_ptr<T>(), partial.mutable_ptr<double>(), x.dim(0), x.dim(1),
+                                                      row, x.dim(3), w.xx, w.xy, w.yy});
 }
 
 template <class T>
 void backward(const Tensor& dloss, const Tensor& x, Tensor& dx) {
   const Weights w = weights_of(x);
-  launch(x.on_cuda(), kernels::SmoothGradArgs<T>{dloss.ptr<T>(), x.ptr<T>(), dx.mutable_ptr<T>(), x.dim(0), x.dim(1), x.dim(2) * x.dim(3),
-                                                 x.dim(3), w.xx, w.xy, w.yy});
+  kernels::smooth_grad(x.on_cuda(), kernels::SmoothGradArgs<T>{dloss.ptr<T>(), x.ptr<T>(), dx.mutable_ptr<T>(), x.dim(0), x.dim(1),
+                                                               x.dim(2) * x.dim(3), x.dim(3), w.xx, w.xy, w.yy});
 }
 
 }  // namespace

@@ -95,9 +95,7 @@ void smooth_grad(const SmoothGradArgs<T>& a) {
 
 }  // namespace
 
-void smooth_f32_cuda(const SmoothArgs<float>& a) { smooth(a); }
-void smooth_f64_cuda(const SmoothArgs<double>& a) { smooth(a); }
-void smooth_grad_f32_cuda(const SmoothGradArgs<float>& a) { smooth_grad(a); }
-void smooth_grad_f64_cuda(const SmoothGradArgs<double>& a) { smooth_grad(a); }
+G2S_REAL_ENTRY(smooth_cuda, SmoothArgs, smooth)
+G2S_REAL_ENTRY(smooth_grad_cuda, SmoothGradArgs, smooth_grad)
 
 }  // namespace g2s::kernels

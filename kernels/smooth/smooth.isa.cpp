@@ -118,9 +118,7 @@ void smooth_grad(const SmoothGradArgs<T>& a) {
 
 }  // namespace
 
-void smooth_f32_cpu(const SmoothArgs<float>& a) { smooth(a); }
-void smooth_f64_cpu(const SmoothArgs<double>& a) { smooth(a); }
-void smooth_grad_f32_cpu(const SmoothGradArgs<float>& a) { smooth_grad(a); }
-void smooth_grad_f64_cpu(const SmoothGradArgs<double>& a) { smooth_grad(a); }
+G2S_REAL_ENTRY(smooth_cpu, SmoothArgs, smooth)
+G2S_REAL_ENTRY(smooth_grad_cpu, SmoothGradArgs, smooth_grad)
 
 }  // namespace g2s::kernels::G2S_ISA

@@ -41,9 +41,7 @@ struct SmoothGradArgs {
   double xx, xy, yy;
 };
 
-G2S_KERNEL(smooth_f32, SmoothArgs<float>)
-G2S_KERNEL(smooth_f64, SmoothArgs<double>)
-G2S_KERNEL(smooth_grad_f32, SmoothGradArgs<float>)
-G2S_KERNEL(smooth_grad_f64, SmoothGradArgs<double>)
+G2S_REAL_KERNEL(smooth, SmoothArgs)
+G2S_REAL_KERNEL(smooth_grad, SmoothGradArgs)
 
 }  // namespace g2s::kernels

@@ -15,6 +15,7 @@
 #include "engine/parallel.h"
 #include "engine/tensor.h"
 #include "kernels/elementwise/elementwise.h"
+#include "tests/counted/memory_counts.h"
 #include "tests/simt/orders.h"
 
 extern "C" char __executable_start;

@@ -4,8 +4,8 @@
 #include <cstring>
 
 #include "engine/autograd.h"
-#include "engine/simt/memory_counts.h"
 #include "kernels/grid_sample/grid_sample.h"
+#include "tests/counted/memory_counts.h"
 #include "tests/support/check.h"
 
 using namespace g2s;

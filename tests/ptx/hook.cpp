@@ -14,7 +14,7 @@
 
 #include "engine/error.h"
 #include "engine/files.h"
-#include "engine/simt/record.h"
+#include "engine/simt/hooks.h"
 #include "tests/ptx/machine.h"
 
 extern "C" char __executable_start;  // of the linker: where the program begins
@@ -75,7 +75,7 @@ class Kernels {
     out << executed() << " instructions\n";
   }
 
-  bool run(const simt::ElsewhereLaunch& l) {
+  bool run(const simt::KernelLaunch& l, const void* const* arguments, std::size_t count) {
     auto found = by_address_.find(static_cast<std::uint64_t>(static_cast<const char*>(l.kernel) - &__executable_start));
     if (found == by_address_.end()) return false;
     {
@@ -84,7 +84,7 @@ class Kernels {
     }
     const auto& [module, function] = found->second;
     ptx::run(*module, *function, {{l.blocks.x, l.blocks.y, l.blocks.z}, {l.threads.x, l.threads.y, l.threads.z}, l.shared_bytes},
-             std::vector<const void*>(l.arguments, l.arguments + l.count));
+             std::vector<const void*>(arguments, arguments + count));
     return true;
   }
 
@@ -102,11 +102,11 @@ class Kernels {
 
 namespace g2s::simt {
 
-bool run_elsewhere(const ElsewhereLaunch& launch) {
+bool run_elsewhere(const KernelLaunch& launch, const void* const* arguments, std::size_t count) {
   static const char* folder = std::getenv("G2S_SIMT_PTX");
   if (!folder) return false;
   static ptx::Kernels kernels(folder);
-  return kernels.run(launch);
+  return kernels.run(launch, arguments, count);
 }
 
 }  // namespace g2s::simt

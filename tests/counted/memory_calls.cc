@@ -1,9 +1,7 @@
 // What g++ -fsanitize=thread calls before each access, when this is linked instead of ThreadSanitizer. See memory_counts.h.
-#include "engine/simt/memory_counts.h"
-
-#if defined(G2S_COUNT_MEMORY)
-
 #include <cstring>
+
+#include "engine/simt/hooks.h"
 
 using g2s::simt::Access, g2s::simt::count_access;
 
@@ -82,5 +80,3 @@ void __tsan_atomic_thread_fence(int) { __atomic_thread_fence(__ATOMIC_SEQ_CST); 
 void __tsan_atomic_signal_fence(int) { __atomic_signal_fence(__ATOMIC_SEQ_CST); }
 
 }  // extern "C"
-
-#endif

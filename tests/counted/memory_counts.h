@@ -2,21 +2,21 @@
 // shared memory each warp's request costs, and which instruction reads what nobody has written.
 //
 // Only in programs built for it (G2S_COUNT_MEMORY): there g++ makes each load and store of a kernel call a function first, as for
-// ThreadSanitizer, and those functions are ours (memory_calls.cpp). Where a kernel moves a vector, C++ may see several accesses or one:
+// ThreadSanitizer, and those functions are ours (memory_calls.cc). Where a kernel moves a vector, C++ may see several accesses or one:
 // engine/cuda/pack.cuh and ptx.cuh therefore say themselves what the device does.
 //
 // The n-th time that each lane of a warp comes to an instruction, since all of them last met in a barrier or an operation of the whole warp,
 // makes one request. A device may put lanes together otherwise where loops have gone apart.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <vector>
+
+#include "engine/simt/hooks.h"
 
 namespace g2s::simt {
 
 enum class Memory : std::uint8_t { device, shared };
-enum class Access : std::uint8_t { read, write, atomic };
 
 struct MemoryCounts {
   std::int64_t requests = 0;
@@ -44,46 +44,8 @@ struct MemorySite {
   MemoryCounts counts;
 };
 
-// What one request costs: `addresses` of `lanes` lanes that move `width` bytes each.
-MemoryCounts cost(Memory memory, unsigned width, const std::uintptr_t* addresses, unsigned lanes_of_warp);
-
-#if defined(G2S_COUNT_MEMORY)
-constexpr bool memory_is_counted = true;
-
 // Since the last call of forget_memory_counts(). While no kernel runs. With G2S_SIMT_MEMORY=FILE a process writes them there at its end.
 std::vector<MemorySite> memory_sites();
 void forget_memory_counts();
-
-// Told by the emulated runtime.
-void add_device_memory(void* block, std::size_t bytes);
-void remove_device_memory(void* block);
-void mark_written(void* block, std::size_t bytes, bool written = true);  // of device memory; elsewhere nothing happens
-void mark_copied(void* to, const void* from, std::size_t bytes);
-
-// Told by the emulator, which runs one block at a time on each host thread.
-void count_block(const char* launch, const void* kernel);  // one begins; all its shared memory is unwritten
-void complete_requests(unsigned first_lane);               // of this warp: all its lanes have met
-void complete_all_requests();
-
-// A lane's access. `place` is a return address.
-void count_access(const void* address, std::size_t bytes, Access access, const void* place);
-// Its shared memory that asynchronous copies will write, or have written.
-void mark_shared(void* address, std::size_t bytes, bool written);
-
-// Moves bytes as one access of the lane that calls.
-void read_vector(void* to, const void* from, std::size_t bytes);
-void write_vector(void* to, const void* from, std::size_t bytes);
-#else
-constexpr bool memory_is_counted = false;
-inline void add_device_memory(void*, std::size_t) {}
-inline void remove_device_memory(void*) {}
-inline void mark_written(void*, std::size_t, bool = true) {}
-inline void mark_copied(void*, const void*, std::size_t) {}
-inline void count_block(const char*, const void*) {}
-inline void complete_requests(unsigned) {}
-inline void complete_all_requests() {}
-inline void count_access(const void*, std::size_t, Access, const void*) {}
-inline void mark_shared(void*, std::size_t, bool) {}
-#endif
 
 }  // namespace g2s::simt

@@ -1,4 +1,4 @@
-#include "engine/cuda/timer.h"
+#include "bench/cuda_timer.h"
 
 #include "engine/accelerator.h"
 #include "engine/cuda/launch.cuh"

@@ -1,4 +1,4 @@
-#include "engine/cuda/dnn_properties.h"
+#include "bench/dnn_properties.h"
 
 #include <cstdint>
 #include <nlohmann/json.hpp>

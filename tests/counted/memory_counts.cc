@@ -1,9 +1,23 @@
-#include "engine/simt/memory_counts.h"
+#include "tests/counted/memory_counts.h"
+
+#include <sys/mman.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <tuple>
+
+#include "engine/error.h"
+
+extern "C" char __executable_start;  // of the linker: where the program begins
 
 namespace g2s::simt {
-
 namespace {
 
 constexpr unsigned sector_bytes = 32, banks = 32, word_bytes = 4, warp = 32;
@@ -60,35 +74,10 @@ MemoryCounts bank_passes(unsigned width, const std::uintptr_t* addresses, unsign
   return c;
 }
 
-}  // namespace
-
-MemoryCounts cost(Memory memory, unsigned width, const std::uintptr_t* addresses, unsigned lanes_of_warp) {
-  return memory == Memory::device ? sectors(width, addresses, lanes_of_warp) : bank_passes(width, addresses, lanes_of_warp);
+// What one request costs: `addresses` of `lanes` lanes that move `width` bytes each.
+MemoryCounts cost(Memory memory, unsigned width, const std::uintptr_t* addresses, unsigned lanes) {
+  return memory == Memory::device ? sectors(width, addresses, lanes) : bank_passes(width, addresses, lanes);
 }
-
-}  // namespace g2s::simt
-
-#if defined(G2S_COUNT_MEMORY)
-
-#include <sys/mman.h>
-
-#include <atomic>
-#include <cstdlib>
-#include <cstring>
-#include <fstream>
-#include <map>
-#include <memory>
-#include <mutex>
-#include <new>
-#include <tuple>
-
-#include "engine/error.h"
-#include "engine/simt/simt.h"
-
-extern "C" char __executable_start;  // of the linker: where the program begins
-
-namespace g2s::simt {
-namespace {
 
 constexpr unsigned most_lanes = 1024, most_warps = most_lanes / warp;
 constexpr std::size_t most_shared = std::size_t{227} << 10;
@@ -342,5 +331,3 @@ struct Report {
 }  // namespace
 
 }  // namespace g2s::simt
-
-#endif
