@@ -70,16 +70,11 @@ Lpips::Lpips(const SafetensorsFile& file, DType dtype) {
 Lpips::Features Lpips::features(const Tensor& x) const {
   check(x.rank() == 4 && x.dim(3) == 3 && x.dim(1) >= 16 && x.dim(2) >= 16, op, "the picture should be [B,H,W,3] of 16 pixels or more, got ",
         describe(x));
-  BiasAct act;
-  act.slope = 1;
-  act.bias = minus_shift_;
-  Tensor h = bias_act(x, act);
-  act.slope = 0;
+  Tensor h = bias_act(x, {.bias = minus_shift_, .slope = 1});
   Features taps;
   for (const Conv& conv : convs_) {
     if (conv.pool) h = max_pool2d(h, 2, 2);
-    act.bias = conv.bias;
-    h = conv2d_bias_act(h, conv.weight, act, {.pad = 1});
+    h = conv2d_bias_act(h, conv.weight, {.bias = conv.bias, .slope = 0}, {.pad = 1});
     if (conv.tap) taps.push_back(h);
   }
   return taps;

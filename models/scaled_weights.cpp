@@ -7,6 +7,12 @@
 
 namespace g2s {
 
+Shape stored_shape(const SafetensorsFile& file, const std::string& name, int rank) {
+  Shape shape = file.get(name).shape();
+  if (shape.rank() != rank) fail(Errc::format, file.path(), name, " has shape ", shape, ", expected rank ", rank);
+  return shape;
+}
+
 ScaledWeights::ScaledWeights(ParameterMap parameters, WeightMode mode) : parameters_(std::move(parameters)), mode_(mode) {
   if (mode_ == WeightMode::trainable) parameters_.set_trainable(true);
 }

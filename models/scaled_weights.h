@@ -15,6 +15,9 @@ enum class WeightMode {
   trainable,  // the stored ones are leaves of the graph, multiplied in it at every use
 };
 
+// Of a checkpoint's tensor; throws naming file and tensor where it has another rank.
+Shape stored_shape(const SafetensorsFile& file, const std::string& name, int rank);
+
 class ScaledWeights {
  public:
   using Arrange = std::function<Tensor(const Tensor&)>;  // reshape or permute, differentiable

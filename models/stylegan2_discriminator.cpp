@@ -4,7 +4,6 @@
 #include <cmath>
 #include <utility>
 
-#include "engine/autograd.h"
 #include "kernels/bias_act/bias_act.h"
 #include "kernels/conv/conv.h"
 #include "kernels/elementwise/elementwise.h"
@@ -20,18 +19,7 @@ constexpr const char* op = "stylegan2_discriminator";
 constexpr std::int64_t last_side = 4;
 constexpr std::int64_t stddev_group = 4;
 
-Shape stored_shape(const SafetensorsFile& file, const std::string& name, int rank) {
-  Shape shape = file.get(name).shape();
-  if (shape.rank() != rank) fail(Errc::format, file.path(), name, " has shape ", shape, ", expected rank ", rank);
-  return shape;
-}
-
-BiasAct activation(const Tensor& bias, double gain) {
-  BiasAct act;
-  act.bias = bias;
-  act.gain = gain;
-  return act;
-}
+BiasAct activation(const Tensor& bias, double gain) { return {.bias = bias, .gain = gain}; }
 
 // One more channel: the standard deviation over a group of images, averaged over everything else (Karras et al. 2018).
 Tensor append_stddev(const Tensor& x) {
@@ -155,13 +143,6 @@ Tensor StyleGan2Discriminator::logits(const Tensor& x) const {
   h = matmul(h.reshape({x.dim(0), Tensor::infer}), weights_.get(linear0_), false, true);
   h = bias_act(h, activation(weights_.get(linear0_bias_), std::sqrt(2.0)));
   return matmul(h, weights_.get(linear1_), false, true) + weights_.get(linear1_bias_);
-}
-
-Tensor r1_penalty(const StyleGan2Discriminator& discriminator, const Tensor& x) {
-  Tensor input = x.detach();
-  input.set_requires_grad();
-  std::vector<Tensor> g = grad({sum(discriminator.logits(input))}, {input}, {}, {.create_graph = true});
-  return sum(square(g[0])) * (1.0 / static_cast<double>(x.dim(0)));
 }
 
 }  // namespace g2s

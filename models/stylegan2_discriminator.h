@@ -56,7 +56,4 @@ class StyleGan2Discriminator {
   std::size_t final_conv_ = 0, final_bias_ = 0, linear0_ = 0, linear0_bias_ = 0, linear1_ = 0, linear1_bias_ = 0;
 };
 
-// R1 of Mescheder et al. 2018, mean over the batch of |d logits / d x|^2: differentiable, for training. Gradients to the parameters.
-Tensor r1_penalty(const StyleGan2Discriminator& discriminator, const Tensor& x);
-
 }  // namespace g2s

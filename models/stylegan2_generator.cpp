@@ -23,12 +23,6 @@ std::string conv_name(int i) { return i == 0 ? "conv1" : str("convs.", i - 1); }
 std::string rgb_name(int i) { return i == 0 ? "to_rgb1" : str("to_rgbs.", i - 1); }
 int level_of_conv(int i) { return (i + 1) / 2; }  // conv1 works at level 0; two convolutions at every further one
 
-Shape stored_shape(const SafetensorsFile& file, const std::string& name, int rank) {
-  Shape shape = file.get(name).shape();
-  if (shape.rank() != rank) fail(Errc::format, file.path(), name, " has shape ", shape, ", expected rank ", rank);
-  return shape;
-}
-
 void add_modulated(ParameterMap& map, const std::string& name, const GeneratorConfig& config, std::int64_t out, std::int64_t in, std::int64_t k) {
   map.add(name + ".weight", ParameterKind::conv, Tensor::zeros({1, out, k, k, in}));
   map.add(name + ".modulation.weight", ParameterKind::plain, Tensor::zeros({in, config.style_dim}));
@@ -128,10 +122,7 @@ Tensor StyleGan2Generator::mapping_range(const Tensor& x, int first, int last) c
       continue;
     }
     const Linear& layer = mapping_[static_cast<std::size_t>(i - 1)];
-    BiasAct act;
-    act.bias = weights_.get(layer.bias);
-    act.gain = std::sqrt(2.0);
-    h = bias_act(matmul(h, weights_.get(layer.weight), false, true), act);
+    h = bias_act(matmul(h, weights_.get(layer.weight), false, true), {.bias = weights_.get(layer.bias), .gain = std::sqrt(2.0)});
   }
   return h;
 }
@@ -148,27 +139,21 @@ Tensor StyleGan2Generator::truncate(const Tensor& w, const Tensor& mean, double 
 }
 
 Tensor StyleGan2Generator::style(const Modulated& layer, const Tensor& latent) const {
-  BiasAct act;
-  act.bias = weights_.get(layer.modulation_bias);
-  act.slope = 1;
-  return bias_act(matmul(latent, weights_.get(layer.modulation_weight), false, true), act);
+  return bias_act(matmul(latent, weights_.get(layer.modulation_weight), false, true), {.bias = weights_.get(layer.modulation_bias), .slope = 1});
 }
 
 Tensor StyleGan2Generator::styled_conv(const StyledConv& layer, const Tensor& x, const Tensor& latent, bool upsample) const {
   Tensor w = weights_.get(layer.conv.weight), s = style(layer.conv, latent);
-  BiasAct act;
-  act.scale = demodulation(w, s);
-  act.noise = layer.noise;
-  act.noise_weight = weights_.get(layer.noise_weight);
-  act.bias = weights_.get(layer.bias);
-  act.gain = std::sqrt(2.0);
+  const BiasAct act{.scale = demodulation(w, s),
+                    .noise = layer.noise,
+                    .noise_weight = weights_.get(layer.noise_weight),
+                    .bias = weights_.get(layer.bias),
+                    .gain = std::sqrt(2.0)};
   return modulated_conv2d_bias_act(x, w, s, act, {.upsample = upsample});
 }
 
 Tensor StyleGan2Generator::to_rgb(const ToRgb& layer, const Tensor& x, const Tensor& latent, const Tensor& skip) const {
-  BiasAct act;
-  act.bias = weights_.get(layer.bias);
-  act.slope = 1;
+  const BiasAct act{.bias = weights_.get(layer.bias), .slope = 1};
   Tensor rgb = modulated_conv2d_bias_act(x, weights_.get(layer.conv.weight), style(layer.conv, latent), act);
   if (!skip) return rgb;
   return rgb + upfirdn2d(skip, fir_1331(), 4, 2, 1, {2, 1, 2, 1});

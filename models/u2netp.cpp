@@ -63,21 +63,10 @@ U2NetP::U2NetP(const SafetensorsFile& file, DType dtype) {
   read("outconv");
 }
 
-Tensor U2NetP::conv(const std::string& name, const Tensor& x, int dilation) const {
+Tensor U2NetP::conv(const std::string& name, const Tensor& x, int dilation, double slope) const {
   const Conv& layer = convs_.at(name);
-  BiasAct act;
-  act.bias = layer.bias;
-  act.slope = 0;
-  return bias_act(conv2d(x, layer.weight, {.pad = dilation, .dilation = dilation}), act);
-}
-
-Tensor U2NetP::side(const std::string& name, const Tensor& x) const {
-  const Conv& layer = convs_.at(name);
-  BiasAct act;
-  act.bias = layer.bias;
-  act.slope = 1;
-  int pad = static_cast<int>(layer.weight.dim(1) / 2);
-  return bias_act(conv2d(x, layer.weight, {.pad = pad}), act);
+  const int pad = dilation * static_cast<int>(layer.weight.dim(1) / 2);
+  return bias_act(conv2d(x, layer.weight, {.pad = pad, .dilation = dilation}), {.bias = layer.bias, .slope = slope});
 }
 
 // A U of `height` levels with a residual around it: halving after each of the first height-2 convolutions, a dilated one at the bottom.

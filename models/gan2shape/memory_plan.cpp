@@ -88,7 +88,7 @@ std::size_t step3_bytes(const Config& c, const GeneratorConfig& g, const Discrim
 }
 
 MemoryPlan plan_memory(const Config& c, const GeneratorConfig& g, const DiscriminatorConfig& d, std::size_t limit, DeviceType type) {
-  MemoryPlan plan{c.batch, c.batch_of_step3() + 1, 0};
+  MemoryPlan plan{c.batch, c.batch_of_step3() + 1};
   if (limit == 0) return plan;
   const std::size_t least = std::max(step2_bytes(c, g, d, 1, type), step3_bytes(c, g, d, 1, type));
   if (least > limit) {
@@ -97,7 +97,6 @@ MemoryPlan plan_memory(const Config& c, const GeneratorConfig& g, const Discrimi
   }
   while (step2_bytes(c, g, d, plan.step2, type) > limit) --plan.step2;
   while (step3_bytes(c, g, d, plan.step3, type) > limit) --plan.step3;
-  plan.bytes = std::max(step2_bytes(c, g, d, plan.step2, type), step3_bytes(c, g, d, plan.step3, type));
   return plan;
 }
 

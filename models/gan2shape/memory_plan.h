@@ -15,7 +15,6 @@ constexpr std::size_t program_bytes = std::size_t{64} << 20;
 
 struct MemoryPlan {
   std::int64_t step2 = 0, step3 = 0;  // images in a part; of step 3 the input is one
-  std::size_t bytes = 0;              // what the larger of the two steps is expected to take
 
   // Are the batches of a step cut?
   bool in_parts(const Config& config) const { return step2 < config.batch || step3 < config.batch_of_step3() + 1; }

@@ -49,17 +49,17 @@ void adapt_to_category(Box& box, const std::string& category, std::int64_t s) {
 
 }  // namespace
 
-Tensor ellipsoid_depth(const Tensor& mask, const EllipsoidOptions& o, DType dtype) {
+Tensor ellipsoid_depth(const Tensor& mask, const Config& c, DType dtype) {
   check(mask.rank() == 4 && mask.dim(0) == 1 && mask.dim(1) == mask.dim(2) && mask.dim(3) == 1, "ellipsoid_depth",
         "mask must be [1,S,S,1], is ", describe(mask));
   const std::int64_t s = mask.dim(1);
   Box box = bounding_box(mask, s);
-  adapt_to_category(box, o.category, s);
+  adapt_to_category(box, c.category, s);
   const double radius = (box.max_x - box.min_x) / 2, ratio = (box.max_y - box.min_y) / (box.max_x - box.min_x);
-  const double cx = (box.max_x + box.min_x) / 2, cy = (box.max_y + box.min_y) / 2, r = o.sphere_radius;
+  const double cx = (box.max_x + box.min_x) / 2, cy = (box.max_y + box.min_y) / 2, r = c.sphere_radius;
   // Distance from the sphere's axis at which it has fallen from near to far.
-  const double rim = std::sqrt(r * r - (r - (o.far - o.near)) * (r - (o.far - o.near)));
-  std::vector<double> depth(static_cast<std::size_t>(s * s), o.far);
+  const double rim = std::sqrt(r * r - (r - (c.prior_far - c.prior_near)) * (r - (c.prior_far - c.prior_near)));
+  std::vector<double> depth(static_cast<std::size_t>(s * s), c.prior_far);
   for (std::int64_t y = 0; y < s; ++y) {
     // Rows are stretched about the image's centre before they are compared with the box's centre row.
     const double i = (static_cast<double>(y) - s / 2.0) / ratio + s / 2.0;
@@ -67,14 +67,10 @@ Tensor ellipsoid_depth(const Tensor& mask, const EllipsoidOptions& o, DType dtyp
       const double distance = std::sqrt((i - cy) * (i - cy) + (x - cx) * (x - cx));
       if (distance > radius) continue;
       const double d = distance / radius * rim;
-      depth[static_cast<std::size_t>(y * s + x)] = r - std::sqrt(std::abs(r * r - d * d)) + o.near;
+      depth[static_cast<std::size_t>(y * s + x)] = r - std::sqrt(std::abs(r * r - d * d)) + c.prior_near;
     }
   }
   return Tensor::from(depth, {1, s, s, 1}).to(dtype);
-}
-
-Tensor ellipsoid_depth(const Tensor& mask, const Config& c) {
-  return ellipsoid_depth(mask, {c.category, c.prior_near, c.prior_far, c.sphere_radius});
 }
 
 Tensor prior_loss(const Renderer& renderer, const EDDeconv& netD, const Tensor& image, const Tensor& ellipsoid) {

@@ -358,7 +358,10 @@ NamedTensors trace_ellipsoid(Trace& t) {
   const std::string fit = t.at("fit").get<std::string>();
   Tensor wanted;
   for (const auto& [category, range] : t.at("categories").items()) {
-    Tensor d = ellipsoid_depth(mask, {category, range.at(0).get<double>(), range.at(1).get<double>(), c.sphere_radius}, t.dtype);
+    c.category = category;
+    c.prior_near = range.at(0).get<double>();
+    c.prior_far = range.at(1).get<double>();
+    const Tensor d = ellipsoid_depth(mask, c, t.dtype);
     out.image("ellipsoid/image/" + category, d);
     if (category == fit) wanted = d;
   }
