@@ -1,7 +1,6 @@
 #include "models/gan2shape/memory_plan.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 
 namespace g2s {
@@ -98,19 +97,6 @@ MemoryPlan plan_memory(const Config& c, const GeneratorConfig& g, const Discrimi
   while (step2_bytes(c, g, d, plan.step2, type) > limit) --plan.step2;
   while (step3_bytes(c, g, d, plan.step3, type) > limit) --plan.step3;
   return plan;
-}
-
-std::size_t memory_size_from(const std::string& text) {
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  const std::string unit(end, text.data() + text.size());
-  double factor = 0;
-  if (unit.empty() || unit == "B") factor = 1;
-  for (const auto& [letter, size] : {std::pair{'K', 1024.0}, {'M', mib}, {'G', 1024 * mib}})
-    if (unit == std::string(1, letter) || unit == std::string(1, letter) + "B" || unit == std::string(1, letter) + "iB") factor = size;
-  if (error != std::errc() || factor == 0 || !(value > 0 && value * factor < 1e18))
-    fail(Errc::invalid_argument, "memory_limit", "'", text, "' is not a size such as 2G or 1500M");
-  return static_cast<std::size_t>(value * factor);
 }
 
 }  // namespace g2s

@@ -32,7 +32,4 @@ std::size_t step3_bytes(const Config& config, const GeneratorConfig& generator, 
 MemoryPlan plan_memory(const Config& config, const GeneratorConfig& generator, const DiscriminatorConfig& discriminator, std::size_t limit,
                        DeviceType type = DeviceType::cpu);
 
-// 2G, 512M, 1500000K or bytes; throws naming memory_limit.
-std::size_t memory_size_from(const std::string& text);
-
 }  // namespace g2s
