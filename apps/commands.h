@@ -5,8 +5,8 @@
 #include <functional>
 #include <string>
 
+#include "apps/progress.h"
 #include "engine/context.h"
-#include "engine/progress.h"
 #include "models/gan2shape/weights.h"
 
 namespace g2s::app {

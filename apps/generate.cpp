@@ -4,10 +4,10 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/commands.h"
+#include "apps/progress.h"
 #include "engine/files.h"
 #include "engine/image.h"
 #include "engine/npy.h"
-#include "engine/progress.h"
 #include "kernels/precision.h"
 #include "kernels/shape/shape.h"
 #include "models/drawing.h"

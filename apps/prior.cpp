@@ -1,9 +1,9 @@
 #include <iostream>
 
 #include "apps/commands.h"
+#include "apps/progress.h"
 #include "engine/error.h"
 #include "engine/files.h"
-#include "engine/progress.h"
 #include "models/gan2shape/depth_prior.h"
 
 namespace g2s::app {

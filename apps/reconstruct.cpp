@@ -5,13 +5,13 @@
 #include <iostream>
 
 #include "apps/concurrent.h"
+#include "apps/progress.h"
 #include "apps/settings.h"
 #include "apps/table.h"
 #include "engine/accelerator.h"
 #include "engine/allocator.h"
 #include "engine/files.h"
 #include "engine/context.h"
-#include "engine/progress.h"
 #include "models/gan2shape/result.h"
 
 namespace g2s::app {

@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <map>
 
+#include "apps/memory_size.h"
 #include "apps/reconstruct.h"
 #include "engine/context.h"
 #include "engine/error.h"

@@ -73,6 +73,8 @@ std::function<void()> lpips_case(const std::string& assets, std::int64_t batch, 
 
 template <class Net>
 std::function<void()> training_case(std::shared_ptr<Net> net, std::int64_t batch, std::int64_t size) {
+  Random random(0, "bench");
+  net->initialize(random);
   net->parameters().set_trainable(true);
   Tensor x = random_images(batch, size, "x");
   return [=] { grad({mean(square((*net)(x)))}, net->parameters().tensors()); };
@@ -81,20 +83,17 @@ std::function<void()> training_case(std::shared_ptr<Net> net, std::int64_t batch
 int width_of(int size) { return std::max(4096 / size, 16); }
 
 std::function<void()> depth_net_case(int size) {
-  Random random(0, "bench");
-  EDDeconvConfig config;
+  LayerNetConfig config;
   config.size = size;
   config.nf = width_of(size);
   config.gn_base = size >= 128 ? 8 : 16;
   config.activation = OutputActivation::none;
-  return training_case(std::make_shared<EDDeconv>(config, random), 1, size);
+  return training_case(std::make_shared<EDDeconv>(config), 1, size);
 }
 
 std::function<void()> latent_net_case(int size) {
-  Random random(0, "bench");
-  ResEncoderConfig config;
-  config.size = size;
-  return training_case(std::make_shared<ResEncoder>(config, random), 16, size);
+  const LayerNetConfig config{.cout = 512, .size = size, .activation = OutputActivation::none};
+  return training_case(std::make_shared<ResEncoder>(config), 16, size);
 }
 
 }  // namespace

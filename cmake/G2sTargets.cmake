@@ -115,8 +115,11 @@ endfunction()
 function(g2s_add_tests)
   find_path(DOCTEST_INCLUDE_DIR doctest/doctest.h REQUIRED)
   file(GLOB_RECURSE files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/engine/*.test.cpp ${CMAKE_SOURCE_DIR}/kernels/*.test.cpp
-       ${CMAKE_SOURCE_DIR}/models/*.test.cpp ${CMAKE_SOURCE_DIR}/weights_converter/*.test.cpp ${CMAKE_SOURCE_DIR}/tests/*.cpp)
-  add_library(g2s_test_files OBJECT ${files} ${CMAKE_SOURCE_DIR}/bench/dnn_properties.cpp)
+       ${CMAKE_SOURCE_DIR}/models/*.test.cpp ${CMAKE_SOURCE_DIR}/weights_converter/*.test.cpp ${CMAKE_SOURCE_DIR}/apps/*.test.cpp
+       ${CMAKE_SOURCE_DIR}/tests/*.cpp)
+  # With what of the programs is tested without running it.
+  add_library(g2s_test_files OBJECT ${files} ${CMAKE_SOURCE_DIR}/apps/memory_size.cpp ${CMAKE_SOURCE_DIR}/apps/progress.cpp
+              ${CMAKE_SOURCE_DIR}/bench/dnn_properties.cpp)
   target_include_directories(g2s_test_files SYSTEM PRIVATE ${DOCTEST_INCLUDE_DIR})
   target_link_libraries(g2s_test_files PUBLIC g2s_models g2s_weights_converter)
   # tests/cli runs the programs, one of them with the emulated device.

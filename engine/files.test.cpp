@@ -6,11 +6,9 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 
 #include "engine/hash.h"
 #include "engine/npy.h"
-#include "engine/progress.h"
 
 using namespace g2s;
 namespace fs = std::filesystem;
@@ -167,33 +165,4 @@ TEST_CASE("hash: SHA-256") {
   Folder folder;
   write_file(folder / "x", "abc");
   CHECK(sha256_file(folder / "x") == sha256("abc"));
-}
-
-TEST_CASE("progress: text, styles and cancelling") {
-  CHECK(format_seconds(75) == "1:15");
-  CHECK(format_seconds(4000) == "1:06:40");
-  CHECK(format_seconds(-1) == "?");
-  ProgressState state{.stage = "step1", .step = 3, .steps = 10, .loss = 0.25, .has_loss = true, .seconds = 5, .seconds_left = 65};
-  CHECK(format_progress(state) == "step1  3/10  loss 0.2500  0:05 gone, 1:05 left");
-  std::ostringstream quiet, lines, terminal;
-  {
-    ProgressPrinter a(quiet, ProgressPrinter::Style::quiet), b(lines, ProgressPrinter::Style::lines, 1000), c(terminal, ProgressPrinter::Style::terminal);
-    for (ProgressPrinter* p : {&a, &b, &c}) {
-      p->update(state, p == &b ? "x: " : "");
-      p->update(state, p == &b ? "x: " : "");
-    }
-    ProgressState other = state;
-    state.stage = "step2";
-    b.update(state, "x: ");
-    b.update(other, "y: ");  // of several at a time, each has its lines
-    b.update(state, "x: ");
-    b.update(other, "y: ");
-    a.note("said");
-  }
-  CHECK(quiet.str() == "said\n");
-  CHECK(lines.str() == "x: step1  3/10  loss 0.2500  0:05 gone, 1:05 left\nx: step2  3/10  loss 0.2500  0:05 gone, 1:05 left\n"
-                     "y: step1  3/10  loss 0.2500  0:05 gone, 1:05 left\n");
-  CHECK(terminal.str().find('\n') == std::string::npos);
-  CHECK(terminal.str().find("step1  3/10") != std::string::npos);
-
 }

@@ -49,7 +49,6 @@ Tensor resize_pixels(const Tensor& pixels, std::int64_t height, std::int64_t wid
 
 // The part from (top, left), which must lie within the image. Any dtype.
 Tensor crop_pixels(const Tensor& pixels, std::int64_t top, std::int64_t left, std::int64_t height, std::int64_t width);
-Tensor centre_crop_pixels(const Tensor& pixels, std::int64_t side);  // top and left rounded as torchvision's CenterCrop does
 
 // u8 to f32 in [-1,1] (value / 255 * 2 - 1) and back (clamped, rounded).
 Tensor pixels_to_image(const Tensor& pixels);

@@ -182,7 +182,6 @@ TEST_CASE("image: crops and ranges") {
   Tensor x = Tensor::empty({1, 5, 6, 1}, DType::u8);
   for (std::int64_t i = 0; i < 30; ++i) x.mutable_data<std::uint8_t>()[i] = static_cast<std::uint8_t>(i);
   CHECK(crop_pixels(x, 1, 2, 2, 3).to_vector<std::uint8_t>() == std::vector<std::uint8_t>{8, 9, 10, 14, 15, 16});
-  CHECK(centre_crop_pixels(x, 3).to_vector<std::uint8_t>()[0] == 6 + 2);  // top 1, left 1.5 rounded to even
   CHECK_THROWS_AS(crop_pixels(x, 4, 0, 2, 1), Error);
   CHECK_THROWS_AS(crop_pixels(x, 0, -1, 1, 1), Error);
   Tensor back = image_to_pixels(pixels_to_image(x));

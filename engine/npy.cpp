@@ -11,6 +11,7 @@ namespace g2s {
 namespace {
 
 constexpr std::string_view magic("\x93NUMPY", 6);
+constexpr std::pair<std::string_view, DType> types[] = {{"f4", DType::f32}, {"f8", DType::f64}, {"i4", DType::i32}};
 
 // The value of a key in the header, a Python dict literal: a quoted string, a tuple or a word, with its delimiters.
 std::string_view dict_value(const std::string& path, std::string_view header, std::string_view key) {
@@ -49,22 +50,17 @@ DType parse_type(const std::string& path, std::string_view quoted, bool& swap) {
   std::string_view type = quoted.size() > 2 ? quoted.substr(1, quoted.size() - 2) : std::string_view{};
   if (type == "|u1" || type == "<u1" || type == "u1") return DType::u8;
   swap = !type.empty() && type[0] == '>';
-  if (!type.empty() && (type[0] == '<' || type[0] == '>')) {
-    if (type.substr(1) == "f4") return DType::f32;
-    if (type.substr(1) == "f8") return DType::f64;
-    if (type.substr(1) == "i4") return DType::i32;
-  }
+  if (!type.empty() && (type[0] == '<' || type[0] == '>'))
+    for (const auto& [name, dtype] : types)
+      if (type.substr(1) == name) return dtype;
   fail(Errc::format, path, "holds numbers of type ", quoted, "; f4, f8, i4 and u1 can be read");
 }
 
-const char* type_name(const std::string& path, DType dtype) {
-  switch (dtype) {
-    case DType::f32: return "<f4";
-    case DType::f64: return "<f8";
-    case DType::i32: return "<i4";
-    case DType::u8: return "|u1";
-    default: fail(Errc::invalid_argument, path, "a .npy file cannot hold ", dtype);
-  }
+std::string type_name(const std::string& path, DType dtype) {
+  if (dtype == DType::u8) return "|u1";
+  for (const auto& [name, own] : types)
+    if (own == dtype) return str("<", name);
+  fail(Errc::invalid_argument, path, "a .npy file cannot hold ", dtype);
 }
 
 }  // namespace

@@ -116,13 +116,6 @@ Tensor crop_pixels(const Tensor& pixels, std::int64_t top, std::int64_t left, st
   return out;
 }
 
-Tensor centre_crop_pixels(const Tensor& pixels, std::int64_t side) {
-  require_image("centre_crop_pixels", pixels);
-  // Half to even, as Python rounds.
-  auto offset = [&](std::int64_t size) { return static_cast<std::int64_t>(std::nearbyint(static_cast<double>(size - side) / 2.0)); };
-  return crop_pixels(pixels, offset(pixels.dim(1)), offset(pixels.dim(2)), side, side);
-}
-
 Tensor pixels_to_image(const Tensor& pixels) {
   Tensor out = Tensor::empty(pixels.shape(), DType::f32, Device{});
   const std::uint8_t* x = pixels.data<std::uint8_t>();

@@ -42,10 +42,9 @@ void LayerNet::conv(std::int64_t in, std::int64_t out, int k, int stride, int pa
 }
 
 void LayerNet::transposed_conv(std::int64_t in, std::int64_t out, int k, int stride, int pad) {
-  Layer layer{.kind = Layer::Kind::transposed_conv, .stride = stride, .pad = pad};
-  layer.parameter = add(str("network.", modules_, ".weight"), ParameterRole::transposed_conv, {in, k, k, out});
-  layers_.push_back(layer);
-  ++modules_;
+  conv(out, in, k, stride, pad);
+  layers_.back().kind = Layer::Kind::transposed_conv;
+  roles_.back() = ParameterRole::transposed_conv;
 }
 
 void LayerNet::norm(int groups, std::int64_t channels, double slope) {
@@ -100,10 +99,7 @@ Tensor LayerNet::run_residual(const Layer& layer, const Tensor& x) const {
   Tensor h = relu(conv2d(x, value(layer.parameter), {.stride = 2, .pad = 1}));
   h = conv2d(h, value(layer.parameter + 1), {.pad = 1});
   Tensor shortcut = conv2d(avg_pool2d(x, 2), value(layer.parameter + 2));
-  BiasAct act;
-  act.bias = value(layer.parameter + 3);
-  act.slope = relu_slope;
-  return bias_act(h + shortcut, act);
+  return bias_act(h + shortcut, {.bias = value(layer.parameter + 3), .slope = relu_slope});
 }
 
 Tensor LayerNet::run(const Layer& layer, const Tensor& x) const {
@@ -127,7 +123,7 @@ Tensor LayerNet::operator()(const Tensor& x) const {
   return flatten_ ? h.reshape({x.dim(0), Tensor::infer}) : h;
 }
 
-EDDeconv::EDDeconv(const EDDeconvConfig& config) : LayerNet("ed_deconv", config.size, config.cin) {
+EDDeconv::EDDeconv(const LayerNetConfig& config) : LayerNet("ed_deconv", config.size, config.cin) {
   int levels = 4 + extra_levels("ed_deconv", config.size);  // halvings from size to 4
   std::int64_t nf = config.nf;
   auto width = [&](int level) { return nf << level; };
@@ -161,7 +157,7 @@ EDDeconv::EDDeconv(const EDDeconvConfig& config) : LayerNet("ed_deconv", config.
   output_activation(config.activation);
 }
 
-Encoder::Encoder(const EncoderConfig& config) : LayerNet("encoder", config.size, config.cin) {
+Encoder::Encoder(const LayerNetConfig& config) : LayerNet("encoder", config.size, config.cin) {
   int levels = 4 + extra_levels("encoder", config.size);
   std::int64_t nf = config.nf, in = config.cin;
   for (int level = 0; level < levels; ++level) {
@@ -176,7 +172,7 @@ Encoder::Encoder(const EncoderConfig& config) : LayerNet("encoder", config.size,
   flatten_output();
 }
 
-ResEncoder::ResEncoder(const ResEncoderConfig& config) : LayerNet("res_encoder", config.size, config.cin) {
+ResEncoder::ResEncoder(const LayerNetConfig& config) : LayerNet("res_encoder", config.size, config.cin) {
   int levels = 4 + extra_levels("res_encoder", config.size);
   std::int64_t nf = config.nf;
   conv(config.cin, nf, 4, 2, 1);

@@ -75,45 +75,28 @@ class LayerNet {
   std::vector<ParameterRole> roles_;
 };
 
-struct EDDeconvConfig {
+struct LayerNetConfig {
   int cin = 3, cout = 1;
   int size = 128;  // 64 or more, a power of two
-  int nf = 32, zdim = 256;
-  int gn_base = 8;  // groups of the first norm
+  int nf = 32;
+  int zdim = 256, gn_base = 8;  // of EDDeconv; gn_base: groups of the first norm
   OutputActivation activation = OutputActivation::tanh;
 };
 
-struct EncoderConfig {
-  int cin = 3, cout = 6;
-  int size = 128;
-  int nf = 32;
-  OutputActivation activation = OutputActivation::tanh;
-};
-
-struct ResEncoderConfig {
-  int cin = 3, cout = 512;
-  int size = 128;
-  int nf = 32;
-  OutputActivation activation = OutputActivation::none;
-};
-
-// Without a Random the parameters are zeros (group norms 1 and 0), to be loaded.
+// All parameters are zeros (group norms 1 and 0), to be loaded or initialised.
 class EDDeconv : public LayerNet {
  public:
-  explicit EDDeconv(const EDDeconvConfig& config);
-  EDDeconv(const EDDeconvConfig& config, Random& random) : EDDeconv(config) { initialize(random); }
+  explicit EDDeconv(const LayerNetConfig& config);
 };
 
 class Encoder : public LayerNet {
  public:
-  explicit Encoder(const EncoderConfig& config);
-  Encoder(const EncoderConfig& config, Random& random) : Encoder(config) { initialize(random); }
+  explicit Encoder(const LayerNetConfig& config);
 };
 
 class ResEncoder : public LayerNet {
  public:
-  explicit ResEncoder(const ResEncoderConfig& config);
-  ResEncoder(const ResEncoderConfig& config, Random& random) : ResEncoder(config) { initialize(random); }
+  explicit ResEncoder(const LayerNetConfig& config);
 };
 
 }  // namespace g2s

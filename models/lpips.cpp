@@ -3,6 +3,7 @@
 #include <array>
 
 #include "engine/autograd.h"
+#include "engine/constant.h"
 #include "kernels/bias_act/bias_act.h"
 #include "kernels/conv/conv.h"
 #include "kernels/elementwise/elementwise.h"
@@ -13,8 +14,6 @@ namespace g2s {
 namespace {
 
 constexpr const char* op = "lpips";
-constexpr std::array<double, 3> shift = {-.030, -.088, -.188};
-constexpr std::array<double, 3> scale = {.458, .448, .450};
 
 // Convolutions of torchvision's VGG16 by their number among its modules, each 3x3 and followed by a ReLU.
 struct VggConv {
@@ -43,10 +42,6 @@ Tensor read(const SafetensorsFile& file, const std::string& name, ParameterKind 
   return t.to(dtype).to(default_device());
 }
 
-Tensor constant3(const std::array<double, 3>& values, DType dtype) {
-  return Tensor::from(std::vector<double>(values.begin(), values.end())).to(dtype);
-}
-
 }  // namespace
 
 Lpips::Lpips(const SafetensorsFile& file, DType dtype) {
@@ -55,8 +50,8 @@ Lpips::Lpips(const SafetensorsFile& file, DType dtype) {
     std::string name = str("net.features.", v.number);
     Conv conv{read(file, name + ".weight", ParameterKind::conv, {v.out, 3, 3, v.in}, dtype),
               read(file, name + ".bias", ParameterKind::plain, {v.out}, dtype), v.tap, v.pool};
-    // The division of the input by `scale` goes into the first weight. The shift cannot: the convolution's padding lies outside it.
-    if (v.number == 0) conv.weight = conv.weight / constant3(scale, dtype);
+    // The division of the input by its scale goes into the first weight. The shift cannot: the convolution's padding lies outside it.
+    if (v.number == 0) conv.weight = conv.weight / constant({.458, .448, .450}, {3}, dtype);
     conv.weight.set_constant();
     conv.bias.set_constant();
     convs_.push_back(std::move(conv));
@@ -64,22 +59,17 @@ Lpips::Lpips(const SafetensorsFile& file, DType dtype) {
     Tensor head = read(file, str("lin", heads_.size(), ".weight"), ParameterKind::conv, {1, 1, 1, v.out}, dtype).reshape({v.out});
     heads_.push_back(head.set_constant());
   }
-  minus_shift_ = constant3({-shift[0], -shift[1], -shift[2]}, dtype).set_constant();
+  minus_shift_ = constant({.030, .088, .188}, {3}, dtype);
 }
 
 Lpips::Features Lpips::features(const Tensor& x) const {
   check(x.rank() == 4 && x.dim(3) == 3 && x.dim(1) >= 16 && x.dim(2) >= 16, op, "the picture should be [B,H,W,3] of 16 pixels or more, got ",
         describe(x));
-  BiasAct act;
-  act.slope = 1;
-  act.bias = minus_shift_;
-  Tensor h = bias_act(x, act);
-  act.slope = 0;
+  Tensor h = bias_act(x, {.bias = minus_shift_, .slope = 1});
   Features taps;
   for (const Conv& conv : convs_) {
     if (conv.pool) h = max_pool2d(h, 2, 2);
-    act.bias = conv.bias;
-    h = conv2d_bias_act(h, conv.weight, act, {.pad = 1});
+    h = conv2d_bias_act(h, conv.weight, {.bias = conv.bias, .slope = 0}, {.pad = 1});
     if (conv.tap) taps.push_back(h);
   }
   return taps;

@@ -28,6 +28,13 @@ using nlohmann::json;
 
 namespace {
 
+// R1 of Mescheder et al. 2018: mean over the batch of |d logits / d x|^2.
+Tensor r1_penalty(const StyleGan2Discriminator& discriminator, const Tensor& x) {
+  Tensor input = x.detach().set_requires_grad();
+  std::vector<Tensor> g = grad({sum(discriminator.logits(input))}, {input}, {}, {.create_graph = true});
+  return sum(square(g[0])) * (1.0 / static_cast<double>(x.dim(0)));
+}
+
 constexpr std::int64_t big = 256, small = 40;  // buckets of a sketch: of outputs, of parameters' gradients
 
 // What the golden file keeps of a tensor: itself, or its elements with hashed signs summed into hashed buckets.

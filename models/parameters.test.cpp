@@ -151,7 +151,7 @@ TEST_CASE("encoder-decoders: parameter names and shapes are PyTorch's") {
   CHECK(stored("network.14.weight") == Shape{256, 512, 4, 4});
   CHECK(stored("network.16.weight") == Shape{256, 512, 4, 4});  // transposed: [in,out,k,k]
   CHECK(stored("network.18.weight") == Shape{512, 512, 3, 3});
-  ResEncoder enc({.size = 128});
+  ResEncoder enc({.cout = 512, .size = 128});
   CHECK(enc.parameters().contains("network.4.conv_sc.bias"));
   CHECK(checkpoint_shape(enc.parameters()["network.6.weight"].shape(), ParameterKind::conv) == Shape{1024, 512, 4, 4});
   CHECK(checkpoint_shape(enc.parameters()["network.8.weight"].shape(), ParameterKind::conv) == Shape{512, 1024, 1, 1});
@@ -159,7 +159,8 @@ TEST_CASE("encoder-decoders: parameter names and shapes are PyTorch's") {
 
 TEST_CASE("encoder-decoders: fresh weights are uniform within 1/sqrt(fan-in)") {
   Random random(7, "init");
-  EDDeconv net({.cout = 3, .size = 64, .nf = 8, .zdim = 24, .gn_base = 2}, random);
+  EDDeconv net({.cout = 3, .size = 64, .nf = 8, .zdim = 24, .gn_base = 2});
+  net.initialize(random);
   for (std::size_t i = 0; i < net.roles().size(); ++i) {
     const Tensor& t = net.parameters().all()[i].value;
     INFO(net.parameters().all()[i].name);
@@ -174,18 +175,21 @@ TEST_CASE("encoder-decoders: fresh weights are uniform within 1/sqrt(fan-in)") {
       CHECK(sd * std::sqrt(3.0) / bound == doctest::Approx(1).epsilon(0.1));
     }
   }
-  ResEncoder enc({.size = 64, .nf = 4}, random);
+  ResEncoder enc({.cout = 512, .size = 64, .nf = 4});
+  enc.initialize(random);
   double bias = max_element(abs(enc.parameters()["network.3.conv_sc.bias"])).item();
   CHECK(bias <= 0.25);  // 16 channels in
   CHECK(bias > 0.1);
   Random again(7, "init");
-  EDDeconv same({.cout = 3, .size = 64, .nf = 8, .zdim = 24, .gn_base = 2}, again);
+  EDDeconv same({.cout = 3, .size = 64, .nf = 8, .zdim = 24, .gn_base = 2});
+  same.initialize(again);
   CHECK(same_bits(same.parameters()["network.0.weight"], net.parameters()["network.0.weight"]));
 }
 
 TEST_CASE("encoder-decoders: saved and loaded") {
   Random random(3, "init");
-  ResEncoder net({.cout = 5, .size = 64, .nf = 4}, random), other({.cout = 5, .size = 64, .nf = 4});
+  ResEncoder net({.cout = 5, .size = 64, .nf = 4}), other({.cout = 5, .size = 64, .nf = 4});
+  net.initialize(random);
   TemporaryFile file;
   write_safetensors(file.path, net.parameters().to_checkpoint("netEnc."));
   other.load(SafetensorsFile(file.path), "netEnc.");

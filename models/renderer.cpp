@@ -17,10 +17,6 @@ namespace {
 constexpr std::int64_t border_columns = 2;
 constexpr double border_weight = 1.02;
 
-void check_map(const Tensor& x, const char* what) {
-  check(x.rank() == 4 && x.dim(3) == 1, "renderer", what, " must be [B,S,S,1], got ", describe(x));
-}
-
 }  // namespace
 
 Renderer::Renderer(const RendererConfig& config) : config_(config) {
@@ -33,13 +29,13 @@ Renderer::Renderer(const RendererConfig& config) : config_(config) {
 }
 
 Tensor Renderer::rescale_depth(const Tensor& raw) const {
-  check_map(raw, "raw depth");
+  check(raw.rank() == 4 && raw.dim(3) == 1, "renderer", "raw depth must be [B,S,S,1], got ", describe(raw));
   Tensor t = tanh(raw - mean(raw, {1, 2, 3}, true));
   return affine(t, (config_.max_depth - config_.min_depth) / 2, (config_.max_depth + config_.min_depth) / 2);
 }
 
-Tensor Renderer::blend_border(const Tensor& depth) const {
-  check_map(depth, "depth");
+Tensor Renderer::canonical_depth(const Tensor& raw) const {
+  const Tensor depth = rescale_depth(raw);
   std::int64_t width = depth.dim(2);
   std::vector<double> keep(static_cast<std::size_t>(width), 1), offset(static_cast<std::size_t>(width), 0);
   for (std::int64_t x = 0; x < width; ++x) {
@@ -62,14 +58,8 @@ Pose Renderer::pose(const Tensor& view) const {
   return {rotation_matrix(slice(view, 1, 0, 3)), slice(view, 1, 3, 6)};
 }
 
-Tensor Renderer::points(const Tensor& depth) const { return unproject(depth, camera_); }
-
 Tensor Renderer::warp(const Tensor& points, const Pose& pose) const {
   return rigid_transform(points, pose.rotation, pose.translation, config_.rot_center_depth);
-}
-
-Tensor Renderer::inverse_warp(const Tensor& points, const Pose& pose) const {
-  return rigid_transform(points, pose.rotation, pose.translation, config_.rot_center_depth, true);
 }
 
 Tensor Renderer::warp_depth(const Tensor& depth, const Pose& pose) const {
@@ -77,13 +67,16 @@ Tensor Renderer::warp_depth(const Tensor& depth, const Pose& pose) const {
   options.camera = camera_;
   options.clamp_lo = config_.min_depth - margin();
   options.clamp_hi = config_.max_depth + margin();
-  return rasterize_depth_mesh(warp(points(depth), pose), options);
+  return rasterize_depth_mesh(warp(unproject(depth, camera_), pose), options);
 }
 
-Tensor Renderer::forward_grid(const Tensor& depth, const Pose& pose) const { return project_to_grid(warp(points(depth), pose), camera_); }
+Tensor Renderer::forward_grid(const Tensor& depth, const Pose& pose) const {
+  return project_to_grid(warp(unproject(depth, camera_), pose), camera_);
+}
 
 Tensor Renderer::inverse_grid(const Tensor& warped_depth, const Pose& pose) const {
-  return project_to_grid(inverse_warp(points(warped_depth), pose), camera_);
+  const Tensor seen = unproject(warped_depth, camera_);
+  return project_to_grid(rigid_transform(seen, pose.rotation, pose.translation, config_.rot_center_depth, true), camera_);
 }
 
 Tensor Renderer::normals(const Tensor& depth) const { return normals_from_depth(depth, camera_); }

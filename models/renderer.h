@@ -39,17 +39,14 @@ class Renderer {
 
   // tanh(raw - its mean over the image), mapped from [-1,1] to [min_depth, max_depth]; raw is netD's output.
   Tensor rescale_depth(const Tensor& raw) const;
-  // d (1 - b) + b border_depth, b = 1.02 in the two leftmost and rightmost columns, 0 elsewhere.
-  Tensor blend_border(const Tensor& depth) const;
-  Tensor canonical_depth(const Tensor& raw) const { return blend_border(rescale_depth(raw)); }
+  // The same with its border blended: d (1 - b) + b border_depth, b = 1.02 in the two leftmost and rightmost columns, 0 elsewhere.
+  Tensor canonical_depth(const Tensor& raw) const;
 
   // Radians and translations from network units (netV's output plus the view mean, or a sample of the view prior).
   Tensor view_from_units(const Tensor& units) const;
   Pose pose(const Tensor& view) const;
 
-  Tensor points(const Tensor& depth) const;                                 // the canonical grid in space
   Tensor warp(const Tensor& points, const Pose& pose) const;                // canonical -> seen
-  Tensor inverse_warp(const Tensor& points, const Pose& pose) const;        // seen -> canonical
   Tensor warp_depth(const Tensor& depth, const Pose& pose) const;           // `warp_canon_depth`: the canonical depth as seen (rasterised)
   Tensor forward_grid(const Tensor& depth, const Pose& pose) const;         // where canonical pixels are seen, [B,S,S,2] in [-1,1]
   Tensor inverse_grid(const Tensor& warped_depth, const Pose& pose) const;  // where seen pixels lie in the canonical image

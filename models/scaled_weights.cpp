@@ -7,40 +7,42 @@
 
 namespace g2s {
 
-ScaledWeights::ScaledWeights(ParameterMap parameters, WeightMode mode) : parameters_(std::move(parameters)), mode_(mode) {
-  if (mode_ == WeightMode::trainable) parameters_.set_trainable(true);
+ParameterMap zero_parameters(const std::vector<ScaledWeight>& weights) {
+  ParameterMap map;
+  for (const ScaledWeight& w : weights) map.add(w.name, w.kind, Tensor::zeros(w.shape));
+  return map;
 }
 
-std::size_t ScaledWeights::add(const std::string& name, double scale, Arrange arrange) {
-  const std::vector<Parameter>& all = parameters_.all();
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    if (all[i].name != name) continue;
-    uses_.push_back({i, scale, std::move(arrange), {}});
-    return uses_.size() - 1;
+Shape stored_shape(const SafetensorsFile& file, const std::string& name, int rank) {
+  Shape shape = file.get(name).shape();
+  if (shape.rank() != rank) fail(Errc::format, file.path(), name, " has shape ", shape, ", expected rank ", rank);
+  return shape;
+}
+
+ScaledWeights::ScaledWeights(const std::vector<ScaledWeight>& weights, ParameterMap parameters, WeightMode mode) : parameters_(std::move(parameters)) {
+  for (const ScaledWeight& w : weights) uses_[w.name] = {w, {}};
+  if (mode == WeightMode::trainable) {
+    parameters_.set_trainable(true);
+    return;
   }
-  fail(Errc::format, name, "the network has no such parameter");
-}
-
-void ScaledWeights::finish() {
-  if (mode_ == WeightMode::trainable) return;
   NoGrad no_grad;
-  for (Use& use : uses_) {
+  for (auto& [name, use] : uses_) {
     // What is not multiplied may still be the caller's memory: the promise of constancy is for a copy.
-    use.baked = use.scale == 1 ? compute(use).clone() : compute(use);
+    use.baked = use.weight.scale == 1 ? compute(use.weight).clone() : compute(use.weight);
     use.baked.set_constant();
   }
   parameters_ = {};
 }
 
-Tensor ScaledWeights::get(std::size_t use) const {
-  const Use& u = uses_[use];
-  return mode_ == WeightMode::frozen ? u.baked : compute(u);
+Tensor ScaledWeights::get(const std::string& name) const {
+  const Use& use = uses_.at(name);
+  return use.baked ? use.baked : compute(use.weight);
 }
 
-Tensor ScaledWeights::compute(const Use& use) const {
-  Tensor value = parameters_.all()[use.parameter].value;
-  if (use.arrange) value = use.arrange(value);
-  return use.scale == 1 ? value : value * use.scale;
+Tensor ScaledWeights::compute(const ScaledWeight& weight) const {
+  Tensor value = parameters_[weight.name];
+  if (weight.arrange) value = weight.arrange(value);
+  return weight.scale == 1 ? value : value * weight.scale;
 }
 
 }  // namespace g2s

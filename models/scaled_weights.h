@@ -1,9 +1,9 @@
 // Weights of equalised learning-rate networks (Karras et al. 2018): what the checkpoint stores times a constant.
 #pragma once
 
-#include <cstddef>
 #include <functional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "engine/module.h"
@@ -15,36 +15,38 @@ enum class WeightMode {
   trainable,  // the stored ones are leaves of the graph, multiplied in it at every use
 };
 
+// A parameter of a network, of which its layers read scale * arrange(parameter).
+struct ScaledWeight {
+  std::string name;
+  ParameterKind kind = ParameterKind::plain;
+  Shape shape{};
+  double scale = 1;
+  std::function<Tensor(const Tensor&)> arrange{};  // reshape or permute, differentiable
+};
+
+// All of them, zeros.
+ParameterMap zero_parameters(const std::vector<ScaledWeight>& weights);
+// Of a checkpoint's tensor; throws naming file and tensor where it has another rank.
+Shape stored_shape(const SafetensorsFile& file, const std::string& name, int rank);
+
 class ScaledWeights {
  public:
-  using Arrange = std::function<Tensor(const Tensor&)>;  // reshape or permute, differentiable
-
   ScaledWeights() = default;
-  ScaledWeights(ParameterMap parameters, WeightMode mode);
+  ScaledWeights(const std::vector<ScaledWeight>& weights, ParameterMap parameters, WeightMode mode);
+  Tensor get(const std::string& name) const;  // scaled
 
-  // Declares a use of parameter `name` as scale * arrange(parameter); gives the number to get() it by.
-  std::size_t add(const std::string& name, double scale = 1, Arrange arrange = {});
-  // After the last add().
-  void finish();
-  Tensor get(std::size_t use) const;
-
-  WeightMode mode() const { return mode_; }
   // The stored parameters; empty when frozen.
   ParameterMap& parameters() { return parameters_; }
-  const ParameterMap& parameters() const { return parameters_; }
 
  private:
   struct Use {
-    std::size_t parameter;
-    double scale;
-    Arrange arrange;
-    Tensor baked;
+    ScaledWeight weight;
+    Tensor baked;  // when frozen
   };
-  Tensor compute(const Use& use) const;
+  Tensor compute(const ScaledWeight& weight) const;
 
   ParameterMap parameters_;
-  WeightMode mode_ = WeightMode::frozen;
-  std::vector<Use> uses_;
+  std::unordered_map<std::string, Use> uses_;
 };
 
 }  // namespace g2s

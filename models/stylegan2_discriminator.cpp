@@ -4,7 +4,6 @@
 #include <cmath>
 #include <utility>
 
-#include "engine/autograd.h"
 #include "kernels/bias_act/bias_act.h"
 #include "kernels/conv/conv.h"
 #include "kernels/elementwise/elementwise.h"
@@ -20,18 +19,9 @@ constexpr const char* op = "stylegan2_discriminator";
 constexpr std::int64_t last_side = 4;
 constexpr std::int64_t stddev_group = 4;
 
-Shape stored_shape(const SafetensorsFile& file, const std::string& name, int rank) {
-  Shape shape = file.get(name).shape();
-  if (shape.rank() != rank) fail(Errc::format, file.path(), name, " has shape ", shape, ", expected rank ", rank);
-  return shape;
-}
+std::string block_name(int i) { return "convs." + std::to_string(i); }
 
-BiasAct activation(const Tensor& bias, double gain) {
-  BiasAct act;
-  act.bias = bias;
-  act.gain = gain;
-  return act;
-}
+BiasAct activation(const Tensor& bias, double gain) { return {.bias = bias, .gain = gain}; }
 
 // One more channel: the standard deviation over a group of images, averaged over everything else (Karras et al. 2018).
 Tensor append_stddev(const Tensor& x) {
@@ -43,6 +33,39 @@ Tensor append_stddev(const Tensor& x) {
   Tensor stddev = mean(sqrt(variance + 1e-8), {2}, true);
   Tensor spread = broadcast_to(stddev, {group, batch / group, x.dim(1) * x.dim(2)});
   return concat({x, spread.reshape({batch, x.dim(1), x.dim(2), 1})}, 3);
+}
+
+// In the order of checkpoints.
+std::vector<ScaledWeight> weights_of(const DiscriminatorConfig& config) {
+  std::vector<ScaledWeight> out;
+  auto conv = [&](const std::string& name, std::int64_t o, std::int64_t in, std::int64_t k, double gain = 1) {
+    out.push_back({name, ParameterKind::conv, {o, k, k, in}, gain / std::sqrt(static_cast<double>(k * k * in))});
+  };
+  auto plain = [&](const std::string& name, const Shape& shape, double scale = 1) { out.push_back({name, ParameterKind::plain, shape, scale}); };
+  conv("convs.0.0.weight", config.channels[0], 3, 1);
+  plain("convs.0.1.bias", {config.channels[0]});
+  for (int i = 1; i <= config.blocks(); ++i) {
+    const std::int64_t in = config.channels[static_cast<std::size_t>(i - 1)], o = config.channels[static_cast<std::size_t>(i)];
+    const std::string name = block_name(i);
+    conv(name + ".conv1.0.weight", in, in, 3);
+    plain(name + ".conv1.1.bias", {in});
+    conv(name + ".conv2.1.weight", o, in, 3);
+    plain(name + ".conv2.2.bias", {o});
+    // The division of a block's sum by sqrt 2 is taken into the skip's weight; the main branch's activation gain of sqrt 2 cancels it.
+    conv(name + ".skip.1.weight", o, in, 1, std::sqrt(0.5));
+  }
+  const std::int64_t width = config.final_width(), pixels = last_side * last_side;
+  conv("final_conv.0.weight", width, config.channels.back() + 1, 3);
+  plain("final_conv.1.bias", {width});
+  plain("final_linear.0.weight", {width, width * pixels}, 1 / std::sqrt(static_cast<double>(width * pixels)));
+  // The checkpoint's linear layer reads its image as [C,4,4], ours is [4,4,C].
+  out.back().arrange = [width](const Tensor& w) {
+    return permute(w.reshape({width, width, last_side, last_side}), {0, 2, 3, 1}).reshape({width, Tensor::infer});
+  };
+  plain("final_linear.0.bias", {width});
+  plain("final_linear.1.weight", {1, width}, 1 / std::sqrt(static_cast<double>(width)));
+  plain("final_linear.1.bias", {1});
+  return out;
 }
 
 }  // namespace
@@ -60,58 +83,11 @@ DiscriminatorConfig discriminator_config(const SafetensorsFile& file, const std:
 ParameterMap discriminator_parameters(const DiscriminatorConfig& config) {
   if (config.blocks() < 1 || config.size != 4 << config.blocks())
     fail(Errc::invalid_argument, op, "size ", config.size, " does not go with channels at ", config.channels.size(), " resolutions down to 4");
-  ParameterMap map;
-  auto conv = [&](const std::string& name, std::int64_t out, std::int64_t in, std::int64_t k) {
-    map.add(name, ParameterKind::conv, Tensor::zeros({out, k, k, in}));
-  };
-  auto plain = [&](const std::string& name, const Shape& shape) { map.add(name, ParameterKind::plain, Tensor::zeros(shape)); };
-  conv("convs.0.0.weight", config.channels[0], 3, 1);
-  plain("convs.0.1.bias", {config.channels[0]});
-  for (int i = 1; i <= config.blocks(); ++i) {
-    std::int64_t in = config.channels[static_cast<std::size_t>(i - 1)], out = config.channels[static_cast<std::size_t>(i)];
-    std::string name = str("convs.", i);
-    conv(name + ".conv1.0.weight", in, in, 3);
-    plain(name + ".conv1.1.bias", {in});
-    conv(name + ".conv2.1.weight", out, in, 3);
-    plain(name + ".conv2.2.bias", {out});
-    conv(name + ".skip.1.weight", out, in, 1);
-  }
-  std::int64_t width = config.final_width();
-  conv("final_conv.0.weight", width, config.channels.back() + 1, 3);
-  plain("final_conv.1.bias", {width});
-  plain("final_linear.0.weight", {width, width * last_side * last_side});
-  plain("final_linear.0.bias", {width});
-  plain("final_linear.1.weight", {1, width});
-  plain("final_linear.1.bias", {1});
-  return map;
+  return zero_parameters(weights_of(config));
 }
 
 StyleGan2Discriminator::StyleGan2Discriminator(const DiscriminatorConfig& config, ParameterMap parameters, WeightMode mode)
-    : config_(config), weights_(std::move(parameters), mode) {
-  auto conv = [&](const std::string& name, double gain = 1) {
-    const Shape shape = weights_.parameters()[name].shape();  // [O,k,k,C]
-    return weights_.add(name, gain / std::sqrt(static_cast<double>(shape[1] * shape[2] * shape[3])));
-  };
-  rgb_weight_ = conv("convs.0.0.weight");
-  rgb_bias_ = weights_.add("convs.0.1.bias");
-  for (int i = 1; i <= config.blocks(); ++i) {
-    std::string name = str("convs.", i);
-    // The division of a block's sum by sqrt 2 is taken into the skip's weight; the main branch's activation gain of sqrt 2 cancels it.
-    blocks_.push_back({conv(name + ".conv1.0.weight"), weights_.add(name + ".conv1.1.bias"), conv(name + ".conv2.1.weight"),
-                       weights_.add(name + ".conv2.2.bias"), conv(name + ".skip.1.weight", std::sqrt(0.5))});
-  }
-  std::int64_t width = config.final_width();
-  final_conv_ = conv("final_conv.0.weight");
-  final_bias_ = weights_.add("final_conv.1.bias");
-  // The checkpoint's linear layer reads its image as [C,4,4], ours is [4,4,C].
-  linear0_ = weights_.add("final_linear.0.weight", 1 / std::sqrt(static_cast<double>(width * last_side * last_side)), [width](const Tensor& w) {
-    return permute(w.reshape({width, width, last_side, last_side}), {0, 2, 3, 1}).reshape({width, Tensor::infer});
-  });
-  linear0_bias_ = weights_.add("final_linear.0.bias");
-  linear1_ = weights_.add("final_linear.1.weight", 1 / std::sqrt(static_cast<double>(width)));
-  linear1_bias_ = weights_.add("final_linear.1.bias");
-  weights_.finish();
-}
+    : config_(config), weights_(weights_of(config), std::move(parameters), mode) {}
 
 StyleGan2Discriminator StyleGan2Discriminator::load(const SafetensorsFile& file, const std::string& prefix) {
   DiscriminatorConfig config = discriminator_config(file, prefix);
@@ -122,15 +98,15 @@ StyleGan2Discriminator StyleGan2Discriminator::load(const SafetensorsFile& file,
 
 Tensor StyleGan2Discriminator::from_rgb(const Tensor& x) const {
   check(x.rank() == 4 && x.dim(3) == 3, op, "the picture should be [B,H,W,3], got ", describe(x));
-  return conv2d_bias_act(x, weights_.get(rgb_weight_), activation(weights_.get(rgb_bias_), std::sqrt(2.0)));
+  return conv2d_bias_act(x, weights_.get("convs.0.0.weight"), activation(weights_.get("convs.0.1.bias"), std::sqrt(2.0)));
 }
 
-Tensor StyleGan2Discriminator::block(const Block& layer, const Tensor& x) const {
-  Tensor h = conv2d_bias_act(x, weights_.get(layer.conv1), activation(weights_.get(layer.bias1), std::sqrt(2.0)), {.pad = 1});
+Tensor StyleGan2Discriminator::block(const std::string& name, const Tensor& x) const {
+  Tensor h = conv2d_bias_act(x, weights_.get(name + ".conv1.0.weight"), activation(weights_.get(name + ".conv1.1.bias"), std::sqrt(2.0)), {.pad = 1});
   h = upfirdn2d(h, fir_1331(), 1, 1, 1, {2, 2, 2, 2});
-  h = conv2d_bias_act(h, weights_.get(layer.conv2), activation(weights_.get(layer.bias2), 1), {.stride = 2});
+  h = conv2d_bias_act(h, weights_.get(name + ".conv2.1.weight"), activation(weights_.get(name + ".conv2.2.bias"), 1), {.stride = 2});
   // A 1x1 convolution of stride 2 after the blur reads every second pixel only: blur just those.
-  Tensor skip = conv2d(upfirdn2d(x, fir_1331(), 1, 1, 2, {1, 1, 1, 1}), weights_.get(layer.skip));
+  Tensor skip = conv2d(upfirdn2d(x, fir_1331(), 1, 1, 2, {1, 1, 1, 1}), weights_.get(name + ".skip.1.weight"));
   return h + skip;
 }
 
@@ -140,8 +116,8 @@ std::vector<Tensor> StyleGan2Discriminator::features(const Tensor& x, int count)
         count, " times");
   std::vector<Tensor> outputs;
   Tensor h = from_rgb(x);
-  for (int i = 0; i < count; ++i) {
-    h = block(blocks_[static_cast<std::size_t>(i)], h);
+  for (int i = 1; i <= count; ++i) {
+    h = block(block_name(i), h);
     outputs.push_back(h);
   }
   return outputs;
@@ -151,17 +127,10 @@ Tensor StyleGan2Discriminator::logits(const Tensor& x) const {
   check(x.rank() == 4 && x.dim(1) == config_.size && x.dim(2) == config_.size, op, "the picture should be ", config_.size, " pixels wide, got ",
         describe(x));
   Tensor h = append_stddev(features(x, config_.blocks()).back());
-  h = conv2d_bias_act(h, weights_.get(final_conv_), activation(weights_.get(final_bias_), std::sqrt(2.0)), {.pad = 1});
-  h = matmul(h.reshape({x.dim(0), Tensor::infer}), weights_.get(linear0_), false, true);
-  h = bias_act(h, activation(weights_.get(linear0_bias_), std::sqrt(2.0)));
-  return matmul(h, weights_.get(linear1_), false, true) + weights_.get(linear1_bias_);
-}
-
-Tensor r1_penalty(const StyleGan2Discriminator& discriminator, const Tensor& x) {
-  Tensor input = x.detach();
-  input.set_requires_grad();
-  std::vector<Tensor> g = grad({sum(discriminator.logits(input))}, {input}, {}, {.create_graph = true});
-  return sum(square(g[0])) * (1.0 / static_cast<double>(x.dim(0)));
+  h = conv2d_bias_act(h, weights_.get("final_conv.0.weight"), activation(weights_.get("final_conv.1.bias"), std::sqrt(2.0)), {.pad = 1});
+  h = matmul(h.reshape({x.dim(0), Tensor::infer}), weights_.get("final_linear.0.weight"), false, true);
+  h = bias_act(h, activation(weights_.get("final_linear.0.bias"), std::sqrt(2.0)));
+  return matmul(h, weights_.get("final_linear.1.weight"), false, true) + weights_.get("final_linear.1.bias");
 }
 
 }  // namespace g2s

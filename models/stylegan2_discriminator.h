@@ -43,20 +43,11 @@ class StyleGan2Discriminator {
   ParameterMap& parameters() { return weights_.parameters(); }
 
  private:
-  struct Block {
-    std::size_t conv1, bias1, conv2, bias2, skip;  // uses in weights_
-  };
-  Tensor block(const Block& layer, const Tensor& x) const;
+  Tensor block(const std::string& name, const Tensor& x) const;
   Tensor from_rgb(const Tensor& x) const;
 
   DiscriminatorConfig config_;
   ScaledWeights weights_;
-  std::size_t rgb_weight_ = 0, rgb_bias_ = 0;
-  std::vector<Block> blocks_;
-  std::size_t final_conv_ = 0, final_bias_ = 0, linear0_ = 0, linear0_bias_ = 0, linear1_ = 0, linear1_bias_ = 0;
 };
-
-// R1 of Mescheder et al. 2018, mean over the batch of |d logits / d x|^2: differentiable, for training. Gradients to the parameters.
-Tensor r1_penalty(const StyleGan2Discriminator& discriminator, const Tensor& x);
 
 }  // namespace g2s

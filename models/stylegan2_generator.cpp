@@ -19,20 +19,43 @@ constexpr const char* op = "stylegan2_generator";
 constexpr double mapping_lr = 0.01;  // the learning-rate multiplier of the mapping's layers, part of what they compute
 constexpr std::int64_t kernel = 3;
 
-std::string conv_name(int i) { return i == 0 ? "conv1" : str("convs.", i - 1); }
-std::string rgb_name(int i) { return i == 0 ? "to_rgb1" : str("to_rgbs.", i - 1); }
-int level_of_conv(int i) { return (i + 1) / 2; }  // conv1 works at level 0; two convolutions at every further one
+std::string style_name(int i) { return "style." + std::to_string(i); }
+std::string conv_name(int i) { return i == 0 ? "conv1" : "convs." + std::to_string(i - 1); }
+std::string rgb_name(int i) { return i == 0 ? "to_rgb1" : "to_rgbs." + std::to_string(i - 1); }
+std::string noise_name(int i) { return "noises.noise_" + std::to_string(i); }
+// conv1 works at level 0; two convolutions at every further one, of which the first enlarges.
+int convolutions(const GeneratorConfig& config) { return 2 * config.levels() - 1; }
+int level_of_conv(int i) { return (i + 1) / 2; }
+bool upsamples(int i) { return i % 2 == 1; }
 
-Shape stored_shape(const SafetensorsFile& file, const std::string& name, int rank) {
-  Shape shape = file.get(name).shape();
-  if (shape.rank() != rank) fail(Errc::format, file.path(), name, " has shape ", shape, ", expected rank ", rank);
-  return shape;
+// A convolution's weights [1,O,k,k,C], and the linear layer that gives its style.
+void add_modulated(std::vector<ScaledWeight>& list, const std::string& name, std::int64_t style_dim, std::int64_t out, std::int64_t in, std::int64_t k) {
+  auto drop_first = [](const Tensor& w) { return w.reshape({w.dim(1), w.dim(2), w.dim(3), w.dim(4)}); };
+  list.push_back({name + ".weight", ParameterKind::conv, {1, out, k, k, in}, 1 / std::sqrt(static_cast<double>(k * k * in)), drop_first});
+  list.push_back({name + ".modulation.weight", ParameterKind::plain, {in, style_dim}, 1 / std::sqrt(static_cast<double>(style_dim))});
+  list.push_back({name + ".modulation.bias", ParameterKind::plain, {in}});
 }
 
-void add_modulated(ParameterMap& map, const std::string& name, const GeneratorConfig& config, std::int64_t out, std::int64_t in, std::int64_t k) {
-  map.add(name + ".weight", ParameterKind::conv, Tensor::zeros({1, out, k, k, in}));
-  map.add(name + ".modulation.weight", ParameterKind::plain, Tensor::zeros({in, config.style_dim}));
-  map.add(name + ".modulation.bias", ParameterKind::plain, Tensor::zeros({in}));
+// All learned ones, in the order of checkpoints.
+std::vector<ScaledWeight> weights_of(const GeneratorConfig& config) {
+  std::vector<ScaledWeight> out;
+  const std::int64_t dim = config.style_dim;
+  for (int i = 1; i <= config.mapping_layers; ++i) {
+    out.push_back({style_name(i) + ".weight", ParameterKind::plain, {dim, dim}, mapping_lr / std::sqrt(static_cast<double>(dim))});
+    out.push_back({style_name(i) + ".bias", ParameterKind::plain, {dim}, mapping_lr});
+  }
+  out.push_back({"input.input", ParameterKind::map, {1, 4, 4, config.channels[0]}});
+  for (int i = 0; i < convolutions(config); ++i) {
+    const int level = level_of_conv(i), from = upsamples(i) ? level - 1 : level;
+    add_modulated(out, conv_name(i) + ".conv", dim, config.channels[level], config.channels[from], kernel);
+    out.push_back({conv_name(i) + ".noise.weight", ParameterKind::plain, {1}});
+    out.push_back({conv_name(i) + ".activate.bias", ParameterKind::plain, {config.channels[level]}});
+  }
+  for (int i = 0; i < config.levels(); ++i) {
+    add_modulated(out, rgb_name(i) + ".conv", dim, 3, config.channels[i], 1);
+    out.push_back({rgb_name(i) + ".bias", ParameterKind::map, {1, 1, 1, 3}, 1, [](const Tensor& b) { return b.reshape({3}); }});
+  }
+  return out;
 }
 
 Tensor pixel_norm(const Tensor& x) { return x * rsqrt(mean(square(x), {1}, true) + 1e-8); }
@@ -55,41 +78,19 @@ GeneratorConfig generator_config(const SafetensorsFile& file, const std::string&
 ParameterMap generator_parameters(const GeneratorConfig& config) {
   if (config.channels.empty() || config.size != 4 << (config.levels() - 1))
     fail(Errc::invalid_argument, op, "size ", config.size, " does not go with ", config.levels(), " levels of channels from 4 on");
-  ParameterMap map;
-  for (int i = 1; i <= config.mapping_layers; ++i) {
-    map.add(str("style.", i, ".weight"), ParameterKind::plain, Tensor::zeros({config.style_dim, config.style_dim}));
-    map.add(str("style.", i, ".bias"), ParameterKind::plain, Tensor::zeros({config.style_dim}));
-  }
-  map.add("input.input", ParameterKind::map, Tensor::zeros({1, 4, 4, config.channels[0]}));
-  int convs = 2 * config.levels() - 1;
-  for (int i = 0; i < convs; ++i) {
-    int level = level_of_conv(i), from = i % 2 == 1 ? level - 1 : level;
-    add_modulated(map, conv_name(i) + ".conv", config, config.channels[level], config.channels[from], kernel);
-    map.add(conv_name(i) + ".noise.weight", ParameterKind::plain, Tensor::zeros({1}));
-    map.add(conv_name(i) + ".activate.bias", ParameterKind::plain, Tensor::zeros({config.channels[level]}));
-  }
-  for (int i = 0; i < config.levels(); ++i) {
-    add_modulated(map, rgb_name(i) + ".conv", config, 3, config.channels[i], 1);
-    map.add(rgb_name(i) + ".bias", ParameterKind::map, Tensor::zeros({1, 1, 1, 3}));
-  }
-  for (int i = 0; i < convs; ++i) {
-    std::int64_t side = std::int64_t{4} << level_of_conv(i);
-    map.add(str("noises.noise_", i), ParameterKind::map, Tensor::zeros({1, side, side, 1}));
+  ParameterMap map = zero_parameters(weights_of(config));
+  for (int i = 0; i < convolutions(config); ++i) {
+    const std::int64_t side = std::int64_t{4} << level_of_conv(i);
+    map.add(noise_name(i), ParameterKind::map, Tensor::zeros({1, side, side, 1}));
   }
   if (config.latent_avg) map.add("latent_avg", ParameterKind::plain, Tensor::zeros({config.style_dim}));
   return map;
 }
 
-StyleGan2Generator::StyleGan2Generator(const GeneratorConfig& config, ParameterMap parameters, WeightMode mode)
-    : config_(config), weights_(std::move(parameters), mode) {
-  double linear_scale = mapping_lr / std::sqrt(static_cast<double>(config.style_dim));
-  for (int i = 1; i <= config.mapping_layers; ++i)
-    mapping_.push_back({weights_.add(str("style.", i, ".weight"), linear_scale), weights_.add(str("style.", i, ".bias"), mapping_lr)});
-  input_ = weights_.add("input.input");
-  for (int i = 0; i < 2 * config.levels() - 1; ++i) convs_.push_back(add_styled(conv_name(i), i));
-  for (int i = 0; i < config.levels(); ++i) to_rgbs_.push_back(add_to_rgb(rgb_name(i)));
-  if (config.latent_avg) latent_avg_ = weights_.parameters()["latent_avg"].detach().reshape({1, config.style_dim});
-  weights_.finish();
+StyleGan2Generator::StyleGan2Generator(const GeneratorConfig& config, ParameterMap parameters, WeightMode mode) : config_(config) {
+  for (int i = 0; i < convolutions(config); ++i) noises_.push_back(parameters[noise_name(i)].detach());
+  if (config.latent_avg) latent_avg_ = parameters["latent_avg"].detach().reshape({1, config.style_dim});
+  weights_ = ScaledWeights(weights_of(config), std::move(parameters), mode);
 }
 
 StyleGan2Generator StyleGan2Generator::load(const SafetensorsFile& file, const std::string& prefix) {
@@ -97,24 +98,6 @@ StyleGan2Generator StyleGan2Generator::load(const SafetensorsFile& file, const s
   ParameterMap parameters = generator_parameters(config);
   parameters.load(file, prefix);
   return StyleGan2Generator(config, std::move(parameters));
-}
-
-StyleGan2Generator::Modulated StyleGan2Generator::add_modulated(const std::string& name) {
-  const Shape shape = weights_.parameters()[name + ".weight"].shape();  // [1,O,k,k,C]
-  double fan_in = static_cast<double>(shape[2] * shape[3] * shape[4]);
-  auto drop_first = [](const Tensor& w) { return w.reshape({w.dim(1), w.dim(2), w.dim(3), w.dim(4)}); };
-  return {weights_.add(name + ".weight", 1 / std::sqrt(fan_in), drop_first),
-          weights_.add(name + ".modulation.weight", 1 / std::sqrt(static_cast<double>(config_.style_dim))),
-          weights_.add(name + ".modulation.bias")};
-}
-
-StyleGan2Generator::StyledConv StyleGan2Generator::add_styled(const std::string& name, int index) {
-  return {add_modulated(name + ".conv"), weights_.add(name + ".noise.weight"), weights_.add(name + ".activate.bias"),
-          weights_.parameters()[str("noises.noise_", index)].detach()};
-}
-
-StyleGan2Generator::ToRgb StyleGan2Generator::add_to_rgb(const std::string& name) {
-  return {add_modulated(name + ".conv"), weights_.add(name + ".bias", 1, [](const Tensor& b) { return b.reshape({3}); })};
 }
 
 Tensor StyleGan2Generator::mapping_range(const Tensor& x, int first, int last) const {
@@ -127,11 +110,8 @@ Tensor StyleGan2Generator::mapping_range(const Tensor& x, int first, int last) c
       h = pixel_norm(h);
       continue;
     }
-    const Linear& layer = mapping_[static_cast<std::size_t>(i - 1)];
-    BiasAct act;
-    act.bias = weights_.get(layer.bias);
-    act.gain = std::sqrt(2.0);
-    h = bias_act(matmul(h, weights_.get(layer.weight), false, true), act);
+    h = matmul(h, weights_.get(style_name(i) + ".weight"), false, true);
+    h = bias_act(h, {.bias = weights_.get(style_name(i) + ".bias"), .gain = std::sqrt(2.0)});
   }
   return h;
 }
@@ -147,29 +127,26 @@ Tensor StyleGan2Generator::truncate(const Tensor& w, const Tensor& mean, double 
   return mean.reshape({mean.dim(-1)}) * (1 - psi) + w * psi;
 }
 
-Tensor StyleGan2Generator::style(const Modulated& layer, const Tensor& latent) const {
-  BiasAct act;
-  act.bias = weights_.get(layer.modulation_bias);
-  act.slope = 1;
-  return bias_act(matmul(latent, weights_.get(layer.modulation_weight), false, true), act);
+Tensor StyleGan2Generator::style(const std::string& conv, const Tensor& latent) const {
+  const Tensor y = matmul(latent, weights_.get(conv + ".modulation.weight"), false, true);
+  return bias_act(y, {.bias = weights_.get(conv + ".modulation.bias"), .slope = 1});
 }
 
-Tensor StyleGan2Generator::styled_conv(const StyledConv& layer, const Tensor& x, const Tensor& latent, bool upsample) const {
-  Tensor w = weights_.get(layer.conv.weight), s = style(layer.conv, latent);
-  BiasAct act;
-  act.scale = demodulation(w, s);
-  act.noise = layer.noise;
-  act.noise_weight = weights_.get(layer.noise_weight);
-  act.bias = weights_.get(layer.bias);
-  act.gain = std::sqrt(2.0);
-  return modulated_conv2d_bias_act(x, w, s, act, {.upsample = upsample});
+Tensor StyleGan2Generator::styled_conv(int i, const Tensor& x, const Tensor& latent) const {
+  const std::string name = conv_name(i);
+  const Tensor w = weights_.get(name + ".conv.weight"), s = style(name + ".conv", latent);
+  const BiasAct act{.scale = demodulation(w, s),
+                    .noise = noises_[static_cast<std::size_t>(i)],
+                    .noise_weight = weights_.get(name + ".noise.weight"),
+                    .bias = weights_.get(name + ".activate.bias"),
+                    .gain = std::sqrt(2.0)};
+  return modulated_conv2d_bias_act(x, w, s, act, {.upsample = upsamples(i)});
 }
 
-Tensor StyleGan2Generator::to_rgb(const ToRgb& layer, const Tensor& x, const Tensor& latent, const Tensor& skip) const {
-  BiasAct act;
-  act.bias = weights_.get(layer.bias);
-  act.slope = 1;
-  Tensor rgb = modulated_conv2d_bias_act(x, weights_.get(layer.conv.weight), style(layer.conv, latent), act);
+Tensor StyleGan2Generator::to_rgb(int level, const Tensor& x, const Tensor& latent, const Tensor& skip) const {
+  const std::string name = rgb_name(level);
+  const BiasAct act{.bias = weights_.get(name + ".bias"), .slope = 1};
+  Tensor rgb = modulated_conv2d_bias_act(x, weights_.get(name + ".conv.weight"), style(name + ".conv", latent), act);
   if (!skip) return rgb;
   return rgb + upfirdn2d(skip, fir_1331(), 4, 2, 1, {2, 1, 2, 1});
 }
@@ -187,19 +164,12 @@ std::vector<Tensor> StyleGan2Generator::split_latents(const Tensor& w) const {
 
 Tensor StyleGan2Generator::synthesis(const Tensor& w) const {
   std::vector<Tensor> latents = split_latents(w);
-  Tensor input = weights_.get(input_);
+  Tensor input = weights_.get("input.input"), rgb;
   Tensor x = broadcast_to(input, {w.dim(0), 4, 4, input.dim(3)});
-  Tensor rgb;
-  std::size_t conv = 0;
-  for (std::size_t level = 0; level < to_rgbs_.size(); ++level) {
-    // Latent k feeds convolution k; each level's colours use the latent of the next level's first convolution.
-    if (level > 0) {
-      x = styled_conv(convs_[conv], x, latents[conv], true);
-      ++conv;
-    }
-    x = styled_conv(convs_[conv], x, latents[conv], false);
-    ++conv;
-    rgb = to_rgb(to_rgbs_[level], x, latents[conv], rgb);
+  for (int i = 0; i < convolutions(config_); ++i) {
+    // Latent i feeds convolution i; each level's colours use the latent of the next level's first convolution.
+    x = styled_conv(i, x, latents[static_cast<std::size_t>(i)]);
+    if (!upsamples(i)) rgb = to_rgb(level_of_conv(i), x, latents[static_cast<std::size_t>(i + 1)], rgb);
   }
   return rgb;
 }

@@ -57,37 +57,15 @@ class StyleGan2Generator {
   ParameterMap& parameters() { return weights_.parameters(); }
 
  private:
-  struct Modulated {
-    std::size_t weight, modulation_weight, modulation_bias;  // uses in weights_
-  };
-  struct StyledConv {
-    Modulated conv;
-    std::size_t noise_weight, bias;
-    Tensor noise;  // [1,H,W,1]
-  };
-  struct ToRgb {
-    Modulated conv;
-    std::size_t bias;
-  };
-  struct Linear {
-    std::size_t weight, bias;
-  };
-
-  Modulated add_modulated(const std::string& name);
-  StyledConv add_styled(const std::string& name, int index);
-  ToRgb add_to_rgb(const std::string& name);
-  Tensor style(const Modulated& layer, const Tensor& latent) const;
-  Tensor styled_conv(const StyledConv& layer, const Tensor& x, const Tensor& latent, bool upsample) const;
-  Tensor to_rgb(const ToRgb& layer, const Tensor& x, const Tensor& latent, const Tensor& skip) const;
+  Tensor style(const std::string& conv, const Tensor& latent) const;
+  Tensor styled_conv(int i, const Tensor& x, const Tensor& latent) const;
+  Tensor to_rgb(int level, const Tensor& x, const Tensor& latent, const Tensor& skip) const;
   std::vector<Tensor> split_latents(const Tensor& w) const;
 
   GeneratorConfig config_;
-  ScaledWeights weights_;
-  std::vector<Linear> mapping_;
-  std::size_t input_ = 0;
-  std::vector<StyledConv> convs_;  // conv1, then convs.0, ..
-  std::vector<ToRgb> to_rgbs_;     // to_rgb1, then to_rgbs.0, ..
+  std::vector<Tensor> noises_;  // [1,H,W,1] of each convolution
   Tensor latent_avg_;
+  ScaledWeights weights_;
 };
 
 }  // namespace g2s

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "engine/autograd.h"
+#include "engine/constant.h"
 #include "kernels/bias_act/bias_act.h"
 #include "kernels/conv/conv.h"
 #include "kernels/elementwise/elementwise.h"
@@ -17,13 +18,7 @@ namespace {
 
 constexpr const char* op = "u2netp";
 constexpr std::int64_t input_side = 320;
-constexpr std::array<double, 3> imagenet_mean = {0.485, 0.456, 0.406};
-constexpr std::array<double, 3> imagenet_sd = {0.229, 0.224, 0.225};
 constexpr std::array<int, 6> heights = {7, 6, 5, 4, 0, 0};  // depth of stage N's U; 0: dilated, without pooling
-
-Tensor constant3(const std::array<double, 3>& values, DType dtype) {
-  return Tensor::from(std::vector<double>(values.begin(), values.end())).to(dtype);
-}
 
 Tensor bilinear_as(const Tensor& x, const Tensor& like) {
   return x.dim(1) == like.dim(1) && x.dim(2) == like.dim(2) ? x : resize_bilinear(x, like.dim(1), like.dim(2));
@@ -63,21 +58,10 @@ U2NetP::U2NetP(const SafetensorsFile& file, DType dtype) {
   read("outconv");
 }
 
-Tensor U2NetP::conv(const std::string& name, const Tensor& x, int dilation) const {
+Tensor U2NetP::conv(const std::string& name, const Tensor& x, int dilation, double slope) const {
   const Conv& layer = convs_.at(name);
-  BiasAct act;
-  act.bias = layer.bias;
-  act.slope = 0;
-  return bias_act(conv2d(x, layer.weight, {.pad = dilation, .dilation = dilation}), act);
-}
-
-Tensor U2NetP::side(const std::string& name, const Tensor& x) const {
-  const Conv& layer = convs_.at(name);
-  BiasAct act;
-  act.bias = layer.bias;
-  act.slope = 1;
-  int pad = static_cast<int>(layer.weight.dim(1) / 2);
-  return bias_act(conv2d(x, layer.weight, {.pad = pad}), act);
+  const int pad = dilation * static_cast<int>(layer.weight.dim(1) / 2);
+  return bias_act(conv2d(x, layer.weight, {.pad = pad, .dilation = dilation}), {.bias = layer.bias, .slope = slope});
 }
 
 // A U of `height` levels with a residual around it: halving after each of the first height-2 convolutions, a dilated one at the bottom.
@@ -140,7 +124,8 @@ Tensor U2NetP::probability(const Tensor& image) const {
   Tensor x = image.to(dtype).reshape({1, height, width, 3}) * 0.5 + 0.5;
   x = resize_axes(x, input_side, input_side);
   double brightest = max_element(x).item();
-  x = (x * (1 / std::max(brightest, 1e-6)) - constant3(imagenet_mean, dtype)) / constant3(imagenet_sd, dtype);
+  const Tensor imagenet_mean = constant({0.485, 0.456, 0.406}, {3}, dtype), imagenet_sd = constant({0.229, 0.224, 0.225}, {3}, dtype);
+  x = (x * (1 / std::max(brightest, 1e-6)) - imagenet_mean) / imagenet_sd;
   Tensor p = saliency(x);
   double lo = min_element(p).item(), range = max_element(p).item() - lo;
   if (range < 1e-6) fail(Errc::invalid_argument, op, "nothing stands out in the picture: give a mask");

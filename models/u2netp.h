@@ -25,8 +25,8 @@ class U2NetP {
   struct Conv {
     Tensor weight, bias;
   };
-  Tensor conv(const std::string& name, const Tensor& x, int dilation = 1) const;
-  Tensor side(const std::string& name, const Tensor& x) const;
+  Tensor conv(const std::string& name, const Tensor& x, int dilation = 1, double slope = 0) const;  // the slope of its leaky ReLU: 1 for none
+  Tensor side(const std::string& name, const Tensor& x) const { return conv(name, x, 1, 1); }
   Tensor block(const std::string& stage, const Tensor& x, int height) const;
   Tensor dilated_block(const std::string& stage, const Tensor& x) const;
 

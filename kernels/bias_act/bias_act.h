@@ -6,11 +6,11 @@
 namespace g2s {
 
 struct BiasAct {
-  Tensor scale;         // [B,C] or undefined: demodulation
-  Tensor noise;         // [1,H,W,1] or [B,H,W,1] or undefined
-  Tensor noise_weight;  // [1], with noise
-  Tensor bias;          // [C] or undefined
-  double slope = 0.2;   // of the leaky ReLU; 1 means none
+  Tensor scale{};         // [B,C] or undefined: demodulation
+  Tensor noise{};         // [1,H,W,1] or [B,H,W,1] or undefined
+  Tensor noise_weight{};  // [1], with noise
+  Tensor bias{};          // [C] or undefined
+  double slope = 0.2;     // of the leaky ReLU; 1 means none
   double gain = 1;
 };
 

@@ -83,6 +83,22 @@ const std::map<std::string, Config (*)()>& presets() {
   return table;
 }
 
+// The numbers that golden traces and result.json have under the same names.
+constexpr std::pair<const char*, double Config::*> shared_numbers[] = {
+    {"fov", &Config::fov},
+    {"min_depth", &Config::min_depth},
+    {"max_depth", &Config::max_depth},
+    {"border_depth", &Config::border_depth},
+    {"rot_center_depth", &Config::rot_center_depth},
+    {"xyz_rotation_range", &Config::xyz_rotation_range},
+    {"xy_translation_range", &Config::xy_translation_range},
+    {"z_translation_range", &Config::z_translation_range},
+    {"view_scale", &Config::view_scale},
+    {"lam_perc", &Config::lam_perc},
+    {"lam_smooth", &Config::lam_smooth},
+    {"lam_regular", &Config::lam_regular},
+};
+
 template <class T>
 T field(const json& j, const std::string& origin, const char* name) {
   try {
@@ -207,6 +223,7 @@ Config config_from_trace(const json& j, const std::string& origin) {
   Config c;
   c.preset = field<std::string>(j, origin, "preset");
   c.category = field<std::string>(j, origin, "category");
+  for (const auto& [name, value] : shared_numbers) c.*value = number(name);
   c.size = whole(j, "S");
   c.batch = whole(j, "batch");
   const json& gan = json_field(j, origin, "gan");
@@ -217,17 +234,8 @@ Config config_from_trace(const json& j, const std::string& origin) {
   c.gn_base = whole(nets, "gn_base");
   c.zdim = whole(nets, "zdim");
   c.enc_nf = whole(nets, "enc_nf");
-  c.min_depth = number("min_depth");
-  c.max_depth = number("max_depth");
-  c.border_depth = number("border_depth");
-  c.rot_center_depth = number("rot_center_depth");
-  c.fov = number("fov");
-  c.xyz_rotation_range = number("xyz_rotation_range");
-  c.xy_translation_range = number("xy_translation_range");
-  c.z_translation_range = number("z_translation_range");
   c.prior.view = MultivariateNormal::diagonal(numbers(j, origin, "view_mean", 6), std::vector<double>(6, 1.0));
   c.prior.light = MultivariateNormal::diagonal(numbers(j, origin, "light_mean", 4), std::vector<double>(4, 1.0));
-  c.view_scale = number("view_scale");
   auto light = numbers(j, origin, "rand_light", 7);
   c.rand_light = {light[0], light[1], light[2], light[3], light[4], light[5], light[6]};
   c.f1_depth = whole(j, "F1_d");
@@ -235,9 +243,6 @@ Config config_from_trace(const json& j, const std::string& origin) {
   c.use_mask = yes("use_mask");
   c.flip1 = {yes("flip1")};
   c.flip3 = {yes("flip3")};
-  c.lam_perc = number("lam_perc");
-  c.lam_smooth = number("lam_smooth");
-  c.lam_regular = number("lam_regular");
   c.lr = number("lr");
   auto betas = numbers(j, origin, "betas", 2);
   c.beta1 = betas[0];
@@ -250,53 +255,39 @@ Config config_from_trace(const json& j, const std::string& origin) {
   return c;
 }
 
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(MultivariateNormal, mean, covariance)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ProjectionConfig, w_iterations, w_plus_iterations, warm_up, lr, lam_perc, mean_samples)
+
 json to_json(const Config& c) {
   auto length = [](const StageLength& s) { return json{s.step1, s.step2, s.step3}; };
-  auto normal = [](const MultivariateNormal& n) { return json{{"mean", n.mean}, {"covariance", n.covariance}}; };
   const RandomLight& r = c.rand_light;
-  return {{"preset", c.preset},
-          {"category", c.category},
-          {"size", c.size},
-          {"crop", c.crop},
-          {"gan_size", c.gan_size},
-          {"truncation", c.truncation},
-          {"F1_d", c.f1_depth},
-          {"relative_encoder", c.relative_encoder},
-          {"use_mask", c.use_mask},
-          {"nets", {{"nf", c.nf}, {"gn_base", c.gn_base}, {"zdim", c.zdim}, {"enc_nf", c.enc_nf}}},
-          {"fov", c.fov},
-          {"min_depth", c.min_depth},
-          {"max_depth", c.max_depth},
-          {"border_depth", c.border_depth},
-          {"rot_center_depth", c.rot_center_depth},
-          {"xyz_rotation_range", c.xyz_rotation_range},
-          {"xy_translation_range", c.xy_translation_range},
-          {"z_translation_range", c.z_translation_range},
-          {"view_prior", normal(c.prior.view)},
-          {"light_prior", normal(c.prior.light)},
-          {"view_scale", c.view_scale},
-          {"rand_light", {r.x0, r.x1, r.y0, r.y1, r.a0, r.a1, r.alpha}},
-          {"ellipsoid",
-           {{"near", c.prior_near}, {"far", c.prior_far}, {"radius", c.sphere_radius}, {"iterations", c.prior_iterations}}},
-          {"lam_perc", c.lam_perc},
-          {"lam_smooth", c.lam_smooth},
-          {"lam_regular", c.lam_regular},
-          {"adam", {{"lr", c.lr}, {"betas", {c.beta1, c.beta2}}, {"eps", c.eps}, {"weight_decay", c.weight_decay}}},
-          {"stages", c.stages},
-          {"first_stage", length(c.first_stage)},
-          {"later_stages", length(c.later_stages)},
-          {"batch", c.batch},
-          {"step3_batch", c.batch_of_step3()},
-          {"collect", c.collect},
-          {"flip1", c.flip1},
-          {"flip3", c.flip3},
-          {"projection",
-           {{"w_iterations", c.projection.w_iterations},
-            {"w_plus_iterations", c.projection.w_plus_iterations},
-            {"warm_up", c.projection.warm_up},
-            {"lr", c.projection.lr},
-            {"lam_perc", c.projection.lam_perc},
-            {"mean_samples", c.projection.mean_samples}}}};
+  json out = {
+      {"preset", c.preset},
+      {"category", c.category},
+      {"size", c.size},
+      {"crop", c.crop},
+      {"gan_size", c.gan_size},
+      {"truncation", c.truncation},
+      {"F1_d", c.f1_depth},
+      {"relative_encoder", c.relative_encoder},
+      {"use_mask", c.use_mask},
+      {"nets", {{"nf", c.nf}, {"gn_base", c.gn_base}, {"zdim", c.zdim}, {"enc_nf", c.enc_nf}}},
+      {"view_prior", c.prior.view},
+      {"light_prior", c.prior.light},
+      {"rand_light", {r.x0, r.x1, r.y0, r.y1, r.a0, r.a1, r.alpha}},
+      {"ellipsoid", {{"near", c.prior_near}, {"far", c.prior_far}, {"radius", c.sphere_radius}, {"iterations", c.prior_iterations}}},
+      {"adam", {{"lr", c.lr}, {"betas", {c.beta1, c.beta2}}, {"eps", c.eps}, {"weight_decay", c.weight_decay}}},
+      {"stages", c.stages},
+      {"first_stage", length(c.first_stage)},
+      {"later_stages", length(c.later_stages)},
+      {"batch", c.batch},
+      {"step3_batch", c.batch_of_step3()},
+      {"collect", c.collect},
+      {"flip1", c.flip1},
+      {"flip3", c.flip3},
+      {"projection", c.projection}};
+  for (const auto& [name, value] : shared_numbers) out[name] = c.*value;
+  return out;
 }
 
 }  // namespace g2s

@@ -22,8 +22,6 @@ namespace {
 constexpr std::int64_t largest_texture = 1024, view_size = 256, smallest_texture = 256;
 constexpr double shape_grey = 0.7;  // of the shaded shape image, as the reference draws it
 
-Tensor unit(const Tensor& image) { return clamp(affine(image, 0.5, 0.5), 0, 1); }
-
 // [0,1] to 8 bits.
 Tensor pixels(const Tensor& shown) { return image_to_pixels(affine(shown, 2, -1)); }
 
@@ -33,24 +31,9 @@ Tensor grey_shape(const Tensor& normal) { return clamp(slice(normal, 3, 2, 3), 0
 Tensor object_mask(const FitResult& fit) { return fit.target.mask * fit.valid; }
 
 Subject make_subject(const FitResult& fit, const Renderer& renderer, const Tensor& photo) {
-  Pose pose = renderer.pose(fit.view);
-  TextureBake bake;
-  bake.photo = photo;
-  bake.photo_mask = fit.target.mask;
-  bake.model = fit.texture;
-  bake.depth = fit.canonical.depth;
-  bake.warped_depth = fit.depth;
-  bake.rotation = pose.rotation;
-  bake.translation = pose.translation;
-  bake.center = renderer.config().rot_center_depth;
-  bake.camera = renderer.camera();
-  bake.size = std::clamp(photo.dim(1), smallest_texture, largest_texture);
-  MeshSource source;
-  source.depth = fit.canonical.depth;
-  source.mask = fit.canonical_mask;
-  source.camera = renderer.camera();
-  source.texture_size = bake.size;
-  return {fit, build_mesh(source), bake_texture(bake)};
+  const std::int64_t size = std::clamp(photo.dim(1), smallest_texture, largest_texture);
+  const MeshSource source{.depth = fit.canonical.depth, .mask = fit.canonical_mask, .camera = renderer.camera(), .texture_size = size};
+  return {fit, build_mesh(source), bake_texture(fit, renderer, photo, size)};
 }
 
 // 16 bits: depth = max - value / 65535 * (max - min); 0 is background, which no pixel of the object gets.
@@ -70,9 +53,9 @@ Tensor input_depth(const FitResult& fit) {
   return out.reshape({out.dim(1), out.dim(2)});
 }
 
-const Tensor& named(const std::vector<NamedImage>& images, const std::string& name) {
+const NamedImage& named(const std::vector<NamedImage>& images, const std::string& name) {
   for (const NamedImage& p : images)
-    if (p.name == name) return p.image;
+    if (p.name == name) return p;
   fail(Errc::internal, "export", "no picture ", name);
 }
 
@@ -82,34 +65,24 @@ struct AllViews {
 
 Tensor overview(const FitResult& fit, const Config& config, const AllViews& views) {
   const Target& target = fit.target;
-  std::vector<std::vector<Tile>> rows;
-  rows.push_back({{unit(target.image), "input"},
-                  {target.mask, "mask"},
-                  {unit(target.gan_image), "generator's projection"},
-                  {unit(fit.recon), "reconstruction"},
-                  {depth_pixels(fit.depth, object_mask(fit), config).to(DType::f32) * (1.0 / 65535), "depth, input view"},
-                  {unit(fit.canonical.normal), "normals, canonical"},
-                  {unit(fit.canonical.albedo), "albedo"},
-                  {unit(fit.texture), "texture"},
-                  {grey_shape(fit.canonical.normal), "shape"}});
-  std::vector<Tile> turned, gan, relit, gan_light;
-  std::size_t yaws = 9;
-  for (std::size_t i = 0; i < yaws; ++i) {
-    turned.push_back({views.mesh_turned[i].image, "mesh " + views.mesh_turned[i].name});
-    gan.push_back({views.gan_turned[i].image, "GAN " + views.gan_turned[i].name});
-  }
-  for (std::size_t i = yaws; i < views.mesh_turned.size(); ++i) {
-    relit.push_back({views.mesh_turned[i].image, "mesh " + views.mesh_turned[i].name});
-    gan_light.push_back({views.gan_turned[i].image, "GAN " + views.gan_turned[i].name});
-  }
-  for (const char* name : {"dx-1.5_dy0.0_a0.6", "dx-0.7_dy0.6_a0.6", "dx+0.7_dy0.6_a0.6", "dx+1.5_dy0.0_a0.6"}) {
-    relit.push_back({named(views.mesh_relit, name), std::string("mesh ") + name});
-    gan_light.push_back({named(views.gan_relit, name), std::string("GAN ") + name});
-  }
-  rows.push_back(turned);
-  rows.push_back(gan);
-  rows.push_back(relit);
-  rows.push_back(gan_light);
+  std::vector<std::vector<Tile>> rows(5);
+  rows[0] = {{to_unit(target.image), "input"},
+             {target.mask, "mask"},
+             {to_unit(target.gan_image), "generator's projection"},
+             {to_unit(fit.recon), "reconstruction"},
+             {depth_pixels(fit.depth, object_mask(fit), config).to(DType::f32) * (1.0 / 65535), "depth, input view"},
+             {to_unit(fit.canonical.normal), "normals, canonical"},
+             {to_unit(fit.canonical.albedo), "albedo"},
+             {to_unit(fit.texture), "texture"},
+             {grey_shape(fit.canonical.normal), "shape"}};
+  auto add = [&](std::size_t row, const NamedImage& mesh, const NamedImage& gan) {
+    rows[row].push_back({mesh.image, "mesh " + mesh.name});
+    rows[row + 1].push_back({gan.image, "GAN " + gan.name});
+  };
+  constexpr std::size_t yaws = 9;
+  for (std::size_t i = 0; i < views.mesh_turned.size(); ++i) add(i < yaws ? 1 : 3, views.mesh_turned[i], views.gan_turned[i]);
+  for (const char* name : {"dx-1.5_dy0.0_a0.6", "dx-0.7_dy0.6_a0.6", "dx+0.7_dy0.6_a0.6", "dx+1.5_dy0.0_a0.6"})
+    add(3, named(views.mesh_relit, name), named(views.gan_relit, name));
   return contact_sheet(rows);
 }
 
@@ -137,8 +110,8 @@ ExportReport export_fit(const FitResult& fit, const Method& method, const Tensor
 
   write_png(folder + "/mask.png", pixels(fit.target.mask));
   write_png(folder + "/depth.png", depth_pixels(fit.depth, object_mask(fit), config));
-  write_png(folder + "/normal.png", pixels(unit(fit.canonical.normal)));
-  write_png(folder + "/albedo.png", pixels(unit(fit.canonical.albedo)));
+  write_png(folder + "/normal.png", pixels(to_unit(fit.canonical.normal)));
+  write_png(folder + "/albedo.png", pixels(to_unit(fit.canonical.albedo)));
   write_png(folder + "/shape.png", pixels(grey_shape(fit.canonical.normal)));
   write_mesh(folder, subject, config);
   make_folders(folder + "/views");
@@ -151,11 +124,8 @@ ExportReport export_fit(const FitResult& fit, const Method& method, const Tensor
   write_npy(folder + "/input_depth.npy", input_depth(fit));
   write_safetensors(folder + "/latent.safetensors", {{"latent", fit.target.latent}});
 
-  ExportReport report;
-  report.vertices = static_cast<std::int64_t>(subject.mesh.positions.size());
-  report.triangles = static_cast<std::int64_t>(subject.mesh.triangles.size());
-  report.texture_size = subject.mesh_texture.dim(1);
-  return report;
+  return {static_cast<std::int64_t>(subject.mesh.positions.size()), static_cast<std::int64_t>(subject.mesh.triangles.size()),
+          subject.mesh_texture.dim(1)};
 }
 
 }  // namespace g2s

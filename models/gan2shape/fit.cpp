@@ -7,7 +7,7 @@
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/reduce/reduce.h"
 #include "models/gan2shape/losses.h"
-#include "models/gan2shape/phases/phase.h"
+#include "models/gan2shape/phases.h"
 #include "models/gan2shape/prior.h"
 
 namespace g2s {

@@ -3,9 +3,26 @@
 #include <cstdio>
 
 namespace g2s {
-namespace {
 
 using nlohmann::json;
+
+void to_json(json& j, const Accuracy& a) { j = {a.side, a.mad, a.pixels}; }
+void from_json(const json& j, Accuracy& a) { a = {j.at(0).get<double>(), j.at(1).get<double>(), j.at(2).get<std::int64_t>()}; }
+
+void to_json(json& j, const PhaseRecord& r) {
+  j = {{"phase", r.phase}, {"stage", r.stage}, {"iterations", r.iterations}, {"seconds", r.seconds}, {"first", r.first}, {"last", r.last}};
+  if (r.measures) j["measures"] = {r.measures->fit, r.measures->ellipsoid, r.measures->constant};
+}
+
+void from_json(const json& j, PhaseRecord& r) {
+  r = {j.at("phase"), j.at("stage"), j.at("iterations"), j.at("seconds"), j.at("first"), j.at("last"), {}};
+  if (j.contains("measures")) r.measures = {j.at("measures").at(0), j.at("measures").at(1), j.at("measures").at(2)};
+}
+
+// What of a state is not tensors and not the position of something else.
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(FitState, phase, stage, iteration, projected, seconds, history, record)
+
+namespace {
 
 constexpr int state_version = 1;
 
@@ -13,43 +30,6 @@ std::string numbered(const char* name, std::size_t i) {
   char text[64];
   std::snprintf(text, sizeof text, "%s.%05zu", name, i);
   return text;
-}
-
-json to_json(const NamedLosses& losses) {
-  json out = json::array();
-  for (const auto& [name, value] : losses) out.push_back({name, value});
-  return out;
-}
-
-NamedLosses losses_from_json(const json& j) {
-  NamedLosses out;
-  for (const json& entry : j) out.emplace_back(entry.at(0).get<std::string>(), entry.at(1).get<double>());
-  return out;
-}
-
-json to_json(const Accuracy& a) { return {a.side, a.mad, a.pixels}; }
-Accuracy accuracy_from_json(const json& j) { return {j.at(0).get<double>(), j.at(1).get<double>(), j.at(2).get<std::int64_t>()}; }
-
-json to_json(const PhaseRecord& r) {
-  json out = {{"phase", static_cast<int>(r.phase)}, {"stage", r.stage},           {"iterations", r.iterations},
-              {"seconds", r.seconds},               {"first", to_json(r.first)}, {"last", to_json(r.last)}};
-  if (r.measures) out["measures"] = {to_json(r.measures->fit), to_json(r.measures->ellipsoid), to_json(r.measures->constant)};
-  return out;
-}
-
-PhaseRecord record_from_json(const json& j) {
-  PhaseRecord r;
-  r.phase = static_cast<Phase>(j.at("phase").get<int>());
-  r.stage = j.at("stage").get<int>();
-  r.iterations = j.at("iterations").get<int>();
-  r.seconds = j.at("seconds").get<double>();
-  r.first = losses_from_json(j.at("first"));
-  r.last = losses_from_json(j.at("last"));
-  if (j.contains("measures")) {
-    const json& m = j.at("measures");
-    r.measures = Measures{accuracy_from_json(m.at(0)), accuracy_from_json(m.at(1)), accuracy_from_json(m.at(2))};
-  }
-  return r;
 }
 
 // The first of my settings that they do not have, or have otherwise. They may have more: an older program's.
@@ -101,21 +81,13 @@ void save_state(const std::string& path, const FitState& state, Adam* optimizer,
   if (!samples.order.empty()) add("state.order", Tensor::from(std::vector<std::int32_t>(samples.order.begin(), samples.order.end())));
   if (optimizer)
     for (std::size_t i = 0; i < optimizer->moments().size(); ++i) add(numbered("adam", i), optimizer->moments()[i]);
-  json history = json::array();
-  for (const PhaseRecord& r : state.history) history.push_back(to_json(r));
-  const json position = {{"version", state_version},
-                         {"phase", static_cast<int>(state.phase)},
-                         {"stage", state.stage},
-                         {"iteration", state.iteration},
-                         {"projected", state.projected},
-                         {"sample_index", samples.index},
-                         {"views", state.views.position()},
-                         {"shuffles", state.shuffles.position()},
-                         {"adam_steps", optimizer ? optimizer->steps() : 0},
-                         {"seconds", state.seconds},
-                         {"history", history},
-                         {"record", to_json(state.record)},
-                         {"batches", samples.images.size()}};
+  json position = state;
+  position.update({{"version", state_version},
+                   {"sample_index", samples.index},
+                   {"views", state.views.position()},
+                   {"shuffles", state.shuffles.position()},
+                   {"adam_steps", optimizer ? optimizer->steps() : 0},
+                   {"batches", samples.images.size()}});
   write_safetensors(path, tensors, {{"format", "pt"}, {"gan2shape_state", position.dump()}, {"gan2shape_identity", json(identity).dump()}});
 }
 
@@ -165,16 +137,9 @@ void SavedState::restore(FitState& state) const {
     if (file_.contains("state.order"))
       for (std::int32_t i : file_.get("state.order").to_vector<std::int32_t>()) state.samples.order.push_back(i);
     state.samples.index = p.at("sample_index").get<std::int64_t>();
-    state.phase = static_cast<Phase>(p.at("phase").get<int>());
-    state.stage = p.at("stage").get<int>();
-    state.iteration = p.at("iteration").get<int>();
-    state.projected = p.at("projected").get<bool>();
     state.views.seek(p.at("views").get<std::uint64_t>());
     state.shuffles.seek(p.at("shuffles").get<std::uint64_t>());
-    state.seconds = p.at("seconds").get<double>();
-    state.history.clear();
-    for (const json& r : p.at("history")) state.history.push_back(record_from_json(r));
-    state.record = record_from_json(p.at("record"));
+    p.get_to(state);
   });
 }
 

@@ -14,7 +14,7 @@
 
 namespace g2s {
 
-// In their order; steps 1 to 3 once for each stage. phases/phase.h has a table of them.
+// In their order; steps 1 to 3 once for each stage. phases.h has a table of them.
 enum class Phase { project, prior, step1, step2, collect, step3, done };
 const char* to_string(Phase phase);
 

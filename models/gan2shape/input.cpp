@@ -129,21 +129,27 @@ CropMode crop_mode_from_name(const std::string& name) {
 
 const char* to_string(CropMode mode) { return mode == CropMode::automatic ? "auto" : mode == CropMode::object ? "object" : "none"; }
 
-ImageBox object_box(const Tensor& mask) {
+ImageBox bounding_box(const Tensor& mask, float threshold) {
   const std::int64_t h = mask.dim(1), w = mask.dim(2);
   const float* p = mask.data<float>();
   std::int64_t left = w, right = 0, top = h, bottom = 0;
   for (std::int64_t i = 0; i < h; ++i)
     for (std::int64_t j = 0; j < w; ++j) {
-      if (p[i * w + j] < object_threshold) continue;
+      if (p[i * w + j] < threshold) continue;
       left = std::min(left, j), right = std::max(right, j + 1);
       top = std::min(top, i), bottom = std::max(bottom, i + 1);
     }
-  if (right <= left) fail(Errc::invalid_argument, "mask", "is empty");
-  const double wanted = std::max(static_cast<double>(bottom - top), static_cast<double>(right - left) / object_share_of_width);
+  return right > left ? ImageBox{left, top, right - left, bottom - top} : ImageBox{};
+}
+
+ImageBox object_box(const Tensor& mask) {
+  const std::int64_t h = mask.dim(1), w = mask.dim(2);
+  const ImageBox box = bounding_box(mask, object_threshold);
+  if (box.width == 0) fail(Errc::invalid_argument, "mask", "is empty");
+  const double wanted = std::max(static_cast<double>(box.height), static_cast<double>(box.width) / object_share_of_width);
   const std::int64_t side = std::clamp<std::int64_t>(std::llround(wanted), 1, std::min(h, w));
   // Never beyond the image. Of an object that is higher than the square the upper part is kept: that is where a head is.
-  const std::int64_t x = (left + right - side) / 2, y = side >= bottom - top ? (top + bottom - side) / 2 : top;
+  const std::int64_t x = (2 * box.left + box.width - side) / 2, y = side >= box.height ? (2 * box.top + box.height - side) / 2 : box.top;
   return {std::clamp<std::int64_t>(x, 0, w - side), std::clamp<std::int64_t>(y, 0, h - side), side, side};
 }
 

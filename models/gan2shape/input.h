@@ -62,6 +62,8 @@ using MaskFinder = std::function<Tensor(const Tensor&)>;
 // Throws if there is no object to be seen in what is left of the image.
 PreparedInput prepare_input(const LoadedInput& input, const Config& config, CropMode mode, const MaskFinder& find_mask);
 
+// What of a mask f32 [1,H,W,1] on the CPU is `threshold` or more: all of it fits in. Of width 0 if nothing is.
+ImageBox bounding_box(const Tensor& mask, float threshold);
 // The square around an object: as large as heads_gt shows heads. mask f32 [1,H,W,1].
 ImageBox object_box(const Tensor& mask);
 

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 #include "engine/npy.h"
 #include "engine/safetensors.h"
+#include "kernels/shape/shape.h"
 
 namespace g2s {
 namespace {
@@ -41,11 +41,8 @@ Tensor read_latents(const std::string& path, const GeneratorConfig& generator) {
 std::int64_t latent_count(const Tensor& latents) { return latents.rank() == 1 ? 1 : latents.dim(0); }
 
 Tensor latent_at(const Tensor& latents, std::int64_t i) {
-  Shape shape = latents.rank() == 3 ? Shape{1, latents.dim(1), latents.dim(2)} : Shape{1, latents.dim(-1)};
   check(i >= 0 && i < latent_count(latents), "latent_at", "number ", i, " of ", describe(latents));
-  Tensor out = Tensor::empty(shape);
-  std::memcpy(out.mutable_raw(), latents.data<float>() + i * shape.numel(), out.bytes());
-  return out;
+  return latents.rank() == 1 ? latents.reshape({1, latents.dim(0)}) : slice(latents, 0, i);
 }
 
 }  // namespace g2s

@@ -1,7 +1,6 @@
 #include "models/gan2shape/memory_plan.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 
 namespace g2s {
@@ -88,7 +87,7 @@ std::size_t step3_bytes(const Config& c, const GeneratorConfig& g, const Discrim
 }
 
 MemoryPlan plan_memory(const Config& c, const GeneratorConfig& g, const DiscriminatorConfig& d, std::size_t limit, DeviceType type) {
-  MemoryPlan plan{c.batch, c.batch_of_step3() + 1, 0};
+  MemoryPlan plan{c.batch, c.batch_of_step3() + 1};
   if (limit == 0) return plan;
   const std::size_t least = std::max(step2_bytes(c, g, d, 1, type), step3_bytes(c, g, d, 1, type));
   if (least > limit) {
@@ -97,21 +96,7 @@ MemoryPlan plan_memory(const Config& c, const GeneratorConfig& g, const Discrimi
   }
   while (step2_bytes(c, g, d, plan.step2, type) > limit) --plan.step2;
   while (step3_bytes(c, g, d, plan.step3, type) > limit) --plan.step3;
-  plan.bytes = std::max(step2_bytes(c, g, d, plan.step2, type), step3_bytes(c, g, d, plan.step3, type));
   return plan;
-}
-
-std::size_t memory_size_from(const std::string& text) {
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  const std::string unit(end, text.data() + text.size());
-  double factor = 0;
-  if (unit.empty() || unit == "B") factor = 1;
-  for (const auto& [letter, size] : {std::pair{'K', 1024.0}, {'M', mib}, {'G', 1024 * mib}})
-    if (unit == std::string(1, letter) || unit == std::string(1, letter) + "B" || unit == std::string(1, letter) + "iB") factor = size;
-  if (error != std::errc() || factor == 0 || !(value > 0 && value * factor < 1e18))
-    fail(Errc::invalid_argument, "memory_limit", "'", text, "' is not a size such as 2G or 1500M");
-  return static_cast<std::size_t>(value * factor);
 }
 
 }  // namespace g2s

@@ -15,7 +15,6 @@ constexpr std::size_t program_bytes = std::size_t{64} << 20;
 
 struct MemoryPlan {
   std::int64_t step2 = 0, step3 = 0;  // images in a part; of step 3 the input is one
-  std::size_t bytes = 0;              // what the larger of the two steps is expected to take
 
   // Are the batches of a step cut?
   bool in_parts(const Config& config) const { return step2 < config.batch || step3 < config.batch_of_step3() + 1; }
@@ -32,8 +31,5 @@ std::size_t step3_bytes(const Config& config, const GeneratorConfig& generator, 
 // settings give the same bytes on every machine. Throws naming what is needed at least.
 MemoryPlan plan_memory(const Config& config, const GeneratorConfig& generator, const DiscriminatorConfig& discriminator, std::size_t limit,
                        DeviceType type = DeviceType::cpu);
-
-// 2G, 512M, 1500000K or bytes; throws naming memory_limit.
-std::size_t memory_size_from(const std::string& text);
 
 }  // namespace g2s

@@ -65,14 +65,9 @@ TEST_CASE("a memory plan takes whole batches, parts, or says what it needs") {
   const std::size_t least = std::max(step2_bytes(face, g, d, 1), step3_bytes(face, g, d, 1));
   MemoryPlan parts = plan_memory(face, g, d, step2_bytes(face, g, d, 5));
   CHECK(parts.step2 == 5);
-  CHECK(parts.bytes <= step2_bytes(face, g, d, 5));
+  CHECK(step3_bytes(face, g, d, parts.step3) <= step2_bytes(face, g, d, 5));
   CHECK(plan_memory(face, g, d, least).step2 >= 1);
   CHECK_THROWS_WITH_AS(plan_memory(face, g, d, 100 << 20), doctest::Contains("memory_limit: 100M is less than the"), Error);
-  CHECK(memory_size_from("2G") == std::size_t{2} << 30);
-  CHECK(memory_size_from("1.5MiB") == 3 << 19);
-  CHECK(memory_size_from("4096") == 4096);
-  for (const char* bad : {"", "2X", "-1G", "G", "1e40G", "nan"})
-    CHECK_THROWS_WITH_AS(memory_size_from(bad), doctest::Contains("is not a size such as 2G"), Error);
 }
 
 TEST_CASE("steps of the face preset stay below the memory limit [long]") {

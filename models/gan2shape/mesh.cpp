@@ -131,13 +131,4 @@ TexturedMesh build_mesh(const MeshSource& source) {
   return Builder(source).build();
 }
 
-std::array<std::int64_t, 3> edge_census(const TexturedMesh& mesh) {
-  std::map<std::pair<std::uint32_t, std::uint32_t>, int> uses;
-  for (const auto& t : mesh.triangles)
-    for (std::size_t k = 0; k < 3; ++k) ++uses[std::minmax(t[k], t[(k + 1) % 3])];
-  std::array<std::int64_t, 3> census{};
-  for (const auto& [edge, n] : uses) ++census[static_cast<std::size_t>(std::min(n, 3) - 1)];
-  return census;
-}
-
 }  // namespace g2s

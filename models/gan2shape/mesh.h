@@ -30,7 +30,4 @@ struct MeshSource {
 // Throws Error(invalid_argument) if nothing is left.
 TexturedMesh build_mesh(const MeshSource& source);
 
-// Number of edges used by one triangle only, by two, and by more: a mesh of one sheet has none of the last.
-std::array<std::int64_t, 3> edge_census(const TexturedMesh& mesh);
-
 }  // namespace g2s

@@ -14,6 +14,16 @@ using namespace g2s;
 
 namespace {
 
+// Number of edges used by one triangle only, by two, and by more: a mesh of one sheet has none of the last.
+std::array<std::int64_t, 3> edge_census(const TexturedMesh& mesh) {
+  std::map<std::pair<std::uint32_t, std::uint32_t>, int> uses;
+  for (const auto& t : mesh.triangles)
+    for (std::size_t k = 0; k < 3; ++k) ++uses[std::minmax(t[k], t[(k + 1) % 3])];
+  std::array<std::int64_t, 3> census{};
+  for (const auto& [edge, n] : uses) ++census[static_cast<std::size_t>(std::min(n, 3) - 1)];
+  return census;
+}
+
 constexpr std::int64_t S = 33;
 const Pinhole camera{(S - 1) / 2.0 / std::tan(5 * M_PI / 180), (S - 1) / 2.0, (S - 1) / 2.0};
 

@@ -5,6 +5,8 @@
 #include <numbers>
 
 #include "engine/autograd.h"
+#include "kernels/elementwise/elementwise.h"
+#include "kernels/reduce/reduce.h"
 #include "models/gan2shape/prior.h"
 
 namespace g2s {
@@ -31,11 +33,8 @@ std::vector<bool> eroded(const Tensor& mask) {
 }  // namespace
 
 Tensor truth_mask(const Tensor& depth) {
-  auto d = depth.detach().to(DType::f32).to_vector<float>();
-  const float background = *std::max_element(d.begin(), d.end());
-  std::vector<float> mask(d.size());
-  std::transform(d.begin(), d.end(), mask.begin(), [&](float v) { return v < background ? 1.f : 0.f; });
-  return Tensor::from(mask, depth.shape());
+  const Tensor d = depth.detach().to(DType::f32);
+  return less(d, max_element(d).item());
 }
 
 Accuracy measure(const Tensor& depth, const Tensor& truth, const Tensor& true_mask, const Tensor& predicted_mask, Pinhole camera) {

@@ -3,20 +3,16 @@
 namespace g2s {
 namespace {
 
-EDDeconvConfig decoder(const Config& c, int cout, OutputActivation activation) {
-  return {3, cout, c.size, c.nf, c.zdim, c.gn_base, activation};
-}
-
-EncoderConfig encoder(const Config& c, int cout) { return {3, cout, c.size, c.nf, OutputActivation::tanh}; }
+LayerNetConfig shape(const Config& c, int cout, int nf, OutputActivation activation) { return {3, cout, c.size, nf, c.zdim, c.gn_base, activation}; }
 
 }  // namespace
 
 Networks::Networks(const Config& c)
-    : netD(decoder(c, 1, OutputActivation::none)),
-      netA(decoder(c, 3, OutputActivation::tanh)),
-      netV(encoder(c, 6)),
-      netL(encoder(c, 4)),
-      netEnc(ResEncoderConfig{3, 512, c.size, c.enc_nf, OutputActivation::none}) {}
+    : netD(shape(c, 1, c.nf, OutputActivation::none)),
+      netA(shape(c, 3, c.nf, OutputActivation::tanh)),
+      netV(shape(c, 6, c.nf, OutputActivation::tanh)),
+      netL(shape(c, 4, c.nf, OutputActivation::tanh)),
+      netEnc(shape(c, 512, c.enc_nf, OutputActivation::none)) {}
 
 Networks::Networks(const Config& c, std::uint64_t seed) : Networks(c) {
   Random random(seed, "networks");

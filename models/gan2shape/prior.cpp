@@ -8,6 +8,7 @@
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/random/random.h"
 #include "kernels/reduce/reduce.h"
+#include "models/gan2shape/input.h"
 #include "models/gan2shape/steps.h"
 
 namespace g2s {
@@ -17,21 +18,13 @@ struct Box {
   double min_x, max_x, min_y, max_y;
 };
 
-Box bounding_box(const Tensor& mask, std::int64_t s) {
-  const Tensor m = mask.detach().to(Device{}).to(DType::f64);
-  const double* p = m.data<double>();
-  Box box{1e9, -1, 1e9, -1};
-  for (std::int64_t y = 0; y < s; ++y) {
-    for (std::int64_t x = 0; x < s; ++x) {
-      // The image's masks are f32: compare as f32 does.
-      if (static_cast<float>(p[y * s + x]) < 0.7f) continue;
-      box = {std::min(box.min_x, double(x)), std::max(box.max_x, double(x)), std::min(box.min_y, double(y)), std::max(box.max_y, double(y))};
-    }
-  }
-  if (box.max_x <= box.min_x || box.max_y <= box.min_y) {
+Box box_of(const Tensor& mask) {
+  const ImageBox box = bounding_box(mask.detach().to(Device{}).to(DType::f32), 0.7f);
+  if (box.width <= 1 || box.height <= 1) {
     fail(Errc::invalid_argument, "mask", "the object mask is empty or only a line: there is no object of mask >= 0.7 to place the prior by");
   }
-  return box;
+  const double left = static_cast<double>(box.left), top = static_cast<double>(box.top);
+  return {left, left + static_cast<double>(box.width - 1), top, top + static_cast<double>(box.height - 1)};
 }
 
 void adapt_to_category(Box& box, const std::string& category, std::int64_t s) {
@@ -49,17 +42,17 @@ void adapt_to_category(Box& box, const std::string& category, std::int64_t s) {
 
 }  // namespace
 
-Tensor ellipsoid_depth(const Tensor& mask, const EllipsoidOptions& o, DType dtype) {
+Tensor ellipsoid_depth(const Tensor& mask, const Config& c, DType dtype) {
   check(mask.rank() == 4 && mask.dim(0) == 1 && mask.dim(1) == mask.dim(2) && mask.dim(3) == 1, "ellipsoid_depth",
         "mask must be [1,S,S,1], is ", describe(mask));
   const std::int64_t s = mask.dim(1);
-  Box box = bounding_box(mask, s);
-  adapt_to_category(box, o.category, s);
+  Box box = box_of(mask);
+  adapt_to_category(box, c.category, s);
   const double radius = (box.max_x - box.min_x) / 2, ratio = (box.max_y - box.min_y) / (box.max_x - box.min_x);
-  const double cx = (box.max_x + box.min_x) / 2, cy = (box.max_y + box.min_y) / 2, r = o.sphere_radius;
+  const double cx = (box.max_x + box.min_x) / 2, cy = (box.max_y + box.min_y) / 2, r = c.sphere_radius;
   // Distance from the sphere's axis at which it has fallen from near to far.
-  const double rim = std::sqrt(r * r - (r - (o.far - o.near)) * (r - (o.far - o.near)));
-  std::vector<double> depth(static_cast<std::size_t>(s * s), o.far);
+  const double rim = std::sqrt(r * r - (r - (c.prior_far - c.prior_near)) * (r - (c.prior_far - c.prior_near)));
+  std::vector<double> depth(static_cast<std::size_t>(s * s), c.prior_far);
   for (std::int64_t y = 0; y < s; ++y) {
     // Rows are stretched about the image's centre before they are compared with the box's centre row.
     const double i = (static_cast<double>(y) - s / 2.0) / ratio + s / 2.0;
@@ -67,14 +60,10 @@ Tensor ellipsoid_depth(const Tensor& mask, const EllipsoidOptions& o, DType dtyp
       const double distance = std::sqrt((i - cy) * (i - cy) + (x - cx) * (x - cx));
       if (distance > radius) continue;
       const double d = distance / radius * rim;
-      depth[static_cast<std::size_t>(y * s + x)] = r - std::sqrt(std::abs(r * r - d * d)) + o.near;
+      depth[static_cast<std::size_t>(y * s + x)] = r - std::sqrt(std::abs(r * r - d * d)) + c.prior_near;
     }
   }
   return Tensor::from(depth, {1, s, s, 1}).to(dtype);
-}
-
-Tensor ellipsoid_depth(const Tensor& mask, const Config& c) {
-  return ellipsoid_depth(mask, {c.category, c.prior_near, c.prior_far, c.sphere_radius});
 }
 
 Tensor prior_loss(const Renderer& renderer, const EDDeconv& netD, const Tensor& image, const Tensor& ellipsoid) {

@@ -13,16 +13,10 @@
 
 namespace g2s {
 
-struct EllipsoidOptions {
-  std::string category;  // face, synface, car and church change the mask's bounding box; any other leaves it
-  double near = 0.91, far = 1.02;
-  double sphere_radius = 0.4;
-};
-
-// mask [1,S,S,1] in [0,1], object where >= 0.7 -> depth [1,S,S,1] of `dtype`: a cap of a sphere between near and far, far outside.
+// mask [1,S,S,1] in [0,1], object where >= 0.7 -> depth [1,S,S,1] of `dtype`: a cap of the configured sphere between prior_near and prior_far,
+// prior_far outside. The categories face, synface, car and church change the mask's bounding box; any other leaves it.
 // Throws Error(invalid_argument) if the object has no extent.
-Tensor ellipsoid_depth(const Tensor& mask, const EllipsoidOptions& options, DType dtype = DType::f32);
-Tensor ellipsoid_depth(const Tensor& mask, const Config& config);
+Tensor ellipsoid_depth(const Tensor& mask, const Config& config, DType dtype = DType::f32);
 
 // Mean squared difference between netD's depth of an image, without the border blend, and its ellipsoid.
 Tensor prior_loss(const Renderer& renderer, const EDDeconv& netD, const Tensor& image, const Tensor& ellipsoid);

@@ -64,6 +64,13 @@ void add_values(Losses& sums, const Losses& more) {
   }
 }
 
+std::vector<Tensor> parameters_of(std::initializer_list<const LayerNet*> nets) {
+  std::vector<Tensor> out;
+  for (const LayerNet* net : nets)
+    for (const Tensor& t : net->parameters().tensors()) out.push_back(t);
+  return out;
+}
+
 Tensor with_mean(const Tensor& x, const std::vector<double>& mean) {
   return x + constant(mean, {1, static_cast<std::int64_t>(mean.size())}, x.dtype());
 }
@@ -379,8 +386,7 @@ Step3::PartedUpdate Step3::update(const Tensor& images, const Tensor& masks, std
   part_shape.albedo = shape.albedo.detach().set_requires_grad();
   const Images whole = weigh(all, valid_in_parts(part_shape, all, part), masks);
   std::vector<Tensor> wanted = {part_shape.depth, part_shape.albedo}, to_shape, to_view_and_light;
-  for (const ParameterMap* p : {&method_.networks.netV.parameters(), &method_.networks.netL.parameters()})
-    for (const Tensor& t : p->tensors()) wanted.push_back(t);
+  for (const Tensor& t : parameters_of({&method_.networks.netV, &method_.networks.netL})) wanted.push_back(t);
   for (std::int64_t i = 0; i < parts.count; ++i) {
     auto cut = [&](const Tensor& x) { return slice(x, 0, parts.begin(i), parts.begin(i + 1)); };
     part_shape.normal = method_.renderer.normals(part_shape.depth);
@@ -393,20 +399,14 @@ Step3::PartedUpdate Step3::update(const Tensor& images, const Tensor& masks, std
     add_values(out.input, r.input);
     add_values(out.batch, r.batch);
   }
-  std::vector<Tensor> shape_parameters = method_.networks.netA.parameters().tensors();
-  for (const Tensor& t : method_.networks.netD.parameters().tensors()) shape_parameters.push_back(t);
-  out.gradients = grad({shape.depth, shape.albedo}, shape_parameters, to_shape);
+  out.gradients = grad({shape.depth, shape.albedo}, parameters_of({&method_.networks.netA, &method_.networks.netD}), to_shape);
   out.gradients.insert(out.gradients.end(), to_view_and_light.begin(), to_view_and_light.end());
   return out;
 }
 
 std::vector<Tensor> Step3::parameters() const {
-  std::vector<Tensor> out;
-  for (const ParameterMap* p : {&method_.networks.netA.parameters(), &method_.networks.netD.parameters(),
-                                &method_.networks.netV.parameters(), &method_.networks.netL.parameters()}) {
-    for (const Tensor& t : p->tensors()) out.push_back(t);
-  }
-  return out;
+  const Networks& n = method_.networks;
+  return parameters_of({&n.netA, &n.netD, &n.netV, &n.netL});
 }
 
 }  // namespace g2s

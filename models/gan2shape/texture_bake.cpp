@@ -22,18 +22,6 @@ Tensor smoothstep(const Tensor& x, double from, double to) {
   return square(t) * (3 - 2 * t);
 }
 
-// [-1,1] positions of size x size texels over an image whose corner pixels' centres are the corner texels' centres.
-Tensor regular_grid(std::int64_t size) {
-  std::vector<float> grid(static_cast<std::size_t>(size * size * 2));
-  for (std::int64_t y = 0; y < size; ++y)
-    for (std::int64_t x = 0; x < size; ++x) {
-      std::size_t at = static_cast<std::size_t>((y * size + x) * 2);
-      grid[at] = static_cast<float>(2.0 * static_cast<double>(x) / static_cast<double>(size - 1) - 1);
-      grid[at + 1] = static_cast<float>(2.0 * static_cast<double>(y) / static_cast<double>(size - 1) - 1);
-    }
-  return Tensor::from(grid, {1, size, size, 2});
-}
-
 // Cosine between the surface's normal and the direction to the camera, per texel.
 Tensor facing(const Tensor& points) {
   std::int64_t size = points.dim(1);
@@ -68,21 +56,32 @@ Tensor to_photo(const Tensor& grid, double s, double n) { return grid * ((s - 1)
 
 }  // namespace
 
-Tensor bake_texture(const TextureBake& bake) {
+Tensor texel_grid(std::int64_t size) {
+  std::vector<float> grid(static_cast<std::size_t>(size * size * 2));
+  for (std::int64_t y = 0; y < size; ++y)
+    for (std::int64_t x = 0; x < size; ++x) {
+      std::size_t at = static_cast<std::size_t>((y * size + x) * 2);
+      grid[at] = static_cast<float>(2.0 * static_cast<double>(x) / static_cast<double>(size - 1) - 1);
+      grid[at + 1] = static_cast<float>(2.0 * static_cast<double>(y) / static_cast<double>(size - 1) - 1);
+    }
+  return Tensor::from(grid, {1, size, size, 2});
+}
+
+Tensor bake_texture(const FitResult& fit, const Renderer& renderer, const Tensor& photo, std::int64_t size) {
   NoGrad no_grad;
-  std::int64_t small = bake.depth.dim(1), size = bake.size;
-  Tensor texels = regular_grid(size);
-  double step = static_cast<double>(size - 1) / static_cast<double>(small - 1);
-  Pinhole camera{bake.camera.focal * step, bake.camera.cx * step, bake.camera.cy * step};
-  Tensor points = unproject(grid_sample(bake.depth, texels), camera);
-  Tensor seen_from_input = rigid_transform(points, bake.rotation, bake.translation, bake.center);
-  Tensor grid = project_to_grid(seen_from_input, camera);
-  Tensor behind = slice(seen_from_input, 3, 2, 3) - grid_sample(bake.warped_depth, grid);
-  Tensor visible = 1 - smoothstep(behind, seen_margin / 2, seen_margin);
-  Tensor weight = visible * smoothstep(facing(seen_from_input), grazing, frontal) * smoothstep(grid_sample(bake.photo_mask, grid), 0.5, 0.95);
-  Tensor photo = grid_sample(bake.photo, to_photo(grid, static_cast<double>(small), static_cast<double>(bake.photo.dim(1))));
-  Tensor model = grid_sample(bake.model, texels);
-  return clamp(model + weight * (photo - model), -1, 1);
+  const std::int64_t small = fit.canonical.depth.dim(1);
+  const Tensor texels = texel_grid(size);
+  const double step = static_cast<double>(size - 1) / static_cast<double>(small - 1);
+  const Pinhole camera{renderer.camera().focal * step, renderer.camera().cx * step, renderer.camera().cy * step};
+  const Tensor seen_from_input = renderer.warp(unproject(grid_sample(fit.canonical.depth, texels), camera), renderer.pose(fit.view));
+  const Tensor grid = project_to_grid(seen_from_input, camera);
+  const Tensor behind = slice(seen_from_input, 3, 2, 3) - grid_sample(fit.depth, grid);
+  const Tensor visible = 1 - smoothstep(behind, seen_margin / 2, seen_margin);
+  const Tensor mask = smoothstep(grid_sample(fit.target.mask, grid), 0.5, 0.95);
+  const Tensor weight = visible * smoothstep(facing(seen_from_input), grazing, frontal) * mask;
+  const Tensor sharp = grid_sample(photo, to_photo(grid, static_cast<double>(small), static_cast<double>(photo.dim(1))));
+  const Tensor model = grid_sample(fit.texture, texels);
+  return clamp(model + weight * (sharp - model), -1, 1);
 }
 
 }  // namespace g2s

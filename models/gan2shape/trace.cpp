@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <functional>
 #include <memory>
 
 #include "engine/autograd.h"
@@ -226,22 +227,17 @@ void trace_renderer(const Trace& t, const Renderer& renderer, const Target& targ
 }
 
 // One image per copy, or all copies of all images in [begin, end): unflipped ones first.
-template <class Get>
-Tensor of_copies(const std::vector<Rendering>& copies, std::int64_t begin, std::int64_t end, Get get) {
+template <class Copy, class Get>
+Tensor of_copies(const std::vector<Copy>& copies, std::int64_t begin, std::int64_t end, Get get) {
   NoGrad no_grad;
   std::vector<Tensor> parts;
-  for (const Rendering& r : copies) parts.push_back(slice(get(r), 0, begin, end));
+  for (const Copy& copy : copies) parts.push_back(slice(std::invoke(get, copy), 0, begin, end));
   return concat(parts, 0);
 }
 
 void trace_input_images(TraceOutput& out, const std::string& step, const std::vector<Canonical>& shapes,
                         const std::vector<Rendering>& copies, const Tensor& canon_mask) {
-  auto canonical = [&](Tensor Canonical::* member) {
-    NoGrad no_grad;
-    std::vector<Tensor> parts;
-    for (const Canonical& c : shapes) parts.push_back(c.*member);
-    return concat(parts, 0);
-  };
+  auto canonical = [&](Tensor Canonical::* member) { return of_copies(shapes, 0, 1, member); };
   auto rendered = [&](auto get) { return of_copies(copies, 0, 1, get); };
   const std::string at = step + "/image/";
   out.image(at + "depth", canonical(&Canonical::depth));
@@ -249,11 +245,11 @@ void trace_input_images(TraceOutput& out, const std::string& step, const std::ve
   out.image(at + "normal", canonical(&Canonical::normal));
   out.image(at + "diffuse", rendered([](const Rendering& r) { return r.shading.diffuse; }));
   out.image(at + "shading", rendered([](const Rendering& r) { return r.shading.shading; }));
-  out.image(at + "texture", rendered([](const Rendering& r) { return r.texture; }));
+  out.image(at + "texture", rendered(&Rendering::texture));
   out.image(at + "warped_depth", rendered([](const Rendering& r) { return r.warp.depth; }));
   out.image(at + "grid", rendered([](const Rendering& r) { return r.warp.grid; }));
-  out.image(at + "valid", rendered([](const Rendering& r) { return r.valid; }));
-  out.image(at + "recon", rendered([](const Rendering& r) { return r.recon; }));
+  out.image(at + "valid", rendered(&Rendering::valid));
+  out.image(at + "recon", rendered(&Rendering::recon));
   if (canon_mask) out.image(at + "canon_mask", canon_mask);
 }
 
@@ -301,9 +297,9 @@ void trace_step3(const Method& c, Networks& nets, const Target& target, const Te
   out.vector("step3_input/vector/view", slice(r.view.detach(), 0, 0, 1));
   out.vector("step3_input/vector/light", slice(r.light.detach(), 0, 0, 1));
   auto rendered = [&](auto get) { return of_copies(r.copies, 1, n, get); };
-  out.image("step3/image/recon", rendered([](const Rendering& x) { return x.recon; }));
+  out.image("step3/image/recon", rendered(&Rendering::recon));
   out.image("step3/image/warped_depth", rendered([](const Rendering& x) { return x.warp.depth; }));
-  out.image("step3/image/valid", rendered([](const Rendering& x) { return x.valid; }));
+  out.image("step3/image/valid", rendered(&Rendering::valid));
   out.vector("step3/vector/netV", slice(r.raw_view.detach(), 0, 1, n));
   out.vector("step3/vector/netL", slice(r.raw_light.detach(), 0, 1, n));
   auto gradients = grad({r.batch.total}, step.parameters());
@@ -358,7 +354,10 @@ NamedTensors trace_ellipsoid(Trace& t) {
   const std::string fit = t.at("fit").get<std::string>();
   Tensor wanted;
   for (const auto& [category, range] : t.at("categories").items()) {
-    Tensor d = ellipsoid_depth(mask, {category, range.at(0).get<double>(), range.at(1).get<double>(), c.sphere_radius}, t.dtype);
+    c.category = category;
+    c.prior_near = range.at(0).get<double>();
+    c.prior_far = range.at(1).get<double>();
+    const Tensor d = ellipsoid_depth(mask, c, t.dtype);
     out.image("ellipsoid/image/" + category, d);
     if (category == fit) wanted = d;
   }

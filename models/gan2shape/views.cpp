@@ -9,6 +9,7 @@
 #include "kernels/grid_sample/grid_sample.h"
 #include "kernels/shape/shape.h"
 #include "models/gan2shape/mesh_render.h"
+#include "models/gan2shape/texture_bake.h"
 
 namespace g2s {
 namespace {
@@ -26,39 +27,18 @@ std::string format(const char* pattern, double a, double b = 0, double c = 0) {
   return text;
 }
 
-double yaw_range(const std::string& category) { return category == "car" || category == "church" ? 45 : 70; }
-
-Tensor to_unit(const Tensor& image) { return clamp(affine(image, 0.5, 0.5), 0, 1); }
-
-MeshView front_view(const Renderer& renderer, std::int64_t size) {
-  MeshView view;
-  view.center = renderer.config().rot_center_depth;
-  view.camera = renderer.camera();
-  view.grid = renderer.config().size;
-  view.size = size;
-  return view;
-}
-
-Tensor relit_shading(const Renderer& renderer, const Tensor& normal, const Tensor& own_light, const Relight& light) {
-  Tensor random = Tensor::from(std::vector<float>{static_cast<float>(light.dx), static_cast<float>(light.dy), static_cast<float>(light.a)}, {1, 3});
-  return shade_randomly(renderer, normal, own_light, random, relight_alpha).shading;
-}
-
-// S x S to the texels of the mesh's texture: corner centres on corner centres.
-Tensor enlarge(const Tensor& x, std::int64_t size) {
-  std::vector<float> grid(static_cast<std::size_t>(size * size * 2));
-  for (std::int64_t i = 0; i < size * size; ++i) {
-    grid[static_cast<std::size_t>(2 * i)] = static_cast<float>(2.0 * static_cast<double>(i % size) / static_cast<double>(size - 1) - 1);
-    grid[static_cast<std::size_t>(2 * i + 1)] = static_cast<float>(2.0 * static_cast<double>(i / size) / static_cast<double>(size - 1) - 1);
-  }
-  return grid_sample(x, Tensor::from(grid, {1, size, size, 2}));
-}
-
-}  // namespace
+struct Turn {
+  std::string name;
+  double yaw = 0, pitch = 0;  // radians, from the canonical front
+};
+struct Relight {
+  std::string name;
+  double dx = 0, dy = 0, a = 0;
+};
 
 std::vector<Turn> turns(const std::string& category) {
   std::vector<Turn> out;
-  double range = yaw_range(category);
+  double range = category == "car" || category == "church" ? 45 : 70;
   for (int i = 0; i < 9; ++i) {
     double yaw = range * (i - 4) / 4;
     out.push_back({format("yaw%+.1f", yaw), yaw * degree, 0});
@@ -77,6 +57,19 @@ std::vector<Relight> relights() {
       for (double dx : {-1.5, -0.7, 0.0, 0.7, 1.5}) out.push_back({format("dx%+.1f_dy%.1f_a%.1f", dx, dy, a), dx, dy, a});
   return out;
 }
+
+MeshView front_view(const Renderer& renderer, std::int64_t size) {
+  return {.center = renderer.config().rot_center_depth, .camera = renderer.camera(), .grid = renderer.config().size, .size = size};
+}
+
+Tensor relit_shading(const Renderer& renderer, const Tensor& normal, const Tensor& own_light, const Relight& light) {
+  Tensor random = Tensor::from(std::vector<float>{static_cast<float>(light.dx), static_cast<float>(light.dy), static_cast<float>(light.a)}, {1, 3});
+  return shade_randomly(renderer, normal, own_light, random, relight_alpha).shading;
+}
+
+}  // namespace
+
+Tensor to_unit(const Tensor& image) { return clamp(affine(image, 0.5, 0.5), 0, 1); }
 
 std::vector<NamedImage> mesh_turned(const Subject& subject, const Method& method, std::int64_t size) {
   NoGrad no_grad;
@@ -105,7 +98,7 @@ std::vector<NamedImage> mesh_relit(const Subject& subject, const Method& method,
   std::vector<NamedImage> out;
   for (const Relight& light : relights()) {
     Tensor ratio = clamp(relit_shading(method.renderer, normal, own_light, light), 0, 10) / before;
-    out.push_back({light.name, render_mesh(subject.mesh, clamp(texture * enlarge(ratio, texture.dim(1)), 0, 1), view)});
+    out.push_back({light.name, render_mesh(subject.mesh, clamp(texture * grid_sample(ratio, texel_grid(texture.dim(1))), 0, 1), view)});
   }
   return out;
 }

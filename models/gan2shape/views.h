@@ -15,6 +15,9 @@ struct NamedImage {
   Tensor image;  // f32 [1,H,W,3] in [0,1]
 };
 
+// From [-1,1] to [0,1], clamped.
+Tensor to_unit(const Tensor& image);
+
 // What is drawn: an object after its fit, with its mesh.
 struct Subject {
   const FitResult& fit;
@@ -22,19 +25,10 @@ struct Subject {
   Tensor mesh_texture;  // f32 [1,T,T,3] in [-1,1]
 };
 
-struct Turn {
-  std::string name;
-  double yaw = 0, pitch = 0;  // radians, from the canonical front
-};
-struct Relight {
-  std::string name;
-  double dx = 0, dy = 0, a = 0;
-};
-// 9 yaws within 70 degrees (45 for cars and churches), then 5 pitches within 20.
-std::vector<Turn> turns(const std::string& category);
-// dx in {-1.5, -.7, 0, .7, 1.5}, dy in {0, .6}, a in {.3, .6}.
-std::vector<Relight> relights();
+// Turned: 9 yaws within 70 degrees (45 for cars and churches), then 5 pitches within 20.
+// Relit: dx in {-1.5, -.7, 0, .7, 1.5}, dy in {0, .6}, a in {.3, .6}.
 
+// Square images of `size` pixels.
 std::vector<NamedImage> mesh_turned(const Subject& subject, const Method& method, std::int64_t size);
 std::vector<NamedImage> mesh_relit(const Subject& subject, const Method& method, std::int64_t size);
 

@@ -3,7 +3,6 @@
 
 #include <memory>
 
-#include "engine/captured_graph.h"
 #include "models/gan2shape/fit_state.h"
 #include "models/gan2shape/memory_plan.h"
 
@@ -24,7 +23,7 @@ class FitPhase {
   virtual ~FitPhase() = default;
   FitPhase(const FitPhase&) = delete;
   virtual void iterate() = 0;
-  virtual void finish() {}                         // after the last iteration
+  virtual void finish() {}                       // after the last iteration
   virtual Adam* optimizer() { return nullptr; }  // saved beside the state; null: nothing is trained
 
  protected:
@@ -38,42 +37,8 @@ class FitPhase {
   LossLog& losses_;
 };
 
-// A phase that trains. On a device an iteration is one launch of a graph, see engine/captured_graph.h.
-class TrainingPhase : public FitPhase {
- public:
-  void iterate() final;
-  Adam* optimizer() final { return adam_.get(); }
-
- protected:
-  struct Result {
-    Tensor total;
-    std::vector<Tensor> gradients;  // of total to what is trained
-    NamedTensors losses;
-  };
-  using FitPhase::FitPhase;
-  // From now on these, with a fresh optimiser.
-  void train(std::vector<Tensor> parameters, const AdamOptions& options);
-  // The host's part of an iteration: fills what compute() reads.
-  virtual void choose() {}
-  // The device's part.
-  virtual Result compute() = 0;
-
- private:
-  void work();
-
-  std::unique_ptr<Adam> adam_;
-  std::unique_ptr<CapturedGraph> graph_;
-};
-
 // Throws if the loss of an iteration of the running phase is not finite.
 void require_finite(double loss, const FitState& state, int iteration);
-
-std::unique_ptr<FitPhase> make_projection(const FitParts& fit);
-std::unique_ptr<FitPhase> make_prior(const FitParts& fit);
-std::unique_ptr<FitPhase> make_step1(const FitParts& fit);
-std::unique_ptr<FitPhase> make_step2(const FitParts& fit);
-std::unique_ptr<FitPhase> make_collect(const FitParts& fit);
-std::unique_ptr<FitPhase> make_step3(const FitParts& fit);
 
 struct PhaseKind {
   const char* name;

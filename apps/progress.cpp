@@ -1,4 +1,4 @@
-#include "engine/progress.h"
+#include "apps/progress.h"
 
 #include <unistd.h>
 
@@ -8,7 +8,7 @@
 
 #include "engine/error.h"
 
-namespace g2s {
+namespace g2s::app {
 namespace {
 
 constexpr std::chrono::milliseconds terminal_interval(100);
@@ -77,4 +77,4 @@ void ProgressPrinter::note(const std::string& text) {
   out_ << text << std::endl;
 }
 
-}  // namespace g2s
+}  // namespace g2s::app
