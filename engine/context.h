@@ -27,19 +27,19 @@ struct Settings {
   Precision precision = Precision::f32;
   // Choices of algorithms that the tables and rules shall not make, by the names and values of the environment variables that a new context
   // takes them from: G2S_CONV_PATH, G2S_CUDA_CONV, G2S_CUDA_MATMUL, G2S_CUDA_MATH, G2S_BF16.
-  std::map<std::string, std::string> overrides;
+  std::map<std::string, std::string> overrides = {};
 };
 
 struct ContextOptions {
-  Device device;  // where tensors are made that are not told where; a context works on one CUDA device
+  Device device = {};  // where tensors are made that are not told where; a context works on one CUDA device
   // A cudaStream_t of the caller's, which all work on the device goes to, from one thread at a time; it outlives the context. Null: every
   // thread has a stream of its own.
   void* stream = nullptr;
-  Settings settings;
+  Settings settings = {};
   // Bytes, 0: no limit. Idle memory goes back to the system rather than that more is held; on a CUDA device no more is ever taken.
   std::size_t memory_limit = 0;
-  std::function<void(const std::string&)> log;              // a sentence for the user, from any thread; empty: nobody listens
-  std::function<void(const ProgressState&)> progress;       // how far long work is, from any thread
+  std::function<void(const std::string&)> log = {};              // a sentence for the user, from any thread; empty: nobody listens
+  std::function<void(const ProgressState&)> progress = {};       // how far long work is, from any thread
 };
 
 // One object of each type, made when it is first asked for and destroyed in the reverse order.
