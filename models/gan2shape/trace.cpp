@@ -227,17 +227,22 @@ void trace_renderer(const Trace& t, const Renderer& renderer, const Target& targ
 }
 
 // One image per copy, or all copies of all images in [begin, end): unflipped ones first.
-template <class Copy, class Get>
-Tensor of_copies(const std::vector<Copy>& copies, std::int64_t begin, std::int64_t end, Get get) {
+template <class Get>
+Tensor of_copies(const std::vector<Rendering>& copies, std::int64_t begin, std::int64_t end, Get get) {
   NoGrad no_grad;
   std::vector<Tensor> parts;
-  for (const Copy& copy : copies) parts.push_back(slice(std::invoke(get, copy), 0, begin, end));
+  for (const Rendering& copy : copies) parts.push_back(slice(std::invoke(get, copy), 0, begin, end));
   return concat(parts, 0);
 }
 
 void trace_input_images(TraceOutput& out, const std::string& step, const std::vector<Canonical>& shapes,
                         const std::vector<Rendering>& copies, const Tensor& canon_mask) {
-  auto canonical = [&](Tensor Canonical::* member) { return of_copies(shapes, 0, 1, member); };
+  auto canonical = [&](Tensor Canonical::* member) {
+    NoGrad no_grad;
+    std::vector<Tensor> parts;
+    for (const Canonical& shape : shapes) parts.push_back(shape.*member);
+    return concat(parts, 0);
+  };
   auto rendered = [&](auto get) { return of_copies(copies, 0, 1, get); };
   const std::string at = step + "/image/";
   out.image(at + "depth", canonical(&Canonical::depth));
