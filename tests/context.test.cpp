@@ -175,14 +175,7 @@ TEST_CASE("context: a thousand leave nothing behind") {
   const Left before;
   const bool emulated = test_device().type != DeviceType::cpu;  // slow, above all where races are watched
   for (int i = 0; i < (emulated ? 100 : 1000); ++i) one();
-  const Left after;
-  CHECK(after.threads == before.threads);
-  CHECK(after.files == before.files);
-  CHECK(after.memory == before.memory);
-  CHECK(after.reserved <= before.reserved);
-  CHECK(after.resident <= before.resident + resident_slack);
-  CHECK(after.device_memory == before.device_memory);
-  CHECK(after.device_reserved <= before.device_reserved);
+  check_nothing_more(before);
 }
 
 TEST_CASE("context: on the device a tensor outlives its context, and another may read it" * doctest::skip(no_test_device())) {

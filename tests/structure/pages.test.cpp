@@ -4,22 +4,12 @@
 #include <algorithm>
 
 #include "tests/structure/page_rules.h"
+#include "tests/structure/repository.h"
 #include "tests/support/check.h"
 
 using namespace g2s::test;
 
 namespace {
-
-const std::vector<SourceFile>& repository() {
-  static const std::vector<SourceFile> files = repository_files(source_path(""));
-  return files;
-}
-
-template <class Rule> void apply(Rule&& rule) {
-  REQUIRE(repository().size() > 50);
-  for (const SourceFile& file : repository())
-    for (const std::string& finding : rule(file)) FAIL_CHECK(finding);
-}
 
 // Of a page docs/a.md with this text, beside docs/b.md and a file of code.
 std::size_t broken_links(const std::string& text) {

@@ -4,22 +4,12 @@
 #include <filesystem>
 
 #include "tests/structure/rules.h"
+#include "tests/structure/repository.h"
 #include "tests/support/check.h"
 
 using namespace g2s::test;
 
 namespace {
-
-const std::vector<SourceFile>& repository() {
-  static const std::vector<SourceFile> files = repository_files(source_path(""));
-  return files;
-}
-
-template <class Rule> void apply(Rule&& rule) {
-  REQUIRE(repository().size() > 50);
-  for (const SourceFile& file : repository())
-    for (const std::string& finding : rule(file)) FAIL_CHECK(finding);
-}
 
 std::string repeated(const std::string& line, int times) {
   std::string text;

@@ -1,6 +1,7 @@
 // What a process holds: for tests that the same work many times over leaves nothing behind.
 #pragma once
 
+#include <doctest/doctest.h>
 #include <unistd.h>
 
 #include <cstddef>
@@ -37,5 +38,16 @@ struct Left {
   std::size_t resident = resident_bytes();
   std::size_t device_memory = allocator(test_device()).stats().in_use, device_reserved = allocator(test_device()).stats().reserved;
 };
+
+inline void check_nothing_more(const Left& before) {
+  const Left after;
+  CHECK(after.threads == before.threads);
+  CHECK(after.files == before.files);
+  CHECK(after.memory == before.memory);
+  CHECK(after.reserved <= before.reserved);
+  CHECK(after.resident <= before.resident + resident_slack);
+  CHECK(after.device_memory == before.device_memory);
+  CHECK(after.device_reserved <= before.device_reserved);
+}
 
 }  // namespace g2s::test
