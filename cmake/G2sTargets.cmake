@@ -95,6 +95,17 @@ function(g2s_add_weights_converter)
   set_source_files_properties(${CMAKE_SOURCE_DIR}/weights_converter/numbers.cpp PROPERTIES COMPILE_OPTIONS -O3)
 endfunction()
 
+# The C interface of include/gan2shape/gan2shape.h.
+function(g2s_add_c_api)
+  g2s_sources(sources c_api)
+  if(sources)
+    g2s_library(g2s_c_api ${sources})
+    target_include_directories(g2s_c_api PUBLIC ${CMAKE_SOURCE_DIR}/include)
+    target_compile_definitions(g2s_c_api PRIVATE G2S_VERSION="${PROJECT_VERSION}")
+    target_link_libraries(g2s_c_api PUBLIC g2s_models)
+  endif()
+endfunction()
+
 function(g2s_add_apps)
   g2s_sources(sources apps)
   if(sources)
@@ -116,12 +127,15 @@ function(g2s_add_tests)
   find_path(DOCTEST_INCLUDE_DIR doctest/doctest.h REQUIRED)
   file(GLOB_RECURSE files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/engine/*.test.cpp ${CMAKE_SOURCE_DIR}/kernels/*.test.cpp
        ${CMAKE_SOURCE_DIR}/models/*.test.cpp ${CMAKE_SOURCE_DIR}/weights_converter/*.test.cpp ${CMAKE_SOURCE_DIR}/apps/*.test.cpp
-       ${CMAKE_SOURCE_DIR}/tests/*.cpp)
+       ${CMAKE_SOURCE_DIR}/c_api/*.test.cpp ${CMAKE_SOURCE_DIR}/tests/*.cpp)
   # With what of the programs is tested without running it.
   add_library(g2s_test_files OBJECT ${files} ${CMAKE_SOURCE_DIR}/apps/memory_size.cpp ${CMAKE_SOURCE_DIR}/apps/progress.cpp
               ${CMAKE_SOURCE_DIR}/bench/dnn_properties.cpp)
   target_include_directories(g2s_test_files SYSTEM PRIVATE ${DOCTEST_INCLUDE_DIR})
   target_link_libraries(g2s_test_files PUBLIC g2s_models g2s_weights_converter)
+  if(TARGET g2s_c_api)
+    target_link_libraries(g2s_test_files PUBLIC g2s_c_api)
+  endif()
   # tests/cli runs the programs, one of them with the emulated device.
   add_executable(gan2shape_emulated)
   target_link_libraries(gan2shape_emulated PRIVATE g2s_apps g2s_cuda_emulated)
