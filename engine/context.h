@@ -13,10 +13,11 @@
 #include <utility>
 #include <vector>
 
+#include "engine/export.h"
 #include "engine/precision.h"
 #include "engine/types.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 struct ProgressState;
 class ThreadPool;

@@ -3,9 +3,10 @@
 
 #include <string>
 
+#include "engine/export.h"
 #include "models/gan2shape/fit.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 // Figures of what was written, for result.json.
 struct ExportReport {

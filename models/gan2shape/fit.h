@@ -9,10 +9,11 @@
 #include <utility>
 #include <vector>
 
+#include "engine/export.h"
 #include "models/gan2shape/fit_state.h"
 #include "models/gan2shape/memory_plan.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 class FitPhase;
 

@@ -14,6 +14,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "engine/export.h"
 #include "models/gan2shape/fit.h"
 #include "models/gan2shape/input.h"
 #include "models/gan2shape/weights.h"
@@ -21,7 +22,7 @@
 #include "models/stylegan2_discriminator.h"
 #include "models/stylegan2_generator.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 struct ReconstructionSettings {
   std::string preset = "default";
