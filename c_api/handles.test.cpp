@@ -44,7 +44,7 @@ TEST_CASE("C interface: a handle is none of another type, no address, and nothin
               "text: is no handle of this library");
   for (std::uintptr_t bits : {~std::uintptr_t{0}, std::uintptr_t{1}, std::uintptr_t{1} << 56, std::uintptr_t{9} << 56 | 1})
     check_fails(g2s_text_free(reinterpret_cast<g2s_text>(bits)), G2S_INVALID_ARGUMENT, "text: is no handle of this library");
-  CHECK(number(text) >> 56 == std::uintptr_t{static_cast<std::uint8_t>(Kind::text)});
+  CHECK((number(text) >> 56) == std::uintptr_t{static_cast<std::uint8_t>(Kind::text)});
   CHECK_OK(g2s_text_free(text));
   check_fails(g2s_tensor_view(nullptr, &view), G2S_INVALID_ARGUMENT, "tensor: is null, no tensor");
 }
