@@ -194,8 +194,10 @@ class Calls {
       case 5: a.rank = static_cast<int32_t>(in_.number()); return;
       case 6: a.device_type = static_cast<int32_t>(in_.byte()) % 4 - 1; return;
       case 7: a.device_index = static_cast<int32_t>(in_.number()); return;
-      default:  // backwards
-        a.strides[what / 9 % G2S_MAX_RANK] *= -1;
+      default: {  // backwards
+        std::int64_t& stride = a.strides[what / 9 % G2S_MAX_RANK];
+        stride = static_cast<std::int64_t>(-static_cast<std::uint64_t>(stride));
+      }
     }
   }
   // Whether all elements lie in memory_ and are not too many for a test; or so far away that it must be refused.
