@@ -1,7 +1,9 @@
 #include "models/gan2shape/weights.h"
 
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 
 #include "engine/error.h"
 
