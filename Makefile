@@ -7,11 +7,13 @@ PEER ?=
 BENCH ?=
 CTEST = ctest -j $(JOBS) --output-on-failure
 
-.PHONY: help setup build test test-all demo bench fuzz clean test-sanitized test-races test-variants cuda-report cuda-memory test-architectures gpu-1 gpu-2 gpu-3 gpu-4 gpu-kit cuda-model
+.PHONY: help setup build install uninstall package test test-all demo bench fuzz clean test-sanitized test-races test-variants cuda-report cuda-memory test-architectures gpu-1 gpu-2 gpu-3 gpu-4 gpu-kit cuda-model
 
 help:
 	@echo "make setup     install the packages that are missing (Debian 12, Ubuntu 22.04 or later)"
 	@echo "make build     build/bin/gan2shape"
+	@echo "make install  program, library, headers and assets below PREFIX, /usr/local by default; DESTDIR as usual; make uninstall"
+	@echo "make package  a Debian package in build/"
 	@echo "make demo      one picture of a head to a mesh, into out/demo"
 	@echo "make test      the test suite"
 	@echo "make test-all  also the long tests, the sanitizers, older instruction sets and poisoned memory"
@@ -32,6 +34,18 @@ $(BUILD)/build.ninja: CMakePresets.json
 
 build: setup $(BUILD)/build.ninja
 	cmake --build $(BUILD) -j $(JOBS) --target gan2shape
+
+PREFIX ?= /usr/local
+install: setup $(BUILD)/build.ninja
+	cmake --build $(BUILD) -j $(JOBS) --target gan2shape libgan2shape libgan2shape_static_file
+	cmake --install $(BUILD) --prefix $(PREFIX)
+
+uninstall:
+	@sh cmake/uninstall.sh $(BUILD)
+
+package: setup $(BUILD)/build.ninja
+	cmake --build $(BUILD) -j $(JOBS) --target gan2shape libgan2shape libgan2shape_static_file
+	cd $(BUILD) && cpack
 
 test: setup $(BUILD)/build.ninja
 	cmake --build $(BUILD) -j $(JOBS)

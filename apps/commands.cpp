@@ -63,10 +63,6 @@ void interrupt_command() noexcept {
   if (Context* context = running) context->cancel();
 }
 
-WeightSource weight_source(const std::string& folder) {
-  std::error_code ignored;
-  const std::filesystem::path here = std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path();
-  return {folder, {here / "../share/gan2shape/assets", here / "../../assets", G2S_SOURCE_ASSETS}};
-}
+WeightSource weight_source(const std::string& folder) { return {folder, default_asset_places()}; }
 
 }  // namespace g2s::app

@@ -49,8 +49,7 @@ void interrupt_command() noexcept;  // async-signal-safe
 // --precision, of the commands whose results it changes.
 void add_precision_option(CLI::App& app, std::string& precision);
 
-// Where weights are looked for: in the user's folder, if there is one, then in share/gan2shape/assets beside an installed bin/, or in the source tree
-// that the program was built from. Independent of the working directory.
+// Where weights are looked for: in the user's folder, if there is one, then beside the library.
 WeightSource weight_source(const std::string& folder = {});
 
 constexpr const char* program_version = G2S_VERSION;

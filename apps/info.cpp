@@ -4,11 +4,9 @@
 
 #include "apps/commands.h"
 #include "apps/settings.h"
-#include "engine/accelerator.h"
-#include "engine/cuda/device.h"
 #include "engine/image.h"
 #include "engine/parallel.h"
-#include "kernels/isa.h"
+#include "kernels/machine.h"
 #include "models/gan2shape/config.h"
 #include "weights_converter/checkpoint.h"
 #include "weights_converter/plan.h"
@@ -92,20 +90,6 @@ void print_info(const json& info, bool with_list) {
   std::cout << '\n';
 }
 
-// The CUDA devices, or why there is none.
-std::string cuda_state() {
-  if (!cuda_accelerator) return "no CUDA in this build";
-  Accelerator& cuda = *cuda_accelerator();
-  const int count = cuda.count();
-  if (count == 0) return "no CUDA device: " + cuda.unavailable_reason();
-  std::string all;
-  for (int i = 0; i < count; ++i) {
-    const std::string reason = cuda::unusable_reason(i);
-    all += str(i > 0 ? ", " : "", Device{DeviceType::cuda, i}, reason.empty() ? " is " + cuda.name(i) : ": " + reason);
-  }
-  return all;
-}
-
 int run(const Options& o) {
   const CommandContext context(context_options(o.machine, DeviceSupport::cpu));
   json out;
@@ -113,9 +97,9 @@ int run(const Options& o) {
     out["files"] = json::array();
     for (const std::string& path : o.files) out["files"].push_back(file_info(path));
   } else {
-    out = {{"version", program_version}, {"device", "cpu"},           {"instructions", kernels::to_string(kernels::isa())},
+    out = {{"version", program_version}, {"device", "cpu"},           {"instructions", instruction_set()},
            {"threads", num_threads()},   {"presets", preset_names()}, {"assets", assets_folder(weight_source().assets)}};
-    out["cuda"] = cuda_state();
+    out["cuda"] = cuda_devices();
     out["weights"] = describe_weights(o.weights.empty() ? assets_folder(weight_source().assets) : o.weights);
   }
   if (o.as_json) {
@@ -123,8 +107,8 @@ int run(const Options& o) {
     return 0;
   }
   if (o.files.empty()) {
-    std::cout << "gan2shape " << program_version << ", device cpu (" << kernels::to_string(kernels::isa()) << ", " << num_threads()
-              << " threads), " << cuda_state() << "\npresets:";
+    std::cout << "gan2shape " << program_version << ", device cpu (" << instruction_set() << ", " << num_threads()
+              << " threads), " << cuda_devices() << "\npresets:";
     for (const std::string& name : preset_names()) std::cout << ' ' << name;
     std::cout << "\nassets: " << out["assets"].get<std::string>() << '\n';
   }

@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "engine/context.h"
+#include "engine/cuda/backend.h"
 #include "engine/cuda/device.h"
 #include "engine/error.h"
 

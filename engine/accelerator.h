@@ -7,9 +7,10 @@
 #include <string>
 
 #include "engine/allocator.h"
+#include "engine/export.h"
 #include "engine/types.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 enum class CopyKind : std::uint8_t {
   host_to_device,
@@ -53,9 +54,6 @@ class Accelerator {
   virtual std::shared_ptr<void> pinned(std::size_t bytes) = 0;
   virtual std::unique_ptr<DeviceGraph> graph(const char* name) = 0;
 };
-
-// Null in a program that was built without it.
-__attribute__((weak)) Accelerator* cuda_accelerator();
 
 // The one that `device` belongs to; throws naming `op` if it is the CPU, if the program has no such backend, or the machine no such device.
 Accelerator& accelerator(Device device, const char* op);

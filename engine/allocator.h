@@ -3,9 +3,10 @@
 
 #include <cstddef>
 
+#include "engine/export.h"
 #include "engine/types.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 struct MemoryStats {
   std::size_t in_use = 0;    // bytes handed out now, rounded up to classes of sizes

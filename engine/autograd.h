@@ -6,9 +6,10 @@
 #include <memory>
 #include <vector>
 
+#include "engine/export.h"
 #include "engine/tensor.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 // Handed to an operator's derivative.
 struct BackwardArgs {

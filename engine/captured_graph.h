@@ -5,9 +5,10 @@
 #include <memory>
 #include <vector>
 
+#include "engine/export.h"
 #include "engine/types.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 class DeviceGraph;
 

@@ -6,7 +6,9 @@
 #include <string>
 #include <utility>
 
-namespace g2s {
+#include "engine/export.h"
+
+namespace g2s G2S_EXPORTED {
 
 enum class Errc {
   invalid_argument,  // a value outside what an operator or setting accepts

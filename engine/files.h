@@ -5,7 +5,9 @@
 #include <string>
 #include <string_view>
 
-namespace g2s {
+#include "engine/export.h"
+
+namespace g2s G2S_EXPORTED {
 
 // What a committed file survives. Waiting for the disk takes longer than writing to memory: what can be made again from a file that stays need not.
 enum class Durability { power_cut, crash };

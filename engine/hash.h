@@ -6,9 +6,10 @@
 #include <string>
 #include <string_view>
 
+#include "engine/export.h"
 #include "engine/tensor.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 std::string sha256(std::string_view content);         // 64 lower-case hexadecimal digits
 std::string xxh128(std::string_view content);         // 32 of them

@@ -4,9 +4,10 @@
 #include <cstdint>
 #include <string_view>
 
+#include "engine/export.h"
 #include "engine/tensor.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 // FNV-1a, 64 bits.
 std::uint64_t fnv1a64(std::string_view text);

@@ -3,9 +3,10 @@
 
 #include <string>
 
+#include "engine/export.h"
 #include "engine/tensor.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 // How the file stored the image, before it was brought to the form below.
 struct ImageInfo {

@@ -5,7 +5,9 @@
 #include <string>
 #include <string_view>
 
-namespace g2s {
+#include "engine/export.h"
+
+namespace g2s G2S_EXPORTED {
 
 class MappedFile {
  public:

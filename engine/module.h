@@ -5,10 +5,11 @@
 #include <unordered_map>
 #include <vector>
 
+#include "engine/export.h"
 #include "engine/safetensors.h"
 #include "engine/tensor.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 // How a checkpoint (PyTorch) stores a tensor, and how we do. conv covers transposed convolutions and modulated weights [1,O,I,k,k] too.
 enum class ParameterKind {

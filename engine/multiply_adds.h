@@ -3,7 +3,9 @@
 
 #include <cstdint>
 
-namespace g2s {
+#include "engine/export.h"
+
+namespace g2s G2S_EXPORTED {
 
 // Convolutions and matrix products report their multiply-adds here, whatever algorithm computes them: those of the definition, so that a
 // Winograd convolution counts as the direct one that it replaces, and a tap on the zero padding counts as any other.

@@ -4,7 +4,9 @@
 #include <cstddef>
 #include <initializer_list>
 
-namespace g2s {
+#include "engine/export.h"
+
+namespace g2s G2S_EXPORTED {
 
 // `names`: in the order of the values, which count from 0.
 template <class Enum>

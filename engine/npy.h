@@ -6,9 +6,10 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/export.h"
 #include "engine/tensor.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 struct NpyHeader {
   std::string type;  // as written, a Python literal: '<f4'

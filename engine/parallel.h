@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <type_traits>
 
-namespace g2s {
+#include "engine/export.h"
+
+namespace g2s G2S_EXPORTED {
 
 int num_threads();  // of this thread's settings (engine/context.h)
 

@@ -3,7 +3,9 @@
 
 #include <string>
 
-namespace g2s {
+#include "engine/export.h"
+
+namespace g2s G2S_EXPORTED {
 
 // What is rounded before it is multiplied; sums are f32 always, and so are products of matrices: of styles, demodulation and sums over
 // batches, a few hundredths of the time, which a whole image depends on.

@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <string>
 
-namespace g2s {
+#include "engine/export.h"
+
+namespace g2s G2S_EXPORTED {
 
 struct ProgressState {
   std::string stage;  // "stage 1/4, step 2"

@@ -10,10 +10,11 @@
 #include <utility>
 #include <vector>
 
+#include "engine/export.h"
 #include "engine/files.h"
 #include "engine/tensor.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
 

@@ -8,9 +8,10 @@
 #include <vector>
 
 #include "engine/error.h"
+#include "engine/export.h"
 #include "engine/types.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 struct Node;
 

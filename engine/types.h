@@ -9,7 +9,9 @@
 #include <string>
 #include <vector>
 
-namespace g2s {
+#include "engine/export.h"
+
+namespace g2s G2S_EXPORTED {
 
 enum class DType : std::uint8_t { f32, f64, bf16, f16, i32, u8 };
 

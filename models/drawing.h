@@ -5,9 +5,10 @@
 #include <cstdint>
 #include <functional>
 
+#include "engine/export.h"
 #include "models/stylegan2_generator.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 // Latents in W of random images, [count,D].
 Tensor random_latents(const StyleGan2Generator& generator, std::int64_t count, std::uint64_t seed);

@@ -6,11 +6,12 @@
 #include <string>
 #include <vector>
 
+#include "engine/export.h"
 #include "engine/module.h"
 #include "engine/safetensors.h"
 #include "kernels/random/random.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 enum class OutputActivation { none, tanh };
 

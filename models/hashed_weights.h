@@ -3,11 +3,12 @@
 
 #include <string>
 
+#include "engine/export.h"
 #include "models/encoder_decoder.h"
 #include "models/stylegan2_discriminator.h"
 #include "models/stylegan2_generator.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 // All: parameter P of network `net` becomes a multiple of u("net/P", i) (see engine/hashed_tensor.h), i counting in the checkpoint's
 // layout, computed in double and rounded to f32. Leaves what is trainable trainable; throws if a parameter is constant.

@@ -4,10 +4,11 @@
 #include <string>
 #include <vector>
 
+#include "engine/export.h"
 #include "engine/module.h"
 #include "engine/safetensors.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 class Lpips {
  public:

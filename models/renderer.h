@@ -1,10 +1,11 @@
 // Camera, light and shape of one object: from depth, views and light to images. Written with differentiable operators.
 #pragma once
 
+#include "engine/export.h"
 #include "engine/tensor.h"
 #include "kernels/geometry/geometry.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 struct RendererConfig {
   std::int64_t size = 128;  // S: images are S x S

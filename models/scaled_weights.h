@@ -6,9 +6,10 @@
 #include <unordered_map>
 #include <vector>
 
+#include "engine/export.h"
 #include "engine/module.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 enum class WeightMode {
   frozen,     // multiplied once, then constant: operators may pack them; the stored ones are dropped

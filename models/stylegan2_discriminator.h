@@ -5,11 +5,12 @@
 #include <string>
 #include <vector>
 
+#include "engine/export.h"
 #include "engine/module.h"
 #include "engine/safetensors.h"
 #include "models/scaled_weights.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 struct DiscriminatorConfig {
   int size = 64;                       // of the image: a power of two, 8 or more

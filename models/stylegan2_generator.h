@@ -5,12 +5,13 @@
 #include <string>
 #include <vector>
 
+#include "engine/export.h"
 #include "engine/module.h"
 #include "engine/safetensors.h"
 #include "kernels/random/random.h"
 #include "models/scaled_weights.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 struct GeneratorConfig {
   int size = 64;                       // of the image: a power of two, 4 or more

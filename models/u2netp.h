@@ -4,10 +4,11 @@
 #include <map>
 #include <string>
 
+#include "engine/export.h"
 #include "engine/module.h"
 #include "engine/safetensors.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 class U2NetP {
  public:

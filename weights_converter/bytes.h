@@ -7,7 +7,9 @@
 #include <string>
 #include <string_view>
 
-namespace g2s::convert {
+#include "engine/export.h"
+
+namespace g2s { namespace convert G2S_EXPORTED {
 
 // What an input may cost beyond its own length: values of a pickle, headers, and members or views that are longer than what is stored.
 // An input of N bytes never makes the reader allocate more than N + allowance bytes at a time.
@@ -46,4 +48,4 @@ Bytes map_file(const std::string& path);
 // A buffer that the source takes over.
 Bytes own_bytes(std::string buffer);
 
-}  // namespace g2s::convert
+}}  // namespace g2s::convert

@@ -6,9 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "engine/export.h"
 #include "weights_converter/value.h"
 
-namespace g2s::convert {
+namespace g2s { namespace convert G2S_EXPORTED {
 
 enum class Format { pytorch_zip, pytorch_legacy, pickle, npy, npz, onnx, safetensors };
 const char* to_string(Format format);  // PyTorch zip archive, pickle, ONNX, ...
@@ -49,4 +50,4 @@ std::shared_ptr<const Checkpoint> open_checkpoint(const std::string& path);
 // The same of bytes that are at hand, in the given format; `path` is for messages.
 std::shared_ptr<const Checkpoint> read_checkpoint(const std::string& path, const Bytes& file, Format format);
 
-}  // namespace g2s::convert
+}}  // namespace g2s::convert

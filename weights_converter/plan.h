@@ -6,9 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "engine/export.h"
 #include "weights_converter/checkpoint.h"
 
-namespace g2s::convert {
+namespace g2s { namespace convert G2S_EXPORTED {
 
 // One tensor of the output: the parts' numbers one after another, each in row-major order, as y = scale * x + add, then converted to `type`
 // (round to nearest, ties to even; integers and booleans convert to real types only). Equal types with scale 1 and add 0 copy bits.
@@ -40,4 +41,4 @@ struct ConversionPlan {
 // Throws naming file and tensor when the inputs are not what the request wants.
 ConversionPlan make_plan(const std::vector<std::shared_ptr<const Checkpoint>>& inputs, const Request& request);
 
-}  // namespace g2s::convert
+}}  // namespace g2s::convert

@@ -5,9 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "engine/export.h"
 #include "weights_converter/bytes.h"
 
-namespace g2s::convert {
+namespace g2s { namespace convert G2S_EXPORTED {
 
 enum class NumberType : std::uint8_t {
   f16, bf16, f32, f64, i8, i16, i32, i64, u8, u16, u32, u64, boolean, f8_e4m3, f8_e5m2, complex64, complex128
@@ -52,4 +53,4 @@ std::vector<double> read_values(const SourceTensor& tensor, std::int64_t limit =
 std::string describe(NumberType type, const Dims& shape);  // f32 [512,512,3,3]
 std::int64_t numel_of(const Dims& shape);                  // throws Error(format) where it overflows
 
-}  // namespace g2s::convert
+}}  // namespace g2s::convert

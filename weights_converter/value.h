@@ -7,9 +7,10 @@
 #include <variant>
 #include <vector>
 
+#include "engine/export.h"
 #include "weights_converter/source_tensor.h"
 
-namespace g2s::convert {
+namespace g2s { namespace convert G2S_EXPORTED {
 
 struct Value;
 
@@ -58,4 +59,4 @@ class ValueArena {
   std::deque<SourceTensor> tensors_;
 };
 
-}  // namespace g2s::convert
+}}  // namespace g2s::convert

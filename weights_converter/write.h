@@ -5,9 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "engine/export.h"
 #include "weights_converter/plan.h"
 
-namespace g2s::convert {
+namespace g2s { namespace convert G2S_EXPORTED {
 
 // Writes `plan` to `path`, making its parent folders. Numbers go from the mapped inputs to the file in pieces, so that memory does not grow
 // with them; meanwhile a second thread computes the inputs' XXH128, which end up in the metadata (source_format, source_xxh128; of several
@@ -15,4 +16,4 @@ namespace g2s::convert {
 // Throws naming file and tensor.
 void write_plan(const std::string& path, const ConversionPlan& plan, const std::vector<std::shared_ptr<const Checkpoint>>& inputs);
 
-}  // namespace g2s::convert
+}}  // namespace g2s::convert

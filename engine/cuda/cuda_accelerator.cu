@@ -7,6 +7,7 @@
 
 #include "engine/accelerator.h"
 #include "engine/context.h"
+#include "engine/cuda/backend.h"
 #include "engine/cuda/device.h"
 #include "engine/cuda/device_memory.cuh"
 #include "engine/cuda/launch.cuh"

@@ -6,9 +6,10 @@
 
 #include <vector>
 
+#include "engine/export.h"
 #include "engine/tensor.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 struct AdamOptions {
   double lr = 1e-4, beta1 = 0.9, beta2 = 0.999, eps = 1e-8;

@@ -1,9 +1,10 @@
 // Scale, noise, bias, activation and gain in one pass over the image.
 #pragma once
 
+#include "engine/export.h"
 #include "engine/tensor.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 struct BiasAct {
   Tensor scale{};         // [B,C] or undefined: demodulation

@@ -1,10 +1,11 @@
 // Two-dimensional convolution (cross-correlation, as everywhere in deep learning) and its two adjoints, a set closed under differentiation.
 #pragma once
 
+#include "engine/export.h"
 #include "engine/tensor.h"
 #include "kernels/bias_act/bias_act.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 struct ConvOptions {
   int stride = 1;

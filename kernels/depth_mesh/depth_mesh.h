@@ -1,10 +1,11 @@
 // The depth-mesh rasteriser: a pixel grid of 3D points, seen as 2 (S-1)^2 triangles, drawn from the camera.
 #pragma once
 
+#include "engine/export.h"
 #include "engine/tensor.h"
 #include "kernels/geometry/geometry.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 struct DepthMeshOptions {
   Pinhole camera;

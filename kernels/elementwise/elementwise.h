@@ -3,9 +3,10 @@
 
 #include <limits>
 
+#include "engine/export.h"
 #include "engine/tensor.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 // a and b: same dtype, shapes that broadcast. A broadcast operand's gradient is summed over what it was repeated along.
 Tensor add(const Tensor& a, const Tensor& b);  // da = dy, db = dy

@@ -1,9 +1,10 @@
 // Pinhole geometry on pixel grids (GAN2Shape and Unsup3D renderer). Points are [B,H,W,3], depth [B,H,W,1]. First derivatives only.
 #pragma once
 
+#include "engine/export.h"
 #include "engine/tensor.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 struct Pinhole {
   double focal = 0;       // pixels

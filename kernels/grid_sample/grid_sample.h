@@ -1,8 +1,9 @@
 #pragma once
 
+#include "engine/export.h"
 #include "engine/tensor.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 enum class Sampling { bilinear, nearest };
 

@@ -1,8 +1,9 @@
 #pragma once
 
+#include "engine/export.h"
 #include "engine/tensor.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 // Group normalisation (Wu and He 2018): over H, W and the C/groups channels of a group, biased variance, then weight and bias per channel,
 // then leaky ReLU with `slope` (1: none, 0: ReLU). x [B,H,W,C], weight and bias [C].

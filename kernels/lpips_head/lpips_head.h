@@ -1,8 +1,9 @@
 #pragma once
 
+#include "engine/export.h"
 #include "engine/tensor.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 // One layer of LPIPS (Zhang et al. 2018): features a, b [B,H,W,C] divided by (their channel norm + 1e-10), squared difference,
 // weighted by head [C], mean over H and W -> [B]: d = 1/(HW) sum_pixels,c head (a i_a - b i_b)^2, i_a = 1 / (|a| + 1e-10).

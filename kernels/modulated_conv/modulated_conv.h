@@ -3,10 +3,11 @@
 // All are made of other operators, whose gradients they have, to x, style and w, to any order: conv.h for those of conv(style * x, W).
 #pragma once
 
+#include "engine/export.h"
 #include "engine/tensor.h"
 #include "kernels/bias_act/bias_act.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 struct ModulatedConv {
   bool upsample = false;  // stride-2 transposed convolution followed by the [1,3,3,1] blur, gain 4

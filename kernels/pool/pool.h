@@ -1,8 +1,9 @@
 #pragma once
 
+#include "engine/export.h"
 #include "engine/tensor.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 // Mean over non-overlapping k x k windows; H and W must be multiples of k. x [B,H,W,C]. dx = dy of its window / k^2, to any order.
 Tensor avg_pool2d(const Tensor& x, int k);

@@ -5,9 +5,10 @@
 #include <cstdint>
 #include <vector>
 
+#include "engine/export.h"
 #include "engine/tensor.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 // A stream of random numbers: a seed, a stream name (so that parts of a program do not disturb each other) and a position. As part of a
 // CapturedGraph's work it gives new numbers each time, and stays where it is meanwhile.

@@ -3,9 +3,10 @@
 
 #include <vector>
 
+#include "engine/export.h"
 #include "engine/tensor.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 // Sum over `axes` (negative ones count from the end); keepdim leaves them with size 1. dx = dy repeated along them (of a mean over n: dy / n).
 // All but max and min: to any order.

@@ -4,9 +4,10 @@
 #include <memory>
 #include <vector>
 
+#include "engine/export.h"
 #include "engine/tensor.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 // One axis: output o is the sum of weight[o * taps + j] * input[start[o] + j] over j < count[o].
 struct ResampleAxis {

@@ -1,8 +1,9 @@
 #pragma once
 
+#include "engine/export.h"
 #include "engine/tensor.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 // All: x [B,H,W,C] -> [B,height,width,C], linear in x. dx hands dy back to the pixels that an output was made of, with the same weights, to any
 // order (kernels/resample). Below n is the size before, m after.

@@ -3,9 +3,10 @@
 
 #include <vector>
 
+#include "engine/export.h"
 #include "engine/tensor.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 Tensor permute(const Tensor& x, const std::vector<int>& order);                          // y.shape[i] = x.shape[order[i]]; dx: the inverse order
 Tensor slice(const Tensor& x, int axis, std::int64_t begin, std::int64_t end);           // elements begin .. end-1 of one axis; dx: pad

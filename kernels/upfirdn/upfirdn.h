@@ -3,9 +3,10 @@
 
 #include <vector>
 
+#include "engine/export.h"
 #include "engine/tensor.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 struct FirPad {
   int x0 = 0, x1 = 0, y0 = 0, y1 = 0;  // zeros left, right, above, below; negative crops

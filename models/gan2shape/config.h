@@ -6,9 +6,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include "engine/export.h"
 #include "models/renderer.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 // A multivariate normal distribution.
 struct MultivariateNormal {

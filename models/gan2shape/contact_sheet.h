@@ -4,9 +4,10 @@
 #include <string>
 #include <vector>
 
+#include "engine/export.h"
 #include "engine/tensor.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 struct Tile {
   Tensor image;  // f32 [1,H,W,1 or 3] in [0,1]

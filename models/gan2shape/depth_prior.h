@@ -4,10 +4,11 @@
 #include <cstdint>
 #include <string>
 
+#include "engine/export.h"
 #include "models/gan2shape/config.h"
 #include "models/gan2shape/weights.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 struct DepthPriorOptions {
   std::int64_t images = 64;    // to draw

@@ -6,7 +6,9 @@
 #include <utility>
 #include <vector>
 
-namespace g2s {
+#include "engine/export.h"
+
+namespace g2s G2S_EXPORTED {
 
 using MetricRows = std::vector<std::pair<std::string, nlohmann::json>>;  // what was measured, and its metrics
 

@@ -6,10 +6,11 @@
 #include <string>
 #include <vector>
 
+#include "engine/export.h"
 #include "models/gan2shape/fit.h"
 #include "models/gan2shape/views.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 // Figures of the mesh, for result.json.
 struct ExportReport {

@@ -10,11 +10,12 @@
 #include <utility>
 #include <vector>
 
+#include "engine/export.h"
 #include "engine/progress.h"
 #include "models/gan2shape/fit_state.h"
 #include "models/gan2shape/memory_plan.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 class FitPhase;
 struct ThreadResources;

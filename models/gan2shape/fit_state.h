@@ -6,13 +6,14 @@
 #include <string>
 #include <vector>
 
+#include "engine/export.h"
 #include "kernels/adam/adam.h"
 #include "kernels/random/random.h"
 #include "models/gan2shape/loss_log.h"
 #include "models/gan2shape/metrics.h"
 #include "models/gan2shape/steps.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 // In their order; steps 1 to 3 once for each stage. phases.h has a table of them.
 enum class Phase { project, prior, step1, step2, collect, step3, done };

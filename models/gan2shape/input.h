@@ -5,10 +5,11 @@
 #include <string>
 #include <vector>
 
+#include "engine/export.h"
 #include "engine/image.h"
 #include "models/gan2shape/config.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 enum class CropMode {
   automatic,  // a square image is only resized (and centre-cropped where the preset says so), any other is squared around the object

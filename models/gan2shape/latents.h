@@ -3,10 +3,11 @@
 
 #include <string>
 
+#include "engine/export.h"
 #include "engine/tensor.h"
 #include "models/stylegan2_generator.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 // A .npy file, or a .safetensors file with a tensor `latent` or a single tensor: f32 [D], [N,D] (N latents in W) or [N,L,D] (W+), D the
 // generator's style dimension and L its number of layers. Throws naming the file (and tensor) if it is none of these or not finite.

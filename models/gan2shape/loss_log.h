@@ -6,9 +6,10 @@
 #include <utility>
 #include <vector>
 
+#include "engine/export.h"
 #include "engine/safetensors.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 using NamedLosses = std::vector<std::pair<std::string, double>>;
 

@@ -3,9 +3,10 @@
 
 #include <vector>
 
+#include "engine/export.h"
 #include "engine/tensor.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 // sum(|a-b| m) / (C sum(m)), a scalar. a, b [B,H,W,C], mask [B,H,W,1] without gradient. Where the images are a part of a batch, sum(m) is
 // that of `whole`, the masks of all of it: then the parts' losses add up to the batch's.

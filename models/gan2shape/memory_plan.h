@@ -4,11 +4,12 @@
 #include <cstddef>
 #include <string>
 
+#include "engine/export.h"
 #include "models/gan2shape/config.h"
 #include "models/stylegan2_discriminator.h"
 #include "models/stylegan2_generator.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 // What the program takes besides its tensors, on the CPU; part of every figure for the CPU. A device's memory holds tensors alone.
 constexpr std::size_t program_bytes = std::size_t{64} << 20;

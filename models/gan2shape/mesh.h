@@ -5,10 +5,11 @@
 #include <cstdint>
 #include <vector>
 
+#include "engine/export.h"
 #include "engine/tensor.h"
 #include "kernels/geometry/geometry.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 // Camera coordinates: x right, y down, z away from the camera, the image's width at depth `center` is about 0.175.
 struct TexturedMesh {

@@ -4,9 +4,10 @@
 #include <string>
 #include <string_view>
 
+#include "engine/export.h"
 #include "models/gan2shape/mesh.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 // Viewers expect y up and z towards the observer, right-handed: (x, -y, center - z) * scale. With scale 1 / (2 tan(fov/2) center)
 // the image is one unit wide.

@@ -1,9 +1,10 @@
 // Draws the finished mesh for images of it: no gradients, any size, white background.
 #pragma once
 
+#include "engine/export.h"
 #include "models/gan2shape/mesh.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 struct MeshView {
   double yaw = 0, pitch = 0, roll = 0;       // radians, R = Rz(roll) Ry(yaw) Rx(pitch), about (0, 0, center)

@@ -1,10 +1,11 @@
 // Accuracy against a true depth, as published for GAN2Shape and Unsup3D.
 #pragma once
 
+#include "engine/export.h"
 #include "engine/tensor.h"
 #include "models/gan2shape/config.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 struct Accuracy {
   double side = 0;          // scale-invariant depth error: standard deviation of log depth minus log true depth

@@ -5,10 +5,11 @@
 #include <utility>
 #include <vector>
 
+#include "engine/export.h"
 #include "models/encoder_decoder.h"
 #include "models/gan2shape/config.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 struct Networks {
   EDDeconv netD, netA;

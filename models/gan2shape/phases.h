@@ -3,10 +3,11 @@
 
 #include <memory>
 
+#include "engine/export.h"
 #include "models/gan2shape/fit_state.h"
 #include "models/gan2shape/memory_plan.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 // What the phases of a fit work on.
 struct FitParts {

@@ -6,12 +6,13 @@
 #include <string>
 #include <vector>
 
+#include "engine/export.h"
 #include "engine/tensor.h"
 #include "models/encoder_decoder.h"
 #include "models/gan2shape/config.h"
 #include "models/renderer.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 // mask [1,S,S,1] in [0,1], object where >= 0.7 -> depth [1,S,S,1] of `dtype`: a cap of the configured sphere between prior_near and prior_far,
 // prior_far outside. The categories face, synface, car and church change the mask's bounding box; any other leaves it.

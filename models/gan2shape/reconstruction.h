@@ -14,6 +14,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "engine/export.h"
 #include "models/gan2shape/export.h"
 #include "models/gan2shape/fit.h"
 #include "models/gan2shape/input.h"
@@ -22,7 +23,7 @@
 #include "models/stylegan2_discriminator.h"
 #include "models/stylegan2_generator.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 struct ReconstructionSettings {
   std::string preset = "default";

@@ -4,10 +4,11 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "engine/export.h"
 #include "models/gan2shape/export.h"
 #include "models/gan2shape/reconstruction.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 // `fit` is on the CPU.
 nlohmann::json result_json(const Reconstructor& reconstructor, const ReconstructionJob& job, const FitResult& fit, const ExportReport& exported);

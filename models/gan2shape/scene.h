@@ -3,9 +3,10 @@
 
 #include <vector>
 
+#include "engine/export.h"
 #include "models/renderer.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 // The shape and colours of the object, seen from the front.
 struct Canonical {

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "engine/export.h"
 #include "kernels/adam/adam.h"
 #include "models/gan2shape/config.h"
 #include "models/gan2shape/networks.h"
@@ -12,7 +13,7 @@
 #include "models/stylegan2_discriminator.h"
 #include "models/stylegan2_generator.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 // Losses before their weights, scalars; an undefined one does not apply.
 struct Losses {

@@ -1,9 +1,10 @@
 // The texture of the exported mesh, in the canonical frame.
 #pragma once
 
+#include "engine/export.h"
 #include "models/gan2shape/fit.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 // Positions in [-1,1] of size x size texels over an image whose corner pixels' centres are the corner texels' centres: [1,size,size,2].
 Tensor texel_grid(std::int64_t size);

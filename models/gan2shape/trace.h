@@ -3,9 +3,10 @@
 
 #include <string>
 
+#include "engine/export.h"
 #include "engine/safetensors.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 struct TraceOptions {
   std::string lpips;  // the LPIPS weights file; traces of kind "ellipsoid" need none

@@ -3,12 +3,13 @@
 
 #include <string>
 
+#include "engine/export.h"
 #include "engine/module.h"
 #include "engine/safetensors.h"
 #include "models/gan2shape/config.h"
 #include "models/gan2shape/steps.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 class TraceOutput {
  public:

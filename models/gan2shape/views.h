@@ -4,10 +4,11 @@
 #include <string>
 #include <vector>
 
+#include "engine/export.h"
 #include "models/gan2shape/fit.h"
 #include "models/gan2shape/mesh.h"
 
-namespace g2s {
+namespace g2s G2S_EXPORTED {
 
 // An image and what it shows, in a form fit for a file name: "yaw-70", "dx-1.5_dy0.6_a0.3".
 struct NamedImage {

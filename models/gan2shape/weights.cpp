@@ -46,7 +46,25 @@ class Finder {
   const WeightSource& source_;
 };
 
+// Of the shared library or the program that this function is in, as the system knows it: the working directory does not count.
+fs::path folder_of_this_code() {
+  const auto here = reinterpret_cast<std::uintptr_t>(&folder_of_this_code);
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    std::uintptr_t first = 0, last = 0;
+    int path = 0;
+    if (std::sscanf(line.c_str(), "%lx-%lx %*s %*s %*s %*s %n", &first, &last, &path) < 2 || here < first || here >= last || path == 0) continue;
+    return fs::path(line.substr(static_cast<std::size_t>(path))).parent_path();
+  }
+  return {};
+}
+
 }  // namespace
+
+std::vector<std::string> default_asset_places() {
+  const fs::path here = folder_of_this_code();
+  return {(here / "assets").string(), (here / "../share/gan2shape/assets").string(), (here / "../../share/gan2shape/assets").string()};
+}
 
 std::string assets_folder(const std::vector<std::string>& places) {
   if (const char* named = std::getenv("GAN2SHAPE_ASSETS"); named && *named) {
@@ -56,7 +74,7 @@ std::string assets_folder(const std::vector<std::string>& places) {
   std::error_code error;
   for (const std::string& place : places)
     if (fs::exists(fs::path(place) / "README.md", error)) return fs::path(place).lexically_normal().string();
-  fail(Errc::io, "assets", "not found beside the program; set GAN2SHAPE_ASSETS to their folder");
+  fail(Errc::io, "assets", "not found beside the library; set GAN2SHAPE_ASSETS to their folder");
 }
 
 WeightPaths find_weights(const WeightSource& source, const std::string& preset, WeightNeeds needs) {

@@ -4,7 +4,9 @@
 #include <string>
 #include <vector>
 
-namespace g2s {
+#include "engine/export.h"
+
+namespace g2s G2S_EXPORTED {
 
 struct WeightSource {
   std::string folder;               // the user's own weights; empty: none
@@ -19,6 +21,10 @@ struct WeightPaths {
 struct WeightNeeds {
   bool generator = false, discriminator = false, lpips = false, u2netp = false, depth_prior = false;
 };
+
+// Beside the library, or the program that it is linked into: assets/ (a Python package), ../share/gan2shape/assets (an installed prefix, a build
+// folder) and ../../share/gan2shape/assets (where libraries have a folder for each architecture).
+std::vector<std::string> default_asset_places();
 
 // $GAN2SHAPE_ASSETS if that is set, else the first of `places` that holds the assets' README.md. Throws Error(io) if there is none.
 std::string assets_folder(const std::vector<std::string>& places);
