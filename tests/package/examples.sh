@@ -44,10 +44,10 @@ case $how in
   *-static) export GAN2SHAPE_ASSETS="$prefix/share/gan2shape/assets" ;;  # a program that it is part of may lie anywhere
 esac
 for name in $names; do
-  needed=$(ldd "$work/bin/$(basename "${name%.*}")")
+  loaded=$(ldd "$work/bin/$(basename "${name%.*}")" | awk '$1 ~ /^libgan2shape/ {print $3}')
   case $how in
-    *-static) ! echo "$needed" | grep -q libgan2shape || fail "$name hangs on the shared library" ;;
-    *) echo "$needed" | grep -F libgan2shape | grep -qF "$libdir/" || fail "$name does not find the library in $libdir: $needed" ;;
+    *-static) [ -z "$loaded" ] || fail "$name loads $loaded" ;;
+    *) [ "$(realpath "$(dirname "$loaded")")" = "$(realpath "$libdir")" ] || fail "$name loads '$loaded', not the library in $libdir" ;;
   esac
 done
 head=$prefix/share/gan2shape/assets/heads/000_64.png

@@ -14,14 +14,9 @@ named=$(grep -rlF "$source/" "$work/prefix" || true)
 [ -z "$named" ] || fail "these name the source folder: $named"
 
 # The program runs on the library and the assets of the prefix.
-library=$(echo "$work"/prefix/lib*/libgan2shape.so)
-[ -f "$library" ] || library=$(find "$work/prefix" -name libgan2shape.so)
-[ -f "$library" ] || fail "no libgan2shape.so in the prefix"
-folder=$(dirname "$library")
-ldd "$work/prefix/bin/gan2shape" | grep -F libgan2shape | grep -qF "$folder/" || {
-  ldd "$work/prefix/bin/gan2shape"
-  grep -qa "libgan2shape.so" "$work/prefix/bin/gan2shape" && fail "the program does not find the library of its prefix"
-}
+folder=$(dirname "$(find "$work/prefix" -name libgan2shape.so)")
+loaded=$(env -u LD_LIBRARY_PATH ldd "$work/prefix/bin/gan2shape" | awk '$1 ~ /^libgan2shape/ {print $3}')
+[ "$(dirname "$(realpath "$loaded")")" = "$(realpath "$folder")" ] || fail "the program loads '$loaded', not the library in $folder"
 cd /
 assets=$(env -u GAN2SHAPE_ASSETS -u LD_LIBRARY_PATH "$work/prefix/bin/gan2shape" info | sed -n 's/^assets: //p')
 [ "$(realpath "$assets")" = "$(realpath "$work/prefix/share/gan2shape/assets")" ] || fail "assets are looked for in $assets"
