@@ -1,5 +1,6 @@
 #include "models/gan2shape/weights.h"
 
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
