@@ -21,7 +21,7 @@ FILE = os.path.join(ROOT, 'docs', 'benchmarks', 'library_sizes.json')
 PAGE = os.path.join(ROOT, 'docs', 'embedding.md')
 BEGIN, END = '<!-- library_sizes.py -->\n', '<!-- end -->\n'
 
-LIBC = re.compile(r'^(libc|libm|libdl|librt|libpthread|ld-linux[^.]*|linux-vdso)\.so')
+LIBC = re.compile(r'^(libc|libm|libdl|librt|libutil|libpthread|ld-linux[^.]*|linux-vdso)\.so')
 # What only builds of PyTorch with CUDA are linked with; the package for CPUs has none of it.
 CUDA = re.compile(r'^lib(cudart|cupti|nvrtc|nvToolsExt|cublas|cudnn)')
 
@@ -50,7 +50,11 @@ def closure(path, own=()):
 def measure_build(folder):
     library = os.path.join(folder, 'lib', 'libgan2shape.so')
     program = os.path.join(folder, 'bin', 'gan2shape')
-    return {'library': stripped(library), 'program': stripped(program), 'needs': closure(library)}
+    cache = open(os.path.join(folder, 'CMakeCache.txt')).read()
+    architectures = re.search(r'^G2S_CUDA_ARCHITECTURES:\w+=(.*)$', cache, re.M)
+    has_cuda = bool(re.search(r'^CMAKE_CUDA_COMPILER:\w+=/', cache, re.M))
+    return {'library': stripped(library), 'program': stripped(program), 'needs': closure(library),
+            'architectures': architectures.group(1).split(';') if has_cuda else []}
 
 
 def measure_torch(folder):
@@ -75,9 +79,9 @@ def row(name, entry):
 def table(sizes):
     text = '| MB, stripped | library | program | what it pulls in | in all |\n|---|---|---|---|---|\n'
     text += row('libgan2shape without CUDA', sizes['cpu'])
-    text += row('libgan2shape with CUDA', sizes['cuda'])
-    text += row(f"PyTorch {sizes['torch']['version']}, what runs on the CPU", sizes['torch'])
-    return text + f"\nThe default weights are {megabytes(sizes['assets'])} MB more, and LibTorch brings none.\n"
+    text += row(f"libgan2shape with CUDA ({', '.join(sizes['cuda']['architectures'])})", sizes['cuda'])
+    text += row(f"`libtorch_cpu.so` and `libc10.so` of PyTorch {sizes['torch']['version']}", sizes['torch'])
+    return text + f"\nThe default weights are {megabytes(sizes['assets'])} MB more.\n"
 
 
 def page_with(text):
@@ -99,6 +103,8 @@ def main():
             sizes['cpu'] = measure_build(args.cpu)
         if args.cuda:
             sizes['cuda'] = measure_build(args.cuda)
+            if not sizes['cuda']['architectures']:
+                sys.exit(f'{args.cuda} was built without CUDA')
         if args.torch:
             sizes['torch'] = measure_torch(args.torch)
         assets = os.path.join(ROOT, 'assets')

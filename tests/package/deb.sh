@@ -4,7 +4,7 @@
 set -e
 test=package/deb source=$1 build=$2 work=$3/deb
 . "$source/tests/package/common.sh"
-need cpack dpkg-deb dpkg-shlibdeps
+need cpack dpkg-deb dpkg-shlibdeps readelf
 rm -rf "$work"
 mkdir -p "$work"
 cd "$work"
