@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
+#include <vector>
 
 #include "c_api/call.h"
 #include "engine/accelerator.h"
@@ -121,7 +123,7 @@ void Array::check_layout(bool written) {
   if (!data_) refuse("its data is null");
   if (reinterpret_cast<std::uintptr_t>(data_) % static_cast<std::uintptr_t>(size) != 0) refuse("its data is not aligned to elements of ", size, " bytes");
   const Device works_on = default_device();
-  if (device_.type != DeviceType::cpu && device_ != works_on) fail(Errc::unsupported, argument_, "is on ", device_, ", but the context works on ", works_on);
+  if (device_.type != DeviceType::cpu && device_ != works_on) fail(Errc::unsupported, argument_, "is on ", device_, ", but the call works on ", works_on);
   bool fits = true;
   for (int i = 0; i < rank(); ++i) {
     const std::int64_t stride = strides_[static_cast<std::size_t>(i)];
@@ -137,18 +139,15 @@ void Array::check_layout(bool written) {
 
 // Sorted by strides, each axis must step over all that the ones below it reach.
 void Array::check_overlap() const {
-  std::array<int, G2S_MAX_RANK> axes{};
-  int count = 0;
+  std::vector<std::pair<std::int64_t, int>> steps;  // stride and axis
   for (int i = 0; i < rank(); ++i)
-    if (shape_[i] > 1) axes[static_cast<std::size_t>(count++)] = i;
-  auto stride = [&](int axis) { return strides_[static_cast<std::size_t>(axis)]; };
-  std::sort(axes.begin(), axes.begin() + count, [&](int a, int b) { return stride(a) < stride(b); });
+    if (shape_[i] > 1) steps.emplace_back(strides_[static_cast<std::size_t>(i)], i);
+  std::sort(steps.begin(), steps.end());
   std::int64_t reach = 0;
-  for (int k = 0; k < count; ++k) {
-    const int axis = axes[static_cast<std::size_t>(k)];
-    if (stride(axis) <= 0) fail(Errc::invalid_argument, argument_, "it is written to, but its stride at axis ", axis, " is ", stride(axis));
-    if (stride(axis) <= reach) fail(Errc::invalid_argument, argument_, "it is written to, but its elements overlap");
-    reach += stride(axis) * (shape_[axis] - 1);
+  for (const auto& [stride, axis] : steps) {
+    if (stride <= 0) fail(Errc::invalid_argument, argument_, "is written to, but its stride at axis ", axis, " is ", stride);
+    if (stride <= reach) fail(Errc::invalid_argument, argument_, "is written to, but its elements overlap");
+    reach += stride * (shape_[axis] - 1);
   }
 }
 

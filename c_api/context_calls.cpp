@@ -9,7 +9,7 @@
 #include "c_api/objects.h"
 #include "engine/accelerator.h"
 #include "engine/parallel.h"
-#include "kernels/isa.h"
+#include "kernels/machine.h"
 
 namespace g2s::capi {
 namespace {
@@ -35,7 +35,7 @@ g2s_context_options read_options(const g2s_context_options* given) {
 nlohmann::json describe(ContextObject& object) {
   const ContextOptions& o = object.context().options();
   nlohmann::json out = {{"version", g2s_version()},          {"device", str(o.device)},
-                        {"threads", num_threads()},          {"instruction_set", kernels::to_string(kernels::isa())},
+                        {"threads", num_threads()},          {"instruction_set", instruction_set()},
                         {"precision", to_string(precision())}, {"memory_limit", o.memory_limit},
                         {"own_stream", o.stream == nullptr}, {"cancelled", object.context().cancelled()}};
   if (o.device.type != DeviceType::cpu) out["device_name"] = accelerator(o.device, "device").name(o.device.index);
