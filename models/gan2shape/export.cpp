@@ -105,6 +105,12 @@ constexpr const char *mesh_texture = "mesh.texture", *at_a_glance = "overview";
 enum ViewKind : std::size_t { mesh_turns, gan_turns, mesh_lights, gan_lights };
 constexpr const char* view_prefixes[] = {"views/mesh_", "views/gan_", "relight/mesh_", "relight/gan_"};
 
+std::vector<std::string> view_names(std::size_t kind, const Config& config) {
+  std::vector<std::string> out = kind == mesh_turns || kind == gan_turns ? turn_names(config) : relight_names();
+  for (std::string& name : out) name = view_prefixes[kind] + name;
+  return out;
+}
+
 struct AllViews {
   const std::vector<NamedImage>&mesh_turned, &gan_turned, &mesh_relit, &gan_relit;
 };
@@ -164,19 +170,13 @@ const Tensor& FitResults::overview() {
   return overview_;
 }
 
-std::vector<std::string> FitResults::view_names(std::size_t kind) const {
-  std::vector<std::string> out = kind == mesh_turns || kind == gan_turns ? turn_names(method_.config) : relight_names();
-  for (std::string& name : out) name = view_prefixes[kind] + name;
-  return out;
-}
-
-std::vector<std::string> FitResults::names() const {
+std::vector<std::string> FitResults::names(const Config& config) {
   std::vector<std::string> out;
   for (const OfFit& r : of_fit) out.push_back(r.name);
   for (const OfMesh& r : of_mesh) out.push_back(r.name);
   out.push_back(mesh_texture);
-  for (std::size_t kind = 0; kind < views_.size(); ++kind)
-    for (const std::string& name : view_names(kind)) out.push_back(name);
+  for (std::size_t kind = 0; kind < std::size(view_prefixes); ++kind)
+    for (const std::string& name : view_names(kind, config)) out.push_back(name);
   out.push_back(at_a_glance);
   return out;
 }
@@ -190,7 +190,7 @@ Tensor FitResults::get(const std::string& name) {
   if (name == mesh_texture) return picture(image_to_pixels(subject().mesh_texture));
   if (name == at_a_glance) return picture(overview());
   for (std::size_t kind = 0; kind < views_.size(); ++kind) {
-    const std::vector<std::string> all = view_names(kind);
+    const std::vector<std::string> all = view_names(kind, method_.config);
     const auto found = std::find(all.begin(), all.end(), name);
     if (found != all.end()) return picture(pixels(views(kind)[static_cast<std::size_t>(found - all.begin())].image));
   }

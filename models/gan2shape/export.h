@@ -28,7 +28,7 @@ class FitResults {
 
   const FitResult& fit() const { return fit_; }
   // What get() gives, on the CPU: "depth", "mesh.positions", "views/mesh_yaw+35.0", "overview", ... The C interface says what each one is.
-  std::vector<std::string> names() const;
+  static std::vector<std::string> names(const Config& config);
   Tensor get(const std::string& name);  // throws naming it
   ExportReport report();
   // Overview, mask, depth, normal, albedo, shape and texture images, views/, relight/, mesh.obj, mesh.mtl, mesh.glb, input_depth.npy and
@@ -39,7 +39,6 @@ class FitResults {
   const Subject& subject();
   const std::vector<NamedImage>& views(std::size_t kind);
   const Tensor& overview();
-  std::vector<std::string> view_names(std::size_t kind) const;
 
   const FitResult fit_;
   const Method& method_;

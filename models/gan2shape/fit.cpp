@@ -162,11 +162,11 @@ void Fit::finish() {
   state_.iteration = 0;
 }
 
-bool Fit::step(std::int64_t iterations_wanted) {
+bool Fit::step(std::int64_t most) {
   const DefaultDevice guard(device_);
   require_whole();
   follow_thread();
-  for (std::int64_t left = iterations_wanted; state_.phase != Phase::done && left != 0; --left) {
+  for (std::int64_t left = most; state_.phase != Phase::done && left != 0; --left) {
     if (Context::current().cancelled()) {
       save_if_due(true);
       fail(Errc::cancelled, "fit", "stopped in ", position());
@@ -276,6 +276,7 @@ std::optional<Measures> Fit::measures() const {
 
 FitResult Fit::result() {
   if (state_.phase != Phase::done) fail(Errc::invalid_argument, "fit", "is not finished: it is in ", position());
+  require_whole();
   const DefaultDevice guard(device_);
   NoGrad no_grad;
   prepare_target(method_, state_.target);

@@ -83,10 +83,10 @@ class Fit {
   void resume(const std::string& path);
   void save(const std::string& path) const;
 
-  // Runs up to `iterations` of what is left, all of it if negative; true when the fit is finished. The bits do not depend on how the work is
+  // Runs up to `most` iterations of what is left, all of it if negative; true when the fit is finished. The bits do not depend on how the work is
   // cut, nor on which threads of the context do it, one after the other. Where the context was cancelled (Context::cancel) it saves before the
   // next iteration and throws Error(cancelled). After any other error in the middle of an iteration only resume() helps.
-  bool step(std::int64_t iterations);
+  bool step(std::int64_t most);
   // Throws unless the fit is finished.
   FitResult result();
   // Runs what is left.

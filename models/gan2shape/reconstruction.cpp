@@ -134,7 +134,7 @@ nlohmann::json write_result(const Reconstructor& r, const ReconstructionJob& job
   results.write(made.temporary());
   nlohmann::json out = result_json(r, job, results.fit(), results.report());
   out.merge_patch(more);
-  write_file(made.temporary() + "/result.json", out.dump(2) + "\n");
+  write_file(made.temporary() + "/result.json", result_text(out) + "\n");
   check_cancelled(folder);
   made.commit();
   return out;

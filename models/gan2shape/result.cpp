@@ -96,6 +96,8 @@ json result_json(const Reconstructor& r, const ReconstructionJob& job, const Fit
   return out;
 }
 
+std::string result_text(const json& result) { return result.dump(2, ' ', false, json::error_handler_t::replace); }
+
 bool is_finished(const std::string& folder) { return std::filesystem::exists(folder + "/result.json"); }
 
 json read_result(const std::string& folder) {

@@ -1,0 +1,442 @@
+// Reconstructions through the C interface, beside the same in C++.
+#include <doctest/doctest.h>
+
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "c_api/arrays.h"
+#include "engine/files.h"
+#include "engine/image.h"
+#include "gan2shape/gan2shape.h"
+#include "models/gan2shape/reconstruction.h"
+#include "models/gan2shape/result.h"
+#include "tests/cli/program.h"
+#include "tests/support/check.h"
+#include "tests/support/left_behind.h"
+
+using namespace g2s;
+using namespace g2s::test;
+using nlohmann::json;
+
+namespace {
+
+void ok(g2s_status status) {
+  INFO(g2s_last_error());
+  REQUIRE(status == G2S_OK);
+}
+
+// The call failed so, and said so.
+void refused(g2s_status got, g2s_status want, const std::string& sentence) {
+  CHECK(std::string(g2s_status_name(got)) == g2s_status_name(want));
+  INFO(g2s_last_error());
+  CHECK(std::string(g2s_last_error()).find(sentence) != std::string::npos);
+}
+
+// What the callback of a context is to do after iteration number `seen`.
+struct Watcher {
+  int seen = 0;
+  std::vector<std::string> stages = {};
+  std::function<int(int)> then = {};
+  static int told(void* user, const g2s_progress* p) {
+    auto& watcher = *static_cast<Watcher*>(user);
+    watcher.stages.push_back(p->stage);
+    CHECK(p->struct_size == sizeof *p);
+    CHECK(p->seconds_left >= 0);
+    ++watcher.seen;
+    return watcher.then ? watcher.then(watcher.seen) : 0;
+  }
+};
+
+struct InC {
+  Watcher watcher;
+  g2s_context context = nullptr;
+  InC() {
+    const std::string assets = source_path("assets");
+    g2s_context_options options;
+    g2s_context_options_init(&options);
+    options.assets = assets.c_str();
+    options.threads = 2;
+    options.progress = Watcher::told;
+    options.user = &watcher;
+    ok(g2s_context_new(&options, &context));
+  }
+  ~InC() { g2s_context_free(context); }
+  InC(const InC&) = delete;
+};
+
+const Tensor& head() {
+  static const Tensor pixels = read_image(source_path("assets/heads/004_64.png")).rgb;
+  return pixels;
+}
+// An ellipse, as a head's.
+const Tensor& mask() {
+  static const Tensor made = [] {
+    Tensor m = Tensor::zeros({1, 64, 64, 1}, DType::f32, Device{});
+    for (int y = 0; y < 64; ++y)
+      for (int x = 0; x < 64; ++x)
+        if ((x - 32) * (x - 32) * 4 + (y - 32) * (y - 32) * 2 < 64 * 32) m.mutable_data<float>()[y * 64 + x] = 1;
+    return m;
+  }();
+  return made;
+}
+g2s_array c_head() { return capi::view_of(head().reshape({64, 64, 3})); }
+g2s_array c_mask() { return capi::view_of(mask().reshape({64, 64})); }
+
+const Tensor& latent() {
+  static const Tensor given = hashed_input("reconstruction/latent", {1, 512}, DType::f32, 0.5);
+  return given;
+}
+
+// The shortest fit: an iteration of each phase but of collecting, which needs two, and no projection.
+constexpr ReconstructionSettings shortest = {.quality = Quality::draft, .seed = 3, .scale = 0.001};
+constexpr int iterations = 6;
+json options() { return {{"quality", "draft"}, {"scale", 0.001}, {"seed", 3}, {"latent", latent().to_vector<float>()}}; }
+
+g2s_fit new_fit(const InC& c, const json& with = options()) {
+  const g2s_array picture = c_head(), object = c_mask();
+  g2s_fit fit = nullptr;
+  ok(g2s_fit_new(c.context, &picture, &object, with.dump().c_str(), &fit));
+  return fit;
+}
+
+// The same fit in C++.
+struct InCpp {
+  Context context{{.settings = {.threads = 1}}};
+  Reconstructor reconstructor;
+  ReconstructionJob job;
+  std::unique_ptr<Fit> fit;
+  std::unique_ptr<FitResults> results;
+
+  InCpp() {
+    const UseContext in(context);
+    reconstructor = load_reconstructor(shortest, {"", {source_path("assets")}});
+    job = prepare_job(reconstructor, InputPixels{head(), {}, mask()}, latent());
+    fit = start_fit(reconstructor, job, {});
+    results = std::make_unique<FitResults>(fit->run(), fit->method(), pixels_to_image(job.input.photo));
+  }
+};
+InCpp& in_cpp() {
+  static InCpp fitted;
+  return fitted;
+}
+
+std::string text_of(g2s_text text) {
+  const std::string out = g2s_text_get(text);
+  g2s_text_free(text);
+  return out;
+}
+
+json names(g2s_fit fit) {
+  g2s_text text = nullptr;
+  ok(g2s_fit_names(fit, &text));
+  return json::parse(text_of(text));
+}
+
+json describe(g2s_fit fit) {
+  g2s_text text = nullptr;
+  ok(g2s_fit_describe(fit, &text));
+  return json::parse(text_of(text));
+}
+
+// Each result of the fit has the bits of the C++ fit.
+void check_results(g2s_fit fit) {
+  for (const std::string name : names(fit)) {
+    INFO(name);
+    g2s_tensor tensor = nullptr;
+    ok(g2s_fit_get(fit, name.c_str(), &tensor));
+    g2s_array got;
+    ok(g2s_tensor_view(tensor, &got));
+    const Tensor want = in_cpp().results->get(name);
+    REQUIRE(got.rank == want.rank());
+    CHECK(std::equal(want.shape().begin(), want.shape().end(), got.shape));
+    REQUIRE(got.dtype == static_cast<int>(want.dtype()));
+    CHECK(std::memcmp(got.data, want.raw(), want.bytes()) == 0);
+    ok(g2s_tensor_free(tensor));
+  }
+}
+
+g2s_progress progress(g2s_fit fit) {
+  g2s_progress p{};
+  p.struct_size = sizeof p;
+  ok(g2s_fit_get_progress(fit, &p));
+  return p;
+}
+
+// What of a description depends on the machine and the time.
+json without_figures(json told) {
+  for (const char* name : {"seconds", "seconds_per_stage", "peak_memory", "program", "identity"}) told.erase(name);
+  for (json& phase : told.at("phases")) phase.erase("seconds");
+  return told;
+}
+
+}  // namespace
+
+TEST_CASE("C fit: the bits of the C++ one, in steps from several threads") {
+  InC c;
+  const g2s_fit fit = new_fit(c);
+  g2s_progress p = progress(fit);
+  CHECK(std::string(p.stage) == "prior");
+  CHECK(p.step == 0);
+  CHECK(p.steps == 1);
+  CHECK(p.has_loss == 0);
+  CHECK(p.seconds_left < 0);
+  std::vector<int32_t> done;
+  for (int64_t most : {0, 1, 1, 2, -1, 1}) {
+    int32_t finished = -1;
+    g2s_status status = G2S_INTERNAL;
+    std::thread([&] { status = g2s_fit_step(fit, most, &finished); }).join();
+    CHECK(status == G2S_OK);
+    done.push_back(finished);
+    if (done.size() == 4) {
+      p = progress(fit);
+      CHECK(std::string(p.stage) == "collect");
+      CHECK(p.step == 1);
+      CHECK(p.steps == 2);
+      CHECK(p.seconds > 0);
+      CHECK(p.seconds_left > 0);
+    }
+  }
+  CHECK(done == std::vector<int32_t>{0, 0, 0, 0, 1, 1});
+  CHECK(c.watcher.stages == std::vector<std::string>{"prior", "step1", "step2", "collect", "collect", "step3"});
+  CHECK(std::string(progress(fit).stage) == "done");
+  check_results(fit);
+  CHECK(without_figures(describe(fit)) ==
+        without_figures(result_json(in_cpp().reconstructor, in_cpp().job, in_cpp().results->fit(), in_cpp().results->report())));
+  CHECK(describe(fit).at("picture").at("mask_source") == "given");
+  CHECK_FALSE(describe(fit).at("picture").contains("file"));
+  ok(g2s_fit_free(fit));
+}
+
+TEST_CASE("C fit: stopped by a callback, by another thread, and gone on with to the same bits") {
+  InC c;
+  const g2s_fit fit = new_fit(c);
+  int32_t done = 1;
+  c.watcher.then = [](int seen) { return seen == 2; };
+  refused(g2s_fit_step(fit, -1, &done), G2S_CANCELLED, "the callback asked to stop");
+  CHECK(c.watcher.seen == 2);
+  CHECK(done == 0);
+  c.watcher.then = [&](int seen) {
+    if (seen != 4) return 0;
+    std::thread([&] { g2s_context_cancel(c.context); }).join();
+    return 0;
+  };
+  refused(g2s_fit_step(fit, -1, &done), G2S_CANCELLED, "stopped in collect");
+  CHECK(c.watcher.seen == 4);
+  refused(g2s_fit_step(fit, -1, &done), G2S_CANCELLED, "");
+  g2s_fit other = nullptr;
+  const g2s_array picture = c_head();
+  refused(g2s_fit_new(c.context, &picture, nullptr, nullptr, &other), G2S_CANCELLED, "");
+  CHECK(other == nullptr);
+  CHECK(progress(fit).step == 1);
+  ok(g2s_context_resume(c.context));
+  ok(g2s_fit_step(fit, -1, &done));
+  CHECK(done == 1);
+  CHECK(c.watcher.seen == iterations);
+  check_results(fit);
+  ok(g2s_context_free(c.context));  // the fit keeps it
+  c.context = nullptr;
+  check_results(fit);
+  ok(g2s_fit_free(fit));
+}
+
+TEST_CASE("C fit: saved, and gone on with in another one") {
+  InC c;
+  const TemporaryFolder folder;
+  const std::string state = folder / "state", finished = folder / "finished";
+  const g2s_fit first = new_fit(c);
+  ok(g2s_fit_step(first, 3, nullptr));
+  ok(g2s_fit_save(first, state.c_str()));
+  ok(g2s_fit_free(first));
+
+  const g2s_fit second = new_fit(c);
+  ok(g2s_fit_resume(second, state.c_str()));
+  CHECK(std::string(progress(second).stage) == "collect");
+  ok(g2s_fit_step(second, -1, nullptr));
+  check_results(second);
+  ok(g2s_fit_save(second, finished.c_str()));
+  ok(g2s_fit_resume(second, state.c_str()));  // back
+  g2s_tensor tensor = nullptr;
+  refused(g2s_fit_get(second, "depth", &tensor), G2S_INVALID_ARGUMENT, "fit: is not finished: it is in collect of stage 1 after 0 iterations");
+  ok(g2s_fit_resume(second, finished.c_str()));
+  check_results(second);
+  refused(g2s_fit_resume(second, (folder / "none").c_str()), G2S_IO, folder / "none");
+
+  json other = options();
+  other["seed"] = 4;
+  const g2s_fit third = new_fit(c, other);
+  refused(g2s_fit_resume(third, state.c_str()), G2S_INVALID_ARGUMENT, state + ": cannot be resumed: it was made with another seed");
+  CHECK(std::string(progress(third).stage) == "prior");
+  ok(g2s_fit_step(third, 1, nullptr));  // it stays as it was
+  for (const g2s_fit fit : {second, third}) ok(g2s_fit_free(fit));
+}
+
+TEST_CASE("C fit: exported as the C++ one is") {
+  InC c;
+  const TemporaryFolder folder;
+  const std::string mine = folder / "c", theirs = folder / "cpp";
+  const g2s_fit fit = new_fit(c);
+  refused(g2s_fit_export(fit, mine.c_str()), G2S_INVALID_ARGUMENT, "fit: is not finished: it is in prior");
+  CHECK(entries(folder.path()).empty());
+  ok(g2s_fit_step(fit, -1, nullptr));
+  ok(g2s_fit_export(fit, mine.c_str()));
+  write_result(in_cpp().reconstructor, in_cpp().job, *in_cpp().results, theirs);
+  CHECK(file_hashes(mine).size() > 80);
+  CHECK(file_hashes(mine) == file_hashes(theirs));
+  const json told = read_result(mine);
+  CHECK(without_figures(told) == without_figures(read_result(theirs)));
+  CHECK(told.at("program").at("version") == g2s_version());
+  const std::string inside = folder / "c/mask.png/below";
+  refused(g2s_fit_export(fit, inside.c_str()), G2S_IO, inside);
+  ok(g2s_fit_free(fit));
+}
+
+TEST_CASE("C fit: one call at a time") {
+  InC c;
+  const g2s_fit fit = new_fit(c);
+  std::vector<g2s_status> got;
+  c.watcher.then = [&](int) {
+    g2s_progress p{};
+    p.struct_size = sizeof p;
+    got = {g2s_fit_step(fit, 1, nullptr), g2s_fit_get_progress(fit, &p)};
+    std::thread([&] { got.push_back(g2s_fit_save(fit, "/nowhere/state")); }).join();
+    return 0;
+  };
+  ok(g2s_fit_step(fit, 1, nullptr));
+  CHECK(got == std::vector<g2s_status>{G2S_BUSY, G2S_BUSY, G2S_BUSY});
+  c.watcher.then = [&](int) {
+    ok(g2s_fit_free(fit));  // what is running ends well
+    return 0;
+  };
+  ok(g2s_fit_step(fit, 1, nullptr));
+  refused(g2s_fit_step(fit, 1, nullptr), G2S_INVALID_ARGUMENT, "fit: is a handle of a fit that was freed");
+}
+
+TEST_CASE("C fit: pictures in memory are those of files") {
+  InC c;
+  json with = options();
+  const TemporaryFolder folder;
+  const Reconstructor& r = in_cpp().reconstructor;
+  auto fitted = [&](const Tensor& pixels, const g2s_array* object) {
+    const g2s_array picture = capi::view_of(pixels);
+    g2s_fit fit = nullptr;
+    ok(g2s_fit_new(c.context, &picture, object, with.dump().c_str(), &fit));
+    ok(g2s_fit_step(fit, -1, nullptr));
+    const auto get = [&](const char* name) {
+      g2s_tensor tensor = nullptr;
+      g2s_array view;
+      ok(g2s_fit_get(fit, name, &tensor));
+      ok(g2s_tensor_view(tensor, &view));
+      const auto* first = static_cast<const float*>(view.data);
+      const std::vector<float> values(first, first + view.shape[0] * view.shape[1] * (view.rank > 2 ? view.shape[2] : 1));
+      ok(g2s_tensor_free(tensor));
+      return values;
+    };
+    const std::pair out{get("input"), get("mask")};
+    ok(g2s_fit_free(fit));
+    return out;
+  };
+  // Transparent around the ellipse, half so at one place.
+  Tensor drawn = Tensor::empty({1, 64, 64, 4}, DType::u8, Device{});
+  for (int i = 0; i < 64 * 64; ++i) {
+    std::copy_n(head().data<std::uint8_t>() + 3 * i, 3, drawn.mutable_data<std::uint8_t>() + 4 * i);
+    drawn.mutable_data<std::uint8_t>()[4 * i + 3] = mask().data<float>()[i] > 0 ? 255 : 0;
+  }
+  drawn.mutable_data<std::uint8_t>()[4 * (32 * 64 + 32) + 3] = 128;
+  write_png(folder / "p.png", drawn);
+  const PreparedInput file = prepare_job(r, InputFiles{folder / "p.png", "", ""}, latent()).input;
+  CHECK(file.mask_source == "alpha");
+  const std::pair want{file.image.to_vector<float>(), file.mask.to_vector<float>()};
+  const Tensor as_u8 = drawn.reshape({64, 64, 4}), as_f32 = pixels_to_image(as_u8);
+  CHECK(fitted(as_u8, nullptr) == want);
+  CHECK(fitted(as_f32, nullptr) == want);
+  const PreparedInput found = prepare_job(r, InputFiles{source_path("assets/heads/004_64.png"), "", ""}, latent()).input;
+  CHECK(fitted(head(), nullptr) == std::pair{found.image.to_vector<float>(), found.mask.to_vector<float>()});
+}
+
+TEST_CASE("C fit: options and arrays that are refused are named") {
+  InC c;
+  const g2s_array picture = c_head(), object = c_mask();
+  g2s_fit fit = nullptr;
+  auto options_refused = [&](const std::string& text, g2s_status status, const std::string& sentence) {
+    INFO(text);
+    refused(g2s_fit_new(c.context, &picture, &object, text.c_str(), &fit), status, sentence);
+    CHECK(fit == nullptr);
+  };
+  options_refused("{", G2S_FORMAT, "options: are not JSON");
+  options_refused("", G2S_FORMAT, "options: are not JSON");
+  options_refused("[1]", G2S_FORMAT, "options: must be a JSON object, are array");
+  options_refused(R"({"Preset": "face"})", G2S_INVALID_ARGUMENT, "options: there is no option 'Preset'");
+  options_refused(R"({"preset": 1})", G2S_INVALID_ARGUMENT, "preset: must be a text, is number");
+  options_refused(R"({"preset": "dog"})", G2S_INVALID_ARGUMENT, "preset: 'dog'");
+  options_refused(R"({"preset": "face"})", G2S_INVALID_ARGUMENT, "weights: the preset 'face' needs a folder with its");
+  options_refused(R"({"quality": "best"})", G2S_INVALID_ARGUMENT, "quality: 'best'");
+  options_refused(R"({"crop": "left"})", G2S_INVALID_ARGUMENT, "crop: 'left'");
+  for (const char* seed : {"-1", "1.5", "\"1\"", "18446744073709551616", "null"})
+    options_refused(R"({"seed": )" + std::string(seed) + "}", G2S_INVALID_ARGUMENT, "seed: must be a whole number");
+  options_refused(R"({"scale": true})", G2S_INVALID_ARGUMENT, "scale: must be a number, is boolean");
+  options_refused(R"({"scale": 0})", G2S_INVALID_ARGUMENT, "scale: 0 is not between 0 and 10");
+  options_refused(R"({"weights": "/nowhere"})", G2S_IO, "/nowhere: does not exist");
+  for (const char* bad : {"1", "[]", "[[]]", "[1, [2]]", "[[1], 2]", "[[1], [2, 3]]", "[[[[1]]]]", "[\"a\"]", "[1e300]", "{}"})
+    options_refused(R"({"latent": )" + std::string(bad) + "}", G2S_INVALID_ARGUMENT, "latent: must be a list of numbers");
+  options_refused(R"({"latent": [1, 2]})", G2S_INVALID_ARGUMENT, "latent: has shape [1,2], expected [1,512]");
+  options_refused(R"({"latent": [[[1]], [[2]]]})", G2S_INVALID_ARGUMENT, "latent: holds 2 latents for one picture");
+
+  auto arrays_refused = [&](const Tensor& pixels, const Tensor& m, g2s_status status, const std::string& sentence) {
+    const g2s_array p = capi::view_of(pixels), given = m ? capi::view_of(m) : g2s_array{};
+    refused(g2s_fit_new(c.context, &p, m ? &given : nullptr, nullptr, &fit), status, sentence);
+    CHECK(fit == nullptr);
+  };
+  auto u8 = [](const Shape& shape) { return Tensor::zeros(shape, DType::u8, Device{}); };
+  arrays_refused(u8({64, 64}), {}, G2S_SHAPE_MISMATCH, "picture: is [64,64], expected [H,W,3] or [H,W,4]");
+  arrays_refused(u8({2, 64, 64, 3}), {}, G2S_SHAPE_MISMATCH, "picture: is [2,64,64,3]");
+  arrays_refused(u8({20, 64, 3}), {}, G2S_INVALID_ARGUMENT, "picture: the picture is 64 x 20 pixels, at least 32 x 32");
+  arrays_refused(Tensor::zeros({64, 64, 3}, DType::i32, Device{}), {}, G2S_SHAPE_MISMATCH, "picture: is i32");
+  arrays_refused(Tensor::full({64, 64, 3}, std::nan(""), DType::f32, Device{}), {}, G2S_INVALID_ARGUMENT, "picture: has values that are not finite");
+  arrays_refused(u8({64, 64, 4}), {}, G2S_INVALID_ARGUMENT, "picture: its alpha channel, which is the mask, is empty");
+  arrays_refused(u8({64, 64, 3}), u8({64, 63}), G2S_INVALID_ARGUMENT, "mask: the mask is 63 x 64 pixels, but the picture is 64 x 64");
+  arrays_refused(u8({64, 64, 3}), u8({64, 64}), G2S_INVALID_ARGUMENT, "mask: it is empty");
+  arrays_refused(u8({64, 64, 3}), u8({64, 64, 3}), G2S_SHAPE_MISMATCH, "mask: is [64,64,3], expected [H,W]");
+  refused(g2s_fit_new(c.context, nullptr, nullptr, nullptr, &fit), G2S_INVALID_ARGUMENT, "picture: is null");
+  refused(g2s_fit_new(nullptr, &picture, nullptr, nullptr, &fit), G2S_INVALID_ARGUMENT, "context: is null");
+  refused(g2s_fit_new(c.context, &picture, nullptr, nullptr, nullptr), G2S_INVALID_ARGUMENT, "fit: is null");
+}
+
+TEST_CASE("C fit: results that are refused are named") {
+  InC c;
+  const g2s_fit fit = new_fit(c);
+  g2s_tensor tensor = nullptr;
+  g2s_text text = nullptr;
+  refused(g2s_fit_get(fit, "depth", &tensor), G2S_INVALID_ARGUMENT, "fit: is not finished: it is in prior of stage 1 after 0 iterations");
+  refused(g2s_fit_describe(fit, &text), G2S_INVALID_ARGUMENT, "fit: is not finished");
+  ok(g2s_fit_step(fit, -1, nullptr));
+  refused(g2s_fit_get(fit, "Depth", &tensor), G2S_INVALID_ARGUMENT, "name: 'Depth' is no result of a fit");
+  refused(g2s_fit_get(fit, "views/mesh_yaw+35", &tensor), G2S_INVALID_ARGUMENT, "name: 'views/mesh_yaw+35' is no result of a fit");
+  CHECK(tensor == nullptr);
+  CHECK(text == nullptr);
+  g2s_progress p{};
+  refused(g2s_fit_get_progress(fit, &p), G2S_INVALID_ARGUMENT, "progress: its struct_size is 0");
+  for (const g2s_status status : {g2s_fit_get(fit, nullptr, &tensor), g2s_fit_get(fit, "depth", nullptr), g2s_fit_save(fit, nullptr), g2s_fit_save(fit, ""),
+                                  g2s_fit_resume(fit, nullptr), g2s_fit_export(fit, nullptr), g2s_fit_names(fit, nullptr), g2s_fit_describe(fit, nullptr),
+                                  g2s_fit_get_progress(fit, nullptr)})
+    CHECK(status == G2S_INVALID_ARGUMENT);
+  ok(g2s_fit_free(fit));
+  ok(g2s_fit_free(nullptr));
+}
+
+TEST_CASE("C fit: a hundred cancelled ones leave nothing behind") {
+  InC c;
+  const g2s_fit keeper = new_fit(c);  // so that the weights stay
+  c.watcher.then = [&](int) { return g2s_context_cancel(c.context) != G2S_OK; };
+  const auto cancelled_fit = [&] {
+    const g2s_fit fit = new_fit(c);
+    CHECK(g2s_fit_step(fit, -1, nullptr) == G2S_CANCELLED);
+    ok(g2s_context_resume(c.context));
+    ok(g2s_fit_free(fit));
+  };
+  for (int i = 0; i < 3; ++i) cancelled_fit();
+  const Left before;
+  for (int i = 0; i < 100; ++i) cancelled_fit();
+  check_nothing_more(before);
+  ok(g2s_fit_free(keeper));
+}
