@@ -8,6 +8,7 @@ test=package/${how}_$upto
 . "$source/tests/package/common.sh"
 rm -rf "$work"
 mkdir -p "$work"
+! command -v ninja >/dev/null || set -- -G Ninja "$@"  # which uses all processors
 quietly cmake -S "$source/tests/package/$how" -B "$work/build" -DGAN2SHAPE_FOLDER="$source" "$@"
 targets=$(cmake --build "$work/build" --target help)
 # It brings the library, and neither its tests nor its rules for installing.
