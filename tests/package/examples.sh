@@ -30,7 +30,7 @@ case $how in
     for name in $names; do mv "$work/build/$(basename "${name%.*}")" "$work/bin"; done ;;
   pkg-config | pkg-config-static)
     need pkg-config
-    export PKG_CONFIG_PATH="$libdir/pkgconfig"
+    export PKG_CONFIG_LIBDIR="$libdir/pkgconfig"  # where nobody else's files are
     if [ "$how" = pkg-config ]; then each "" "$(pkg-config --cflags --libs gan2shape) -Wl,-rpath,$libdir"
     else each "" "$(pkg-config --cflags --libs --static gan2shape | sed 's/-lgan2shape/-l:libgan2shape.a/')"; fi ;;
   plain) each "-I $prefix/include -I $prefix/include/gan2shape" "-L $libdir -lgan2shape -Wl,-rpath,$libdir" ;;
