@@ -20,7 +20,7 @@ static double mean_of(const float* values, size_t count) {
 int main(int argc, char** argv) {
   g2s_context context;
   g2s_generator generator;
-  must(g2s_context_new(NULL, &context)); /* the CPU, all its threads */
+  must(g2s_context_new(NULL, &context));               /* the CPU, all its threads */
   must(g2s_generator_load(context, NULL, &generator)); /* NULL: the generator that comes with the library */
   g2s_generator_info info = {.struct_size = sizeof info};
   must(g2s_generator_get_info(generator, &info));

@@ -41,7 +41,7 @@ int main(int argc, char** argv) {
 
   g2s_fit fit;
   must(g2s_fit_new(context, &pixels, NULL, argc > 3 ? argv[3] : NULL, &fit)); /* NULL: the object's mask is found */
-  must(g2s_fit_step(fit, -1, NULL)); /* all iterations */
+  must(g2s_fit_step(fit, -1, NULL));                                          /* all iterations */
 
   must(g2s_fit_get(fit, "depth", &depth));
   must(g2s_tensor_view(depth, &view));
@@ -49,7 +49,7 @@ int main(int argc, char** argv) {
   float nearest = 1e9f;
   for (int64_t i = 0; i < view.shape[0] * view.shape[1]; ++i)
     if (z[i] > 0 && z[i] < nearest) nearest = z[i]; /* 0 is background */
-  must(g2s_fit_export(fit, argv[2])); /* mesh, views and all else */
+  must(g2s_fit_export(fit, argv[2]));               /* mesh, views and all else */
   printf("\n%d x %d depths, the nearest %.4f; all of it is in %s\n", (int)view.shape[1], (int)view.shape[0], (double)nearest, argv[2]);
 
   must(g2s_fit_free(fit)), must(g2s_tensor_free(depth)), must(g2s_tensor_free(photo));

@@ -43,8 +43,8 @@ Examples draw(Random& random) {
 int main(int argc, char** argv) {
   Random random(1);
   // Weights of a convolution are [out, rows, columns, in]. Biases begin at 0.
-  std::vector<Tensor> p = {random.normal({8, 3, 3, 1}, 0, 0.3), Tensor::zeros({8}), random.normal({16, 3, 3, 8}, 0, 0.15), Tensor::zeros({16}),
-                           random.normal({16, 1}, 0, 0.3)};
+  std::vector<Tensor> p = {random.normal({8, 3, 3, 1}, 0, 0.3), Tensor::zeros({8}), random.normal({16, 3, 3, 8}, 0, 0.15),
+                           Tensor::zeros({16}), random.normal({16, 1}, 0, 0.3)};
   for (Tensor& parameter : p) parameter.set_requires_grad();
   Adam adam(p, {.lr = 0.01});
   const int iterations = argc > 1 ? std::atoi(argv[1]) : 200;
@@ -54,6 +54,6 @@ int main(int argc, char** argv) {
     const Tensor y = relu(conv2d(x, p[2], {.stride = 2, .pad = 1}) + p[3]);
     const Tensor score = matmul(mean(y, {1, 2}), p[4]) * kinds;  // positive where it is right
     adam.step(grad({mean(log(1 + exp(-score)))}, p));
-    if (i % 20 == 0 || i + 1 == iterations) std::cout << "iteration " << i << ": right " << mean(greater_equal(score, 0)).item() << std::endl;
+    if (i % 20 == 0 || i + 1 == iterations) std::cout << "iteration " << i << ": right " << mean(greater_equal(score, 0)).item() << '\n';
   }
 }
