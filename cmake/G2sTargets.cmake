@@ -201,7 +201,7 @@ function(g2s_add_emulated_tests_alone)
   g2s_register_emulator_tests(${emulator_tests})
 endfunction()
 
-# One program per reader of checkpoints: fuzz_pickle and so on, run by libFuzzer (preset fuzz) or else by tests/fuzz/driver.cc.
+# One program per reader of checkpoints, fuzz_pickle and so on, and one for the C interface, run by libFuzzer (preset fuzz) or else by tests/fuzz/driver.cc.
 function(g2s_add_fuzzers)
   file(GLOB targets CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/fuzz/*.fuzz.cc)
   foreach(path ${targets})
@@ -216,6 +216,9 @@ function(g2s_add_fuzzers)
     endif()
     g2s_add_fuzz_test(${name})
   endforeach()
+  target_link_libraries(fuzz_c_api PRIVATE g2s_c_api)
+  target_include_directories(fuzz_c_api SYSTEM PRIVATE ${DLPACK_INCLUDE_DIR})
+  target_compile_definitions(fuzz_c_api PRIVATE G2S_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
 endfunction()
 
 # The method in one file, for study. It takes no options: where its inputs are and its results go is compiled in.
@@ -231,7 +234,7 @@ function(g2s_add_bench)
   g2s_sources(sources bench)
   if(sources)
     add_library(g2s_bench_files OBJECT ${sources})
-    target_link_libraries(g2s_bench_files PUBLIC g2s_models CLI11::CLI11)
+    target_link_libraries(g2s_bench_files PUBLIC g2s_c_api g2s_models CLI11::CLI11)
     target_compile_definitions(g2s_bench_files PRIVATE G2S_ASSETS_DIR="${PROJECT_SOURCE_DIR}/assets")
     add_executable(g2s_bench)
     target_link_libraries(g2s_bench PRIVATE g2s_bench_files)
