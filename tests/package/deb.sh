@@ -26,12 +26,12 @@ for file in ./usr/bin/gan2shape libgan2shape.so.0 ./usr/include/gan2shape/gan2sh
     ./usr/share/gan2shape/assets/README.md ./usr/share/gan2shape/LICENSE; do
   grep -qF "$file" contents.txt || fail "$file is not in the package"
 done
-dpkg-deb -x "$package" root
-(cd root && dpkg-deb --control "$package" ../control)
-(cd root && md5sum --quiet -c ../control/md5sums) || fail "checksums are wrong"
-if readelf -S root/usr/bin/gan2shape | grep -q '\.debug_info'; then fail "not stripped"; fi
-named=$(grep -rlF "$build" root control || true)
+dpkg-deb -x "$package" tree
+(cd tree && dpkg-deb --control "$package" ../control)
+(cd tree && md5sum --quiet -c ../control/md5sums) || fail "checksums are wrong"
+if readelf -S tree/usr/bin/gan2shape | grep -q '\.debug_info'; then fail "not stripped"; fi
+named=$(grep -rlF "$build" tree control || true)
 [ -z "$named" ] || fail "these name the build folder: $named"
-env -u GAN2SHAPE_ASSETS root/usr/bin/gan2shape info | grep -F "$work/root" || fail "the program does not find the package's assets"
+env -u GAN2SHAPE_ASSETS tree/usr/bin/gan2shape info | grep -F "$work/tree" || fail "the program does not find the package's assets"
 dpkg-deb --info "$package" | sed -n 's/^ \(Package\|Version\|Installed-Size\|Depends\)/\1/p'
 rm -rf "$work"

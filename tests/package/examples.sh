@@ -5,6 +5,7 @@ set -e
 source=$1 work=$2/examples-$3 how=$3 cc=$4 cxx=$5 prefix=$2/prefix
 test=package/examples_$how
 . "$source/tests/package/common.sh"
+need cmake "$cc" "$cxx"
 libdir=$(dirname "$(find "$prefix" -name libgan2shape.a)")
 rm -rf "$work"
 mkdir -p "$work/bin" "$work/elsewhere"
