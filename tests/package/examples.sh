@@ -7,6 +7,7 @@ test=package/examples_$how
 . "$source/tests/package/common.sh"
 need cmake "$cc" "$cxx"
 libdir=$(dirname "$(find "$prefix" -name libgan2shape.a)")
+unset LD_LIBRARY_PATH GAN2SHAPE_ASSETS
 rm -rf "$work"
 mkdir -p "$work/bin" "$work/elsewhere"
 
@@ -18,7 +19,7 @@ each() {  # the compiler line of each, before and after the source
   before=$1 after=$2
   for name in $names; do
     case $name in c/*) compiler="$cc -std=c99" ;; *) compiler="$cxx -std=c++20" ;; esac
-    [ -z "$before$after" ] || quietly $compiler -O1 $before $name -o "$work/bin/$(basename "${name%.*}")" $after
+    quietly $compiler -O1 $before $name -o "$work/bin/$(basename "${name%.*}")" $after
   done
 }
 # What a static library is made with must be there in full.
@@ -39,8 +40,14 @@ case $how in
   *) fail "does not know how to build by $how" ;;
 esac
 
+# The program of the page.
+if [ "$how" = plain ]; then
+  sed -n '/^```c$/,/^```$/p' "$source/docs/embedding.md" | grep -v '^```' >page.c
+  quietly $cc -std=c99 -Wall -Wextra -Werror page.c -I "$prefix/include" -L "$libdir" -lgan2shape -Wl,-rpath,"$libdir" -o "$work/bin/page"
+  "$work/bin/page" | grep -qF "$(realpath "$prefix")/share/gan2shape/assets" || fail "the page's program does not name the prefix's assets"
+fi
+
 cd "$work/elsewhere"
-unset LD_LIBRARY_PATH GAN2SHAPE_ASSETS
 case $how in
   *-static) export GAN2SHAPE_ASSETS="$prefix/share/gan2shape/assets" ;;  # a program that it is part of may lie anywhere
 esac
