@@ -206,15 +206,17 @@ Tensor Array::read_as_it_is() const { return gather().to(Device{}); }
 
 Tensor Array::read() const {
   Tensor value = gather();
-  if (content_ == Content::image && dtype_ == DType::u8) value = pixels_to_image(value.to(Device{}));
-  if (content_ == Content::mask) value = ones_where_not_zero(value.to(Device{}).to(DType::f32));
-  return value.to(DType::f32).to(default_device());
+  if (dtype_ != DType::f32 || content_ == Content::mask) value = value.to(Device{});  // not all types are converted on a device
+  if (content_ == Content::image && dtype_ == DType::u8) value = pixels_to_image(value);
+  value = value.to(DType::f32);
+  return (content_ == Content::mask ? ones_where_not_zero(value) : value).to(default_device());
 }
 
 void Array::write(const Tensor& value) const {
   check(value.shape() == shape_ && value.dtype() == DType::f32, argument_, "is ", shape_, ", but the result is ", describe(value));
   Tensor stored = value.detach();
-  if (dtype_ == DType::u8) stored = content_ == Content::mask ? mask_to_pixels(stored.to(Device{})) : image_to_pixels(stored.to(Device{}));
+  if (dtype_ != DType::f32) stored = stored.to(Device{});
+  if (dtype_ == DType::u8) stored = content_ == Content::mask ? mask_to_pixels(stored) : image_to_pixels(stored);
   scatter(stored.to(dtype_).to(device_));
 }
 

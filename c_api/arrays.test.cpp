@@ -16,6 +16,7 @@ using namespace g2s::test;
 
 namespace {
 
+constexpr float not_a_number = std::numeric_limits<float>::quiet_NaN();
 constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max(), least = std::numeric_limits<std::int64_t>::min();
 
 std::vector<float> counted(std::size_t n) {
@@ -91,12 +92,12 @@ TEST_CASE("C interface: arrays are written with strides, and nothing between") {
 }
 
 TEST_CASE("C interface: pictures and masks are written as bytes") {
-  const Tensor bytes = Tensor::zeros({5}, DType::u8), value = Tensor::from(std::vector<float>{-2, -1, 0, 1, std::nanf("")});
+  const Tensor bytes = Tensor::zeros({5}, DType::u8), value = Tensor::from(std::vector<float>{-2, -1, 0, 1, not_a_number});
   const g2s_array a = array_of(bytes);
   Array::writable(&a, "a", Content::image).write(value);
   CHECK(same_bits(bytes, image_to_pixels(value)));
   CHECK(bytes.to_vector<std::uint8_t>() == std::vector<std::uint8_t>{0, 0, 128, 255, 0});
-  Array::writable(&a, "a", Content::mask).write(Tensor::from(std::vector<float>{0, 1, 0.5f, 7, std::nanf("")}));
+  Array::writable(&a, "a", Content::mask).write(Tensor::from(std::vector<float>{0, 1, 0.5f, 7, not_a_number}));
   CHECK(bytes.to_vector<std::uint8_t>() == std::vector<std::uint8_t>{0, 255, 128, 255, 0});
 }
 

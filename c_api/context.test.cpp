@@ -195,7 +195,10 @@ TEST_CASE("C interface: options of a newer header are taken as long as they say 
     std::uint64_t more = 0;
   } newer{CContext::usual()};
   newer.options.struct_size = sizeof newer;
-  const CContext context(newer.options);
+  g2s_context context = nullptr;
+  REQUIRE_OK(g2s_context_new(&newer.options, &context));
+  CHECK(describe(context).at("threads") == 2);
+  CHECK_OK(g2s_context_free(context));
   newer.more = 1;
   refused(newer.options, G2S_UNSUPPORTED, "options: has fields that this library, version 0.1.0, does not know");
 }

@@ -44,7 +44,7 @@ TEST_CASE("C interface: a handle is none of another type, no address, and nothin
               "text: is no handle of this library");
   for (std::uintptr_t bits : {~std::uintptr_t{0}, std::uintptr_t{1}, std::uintptr_t{1} << 56, std::uintptr_t{9} << 56 | 1})
     check_fails(g2s_text_free(reinterpret_cast<g2s_text>(bits)), G2S_INVALID_ARGUMENT, "text: is no handle of this library");
-  CHECK(number(text) >> 56 == std::uintptr_t{static_cast<std::uint8_t>(Kind::text)});
+  CHECK((number(text) >> 56) == std::uintptr_t{static_cast<std::uint8_t>(Kind::text)});
   CHECK_OK(g2s_text_free(text));
   check_fails(g2s_tensor_view(nullptr, &view), G2S_INVALID_ARGUMENT, "tensor: is null, no tensor");
 }
@@ -93,13 +93,13 @@ TEST_CASE("C interface: everything is freed while calls run") {
   const Tensor w = hashed_input("capi/w", {4, tiny_latent});
   const Tensor alone = Tensor::empty({4, tiny_size, tiny_size, 3});
   const g2s_array latents = array_of(w), picture = array_of(alone);
+  const TemporaryFolder folder;
+  write_tiny_generator(folder / "g.safetensors");
   for (int round = 0; round < 20; ++round) {
     g2s_context context = nullptr;
     g2s_generator generator = nullptr;
     const g2s_context_options options = CContext::usual();
     REQUIRE_OK(g2s_context_new(&options, &context));
-    const TemporaryFolder folder;
-    write_tiny_generator(folder / "g.safetensors");
     REQUIRE_OK(g2s_generator_load(context, (folder / "g.safetensors").c_str(), &generator));
     if (round == 0) REQUIRE_OK(g2s_generator_picture(generator, &latents, &picture));
     std::atomic<bool> begun{false};

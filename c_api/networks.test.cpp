@@ -135,9 +135,6 @@ TEST_CASE("C interface: the mask has the bits of the C++ call") {
     CHECK_OK(g2s_masker_find(masker, &in, &half_out));
     for (std::int64_t i = 0; i < want.numel(); ++i) CHECK(bytes.data<std::uint8_t>()[i] == (want.data<float>()[i] != 0 ? 255 : 0));
     CHECK(same_bits(half.to(DType::f32), want));
-    const Tensor even = Tensor::zeros({24, 30, 3});
-    const g2s_array nothing_in_it = array_of(even);
-    check_fails(g2s_masker_find(masker, &nothing_in_it, &mask_out), G2S_INVALID_ARGUMENT, "u2netp: nothing stands out in the picture: give a mask");
   }
   CHECK_OK(g2s_masker_free(masker));
 }

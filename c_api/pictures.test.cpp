@@ -26,14 +26,13 @@ Tensor read(const std::string& path) {
 }  // namespace
 
 TEST_CASE("C interface: pictures are read as in C++, upright and with their transparency") {
-  for (const char* name : {"rgb.png", "rgb.jpg", "rgb.gif", "rgb.ppm", "exif6.jpg", "grey16.png", "palette.png"}) {
-    CAPTURE(name);
+  for (const char* name : {"rgb.png", "rgb.jpg", "rgb.gif", "rgb.ppm", "exif6.jpg", "grey16.png", "palette.png", "rgba.png"}) {
+    CAPTURE(std::string(name));
     const Image image = read_image(source_path(str("tests/images/", name)));
-    CHECK(same_bits(read(source_path(str("tests/images/", name))), image.rgb.reshape({image.height(), image.width(), 3})));
+    const Tensor want = image.alpha ? concat({image.rgb, image.alpha}, 3) : image.rgb, got = read(source_path(str("tests/images/", name)));
+    CHECK(same_bits(got, want.reshape({image.height(), image.width(), want.dim(3)})));
   }
-  const Image image = read_image(source_path("tests/images/rgba.png"));
-  REQUIRE(image.alpha.defined());
-  CHECK(same_bits(read(source_path("tests/images/rgba.png")), concat({image.rgb, image.alpha}, 3).reshape({image.height(), image.width(), 4})));
+  CHECK(read(source_path("tests/images/rgba.png")).dim(2) == 4);
 }
 
 TEST_CASE("C interface: pictures are written, and read back") {

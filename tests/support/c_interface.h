@@ -14,8 +14,8 @@
 #include "tests/support/check.h"
 #include "tests/support/tiny_generator.h"
 
-#define CHECK_OK(status) CHECK_MESSAGE((status) == G2S_OK, g2s_last_error())
-#define REQUIRE_OK(status) REQUIRE_MESSAGE((status) == G2S_OK, g2s_last_error())
+#define CHECK_OK(status) CHECK_MESSAGE((status) == G2S_OK, std::string(g2s_last_error()))
+#define REQUIRE_OK(status) REQUIRE_MESSAGE((status) == G2S_OK, std::string(g2s_last_error()))
 
 namespace g2s::test {
 
