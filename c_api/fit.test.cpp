@@ -196,9 +196,9 @@ void check_refusals(g2s_fit fit) {
   CHECK(tensor == nullptr);
   g2s_progress p{};
   refused(g2s_fit_get_progress(fit, &p), G2S_INVALID_ARGUMENT, "progress: its struct_size is 0");
-  for (const g2s_status status : {g2s_fit_get(fit, nullptr, &tensor), g2s_fit_get(fit, "depth", nullptr), g2s_fit_save(fit, nullptr), g2s_fit_save(fit, ""),
-                                  g2s_fit_resume(fit, nullptr), g2s_fit_export(fit, nullptr), g2s_fit_names(fit, nullptr), g2s_fit_describe(fit, nullptr),
-                                  g2s_fit_get_progress(fit, nullptr)})
+  for (const g2s_status status : {g2s_fit_get(fit, nullptr, &tensor), g2s_fit_get(fit, "depth", nullptr), g2s_fit_save(fit, nullptr),
+                                  g2s_fit_save(fit, ""), g2s_fit_resume(fit, nullptr), g2s_fit_export(fit, nullptr),
+                                  g2s_fit_names(fit, nullptr), g2s_fit_describe(fit, nullptr), g2s_fit_get_progress(fit, nullptr)})
     CHECK(status == G2S_INVALID_ARGUMENT);
   ok(g2s_fit_free(nullptr));
 }
@@ -300,7 +300,8 @@ TEST_CASE("C fit: saved, and gone on with in another one") {
   ok(g2s_fit_save(second, finished.c_str()));
   ok(g2s_fit_resume(second, state.c_str()));  // back
   g2s_tensor tensor = nullptr;
-  refused(g2s_fit_get(second, "depth", &tensor), G2S_INVALID_ARGUMENT, "fit: is not finished: it is in collect of stage 1 after 0 iterations");
+  refused(g2s_fit_get(second, "depth", &tensor), G2S_INVALID_ARGUMENT,
+          "fit: is not finished: it is in collect of stage 1 after 0 iterations");
   ok(g2s_fit_resume(second, finished.c_str()));
   check_results(second);
   refused(g2s_fit_resume(second, (folder / "none").c_str()), G2S_IO, folder / "none");
@@ -406,7 +407,8 @@ TEST_CASE("C fit: options and arrays that are refused are named") {
   arrays_refused(u8({2, 64, 64, 3}), {}, G2S_SHAPE_MISMATCH, "picture: is [2,64,64,3]");
   arrays_refused(u8({20, 64, 3}), {}, G2S_INVALID_ARGUMENT, "picture: the picture is 64 x 20 pixels, at least 32 x 32");
   arrays_refused(Tensor::zeros({64, 64, 3}, DType::i32, Device{}), {}, G2S_SHAPE_MISMATCH, "picture: is i32");
-  arrays_refused(Tensor::full({64, 64, 3}, std::nan(""), DType::f32, Device{}), {}, G2S_INVALID_ARGUMENT, "picture: has values that are not finite");
+  arrays_refused(Tensor::full({64, 64, 3}, std::nan(""), DType::f32, Device{}), {}, G2S_INVALID_ARGUMENT,
+                 "picture: has values that are not finite");
   arrays_refused(u8({64, 64, 4}), {}, G2S_INVALID_ARGUMENT, "picture: its alpha channel, which is the mask, is empty");
   arrays_refused(u8({64, 64, 3}), u8({64, 63}), G2S_INVALID_ARGUMENT, "mask: the mask is 63 x 64 pixels, but the picture is 64 x 64");
   arrays_refused(u8({64, 64, 3}), u8({64, 64}), G2S_INVALID_ARGUMENT, "mask: it is empty");
