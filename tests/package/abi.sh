@@ -4,12 +4,13 @@
 # file: after something was added. After a change or a removal SOVERSION (cmake/G2sLibrary.cmake) grows too.
 # Only the header is read. That the library has its functions is tests/structure/exports.sh's to say.
 set -e
-test=package/abi source=$1 work=$2/abi
+test=package/abi source=$(cd "$1" && pwd)
 . "$source/tests/package/common.sh"
-need gcc abidw abidiff
-rm -rf "$work"
-mkdir -p "$work"
-cd "$work"
+need gcc
+command -v abidw >/dev/null && command -v abidiff >/dev/null || skip "needs abidw and abidiff, of the package abigail-tools"
+mkdir -p "$2/abi"
+cd "$2/abi"
+work=$(pwd)
 # The interface of a header, as XML without this machine's paths. Every declaration becomes a definition, so that the compiler writes down all types.
 interface() {
   header=$1 name=$2
