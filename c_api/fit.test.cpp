@@ -5,100 +5,16 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "c_api/arrays.h"
 #include "engine/files.h"
-#include "engine/image.h"
-#include "gan2shape/gan2shape.h"
-#include "models/gan2shape/reconstruction.h"
 #include "models/gan2shape/result.h"
 #include "tests/cli/program.h"
-#include "tests/support/check.h"
-#include "tests/support/left_behind.h"
+#include "tests/support/c_fit.h"
 
 using namespace g2s;
 using namespace g2s::test;
 using nlohmann::json;
 
 namespace {
-
-void ok(g2s_status status) {
-  INFO(g2s_last_error());
-  REQUIRE(status == G2S_OK);
-}
-
-// The call failed so, and said so.
-void refused(g2s_status got, g2s_status want, const std::string& sentence) {
-  CHECK(std::string(g2s_status_name(got)) == g2s_status_name(want));
-  INFO(g2s_last_error());
-  CHECK(std::string(g2s_last_error()).find(sentence) != std::string::npos);
-}
-
-// What the callback of a context is to do after iteration number `seen`.
-struct Watcher {
-  int seen = 0;
-  std::vector<std::string> stages = {};
-  std::function<int(int)> then = {};
-  static int told(void* user, const g2s_progress* p) {
-    auto& watcher = *static_cast<Watcher*>(user);
-    watcher.stages.push_back(p->stage);
-    CHECK(p->struct_size == sizeof *p);
-    CHECK(p->seconds_left >= 0);
-    ++watcher.seen;
-    return watcher.then ? watcher.then(watcher.seen) : 0;
-  }
-};
-
-struct InC {
-  Watcher watcher;
-  g2s_context context = nullptr;
-  InC() {
-    const std::string assets = source_path("assets");
-    g2s_context_options options;
-    g2s_context_options_init(&options);
-    options.assets = assets.c_str();
-    options.threads = 2;
-    options.progress = Watcher::told;
-    options.user = &watcher;
-    ok(g2s_context_new(&options, &context));
-  }
-  ~InC() { g2s_context_free(context); }
-  InC(const InC&) = delete;
-};
-
-const Tensor& head() {
-  static const Tensor pixels = read_image(source_path("assets/heads/004_64.png")).rgb;
-  return pixels;
-}
-// An ellipse, as a head's.
-const Tensor& mask() {
-  static const Tensor made = [] {
-    Tensor m = Tensor::zeros({1, 64, 64, 1}, DType::f32, Device{});
-    for (int y = 0; y < 64; ++y)
-      for (int x = 0; x < 64; ++x)
-        if ((x - 32) * (x - 32) * 4 + (y - 32) * (y - 32) * 2 < 64 * 32) m.mutable_data<float>()[y * 64 + x] = 1;
-    return m;
-  }();
-  return made;
-}
-g2s_array c_head() { return capi::view_of(head().reshape({64, 64, 3})); }
-g2s_array c_mask() { return capi::view_of(mask().reshape({64, 64})); }
-
-const Tensor& latent() {
-  static const Tensor given = hashed_input("reconstruction/latent", {1, 512}, DType::f32, 0.5);
-  return given;
-}
-
-// The shortest fit: an iteration of each phase but of collecting, which needs two, and no projection.
-constexpr ReconstructionSettings shortest = {.quality = Quality::draft, .seed = 3, .scale = 0.001};
-constexpr int iterations = 6;
-json options() { return {{"quality", "draft"}, {"scale", 0.001}, {"seed", 3}, {"latent", latent().to_vector<float>()}}; }
-
-g2s_fit new_fit(const InC& c, const json& with = options()) {
-  const g2s_array picture = c_head(), object = c_mask();
-  g2s_fit fit = nullptr;
-  ok(g2s_fit_new(c.context, &picture, &object, with.dump().c_str(), &fit));
-  return fit;
-}
 
 // The same fit in C++.
 struct InCpp {
@@ -129,13 +45,13 @@ std::string text_of(g2s_text text) {
 
 json names(g2s_fit fit) {
   g2s_text text = nullptr;
-  ok(g2s_fit_names(fit, &text));
+  REQUIRE_OK(g2s_fit_names(fit, &text));
   return json::parse(text_of(text));
 }
 
 json describe(g2s_fit fit) {
   g2s_text text = nullptr;
-  ok(g2s_fit_describe(fit, &text));
+  REQUIRE_OK(g2s_fit_describe(fit, &text));
   return json::parse(text_of(text));
 }
 
@@ -145,23 +61,16 @@ void check_results(g2s_fit fit, const json& which = at_hand) {
   for (const std::string name : which) {
     INFO(name);
     g2s_tensor tensor = nullptr;
-    ok(g2s_fit_get(fit, name.c_str(), &tensor));
+    REQUIRE_OK(g2s_fit_get(fit, name.c_str(), &tensor));
     g2s_array got;
-    ok(g2s_tensor_view(tensor, &got));
+    REQUIRE_OK(g2s_tensor_view(tensor, &got));
     const Tensor want = in_cpp().results->get(name);
     REQUIRE(got.rank == want.rank());
     CHECK(std::equal(want.shape().begin(), want.shape().end(), got.shape));
     REQUIRE(got.dtype == static_cast<int>(want.dtype()));
     CHECK(std::memcmp(got.data, want.raw(), want.bytes()) == 0);
-    ok(g2s_tensor_free(tensor));
+    REQUIRE_OK(g2s_tensor_free(tensor));
   }
-}
-
-g2s_progress progress(g2s_fit fit) {
-  g2s_progress p{};
-  p.struct_size = sizeof p;
-  ok(g2s_fit_get_progress(fit, &p));
-  return p;
 }
 
 // What of a description depends on the machine and the time.
@@ -175,7 +84,7 @@ json without_figures(json told) {
 void check_export(g2s_fit fit) {
   const TemporaryFolder folder;
   const std::string mine = folder / "c", theirs = folder / "cpp";
-  ok(g2s_fit_export(fit, mine.c_str()));
+  REQUIRE_OK(g2s_fit_export(fit, mine.c_str()));
   const json want = without_figures(write_result(in_cpp().reconstructor, in_cpp().job, *in_cpp().results, theirs));
   CHECK(file_hashes(mine).size() > 70);
   CHECK(file_hashes(mine) == file_hashes(theirs));
@@ -200,7 +109,7 @@ void check_refusals(g2s_fit fit) {
                                   g2s_fit_save(fit, ""), g2s_fit_resume(fit, nullptr), g2s_fit_export(fit, nullptr),
                                   g2s_fit_names(fit, nullptr), g2s_fit_describe(fit, nullptr), g2s_fit_get_progress(fit, nullptr)})
     CHECK(status == G2S_INVALID_ARGUMENT);
-  ok(g2s_fit_free(nullptr));
+  REQUIRE_OK(g2s_fit_free(nullptr));
 }
 
 Tensor alpha_of(const Tensor& rgba) {
@@ -212,7 +121,7 @@ Tensor alpha_of(const Tensor& rgba) {
 }  // namespace
 
 TEST_CASE("C fit: the bits of the C++ one, in steps from several threads") {
-  InC c;
+  FitContext c;
   const g2s_fit fit = new_fit(c);
   g2s_tensor tensor = nullptr;
   g2s_text text = nullptr;
@@ -249,11 +158,11 @@ TEST_CASE("C fit: the bits of the C++ one, in steps from several threads") {
   check_results(fit, names(fit));
   check_export(fit);
   check_refusals(fit);
-  ok(g2s_fit_free(fit));
+  REQUIRE_OK(g2s_fit_free(fit));
 }
 
 TEST_CASE("C fit: stopped by a callback, by another thread, and gone on with to the same bits") {
-  InC c;
+  FitContext c;
   const g2s_fit fit = new_fit(c);
   int32_t done = 1;
   c.watcher.then = [](int seen) { return seen == 2; };
@@ -273,50 +182,50 @@ TEST_CASE("C fit: stopped by a callback, by another thread, and gone on with to 
   refused(g2s_fit_new(c.context, &picture, nullptr, nullptr, &other), G2S_CANCELLED, "");
   CHECK(other == nullptr);
   CHECK(progress(fit).step == 1);
-  ok(g2s_context_resume(c.context));
-  ok(g2s_fit_step(fit, -1, &done));
+  REQUIRE_OK(g2s_context_resume(c.context));
+  REQUIRE_OK(g2s_fit_step(fit, -1, &done));
   CHECK(done == 1);
   CHECK(c.watcher.seen == iterations);
-  ok(g2s_context_free(c.context));  // the fit keeps it
+  REQUIRE_OK(g2s_context_free(c.context));  // the fit keeps it
   c.context = nullptr;
   check_results(fit);
-  ok(g2s_fit_free(fit));
+  REQUIRE_OK(g2s_fit_free(fit));
 }
 
 TEST_CASE("C fit: saved, and gone on with in another one") {
-  InC c;
+  FitContext c;
   const TemporaryFolder folder;
   const std::string state = folder / "state", finished = folder / "finished";
   const g2s_fit first = new_fit(c);
-  ok(g2s_fit_step(first, 3, nullptr));
-  ok(g2s_fit_save(first, state.c_str()));
-  ok(g2s_fit_free(first));
+  REQUIRE_OK(g2s_fit_step(first, 3, nullptr));
+  REQUIRE_OK(g2s_fit_save(first, state.c_str()));
+  REQUIRE_OK(g2s_fit_free(first));
 
   const g2s_fit second = new_fit(c);
-  ok(g2s_fit_resume(second, state.c_str()));
+  REQUIRE_OK(g2s_fit_resume(second, state.c_str()));
   CHECK(std::string(progress(second).stage) == "collect");
-  ok(g2s_fit_step(second, -1, nullptr));
+  REQUIRE_OK(g2s_fit_step(second, -1, nullptr));
   check_results(second);
-  ok(g2s_fit_save(second, finished.c_str()));
-  ok(g2s_fit_resume(second, state.c_str()));  // back
+  REQUIRE_OK(g2s_fit_save(second, finished.c_str()));
+  REQUIRE_OK(g2s_fit_resume(second, state.c_str()));  // back
   g2s_tensor tensor = nullptr;
   refused(g2s_fit_get(second, "depth", &tensor), G2S_INVALID_ARGUMENT,
           "fit: is not finished: it is in collect of stage 1 after 0 iterations");
-  ok(g2s_fit_resume(second, finished.c_str()));
+  REQUIRE_OK(g2s_fit_resume(second, finished.c_str()));
   check_results(second);
   refused(g2s_fit_resume(second, (folder / "none").c_str()), G2S_IO, folder / "none");
 
-  json other = options();
+  json other = fit_options();
   other["seed"] = 4;
   const g2s_fit third = new_fit(c, other);
   refused(g2s_fit_resume(third, state.c_str()), G2S_INVALID_ARGUMENT, state + ": cannot be resumed: it was made with another seed");
   CHECK(std::string(progress(third).stage) == "prior");
-  ok(g2s_fit_step(third, 1, nullptr));  // it stays as it was
-  for (const g2s_fit fit : {second, third}) ok(g2s_fit_free(fit));
+  REQUIRE_OK(g2s_fit_step(third, 1, nullptr));  // it stays as it was
+  for (const g2s_fit fit : {second, third}) REQUIRE_OK(g2s_fit_free(fit));
 }
 
 TEST_CASE("C fit: one call at a time") {
-  InC c;
+  FitContext c;
   const g2s_fit fit = new_fit(c);
   std::vector<g2s_status> got;
   c.watcher.then = [&](int) {
@@ -326,18 +235,18 @@ TEST_CASE("C fit: one call at a time") {
     std::thread([&] { got.push_back(g2s_fit_save(fit, "/nowhere/state")); }).join();
     return 0;
   };
-  ok(g2s_fit_step(fit, 1, nullptr));
+  REQUIRE_OK(g2s_fit_step(fit, 1, nullptr));
   CHECK(got == std::vector<g2s_status>{G2S_BUSY, G2S_BUSY, G2S_BUSY});
   c.watcher.then = [&](int) {
-    ok(g2s_fit_free(fit));  // what is running ends well
+    REQUIRE_OK(g2s_fit_free(fit));  // what is running ends well
     return 0;
   };
-  ok(g2s_fit_step(fit, 1, nullptr));
+  REQUIRE_OK(g2s_fit_step(fit, 1, nullptr));
   refused(g2s_fit_step(fit, 1, nullptr), G2S_INVALID_ARGUMENT, "fit: is a handle of a fit that was freed");
 }
 
 TEST_CASE("C fit: what is rounded to the same pixels is the same picture, transparency too") {
-  InC c;
+  FitContext c;
   const TemporaryFolder folder;
   const std::string state = folder / "state";
   Tensor drawn = Tensor::empty({1, 64, 64, 4}, DType::u8, Device{});
@@ -348,29 +257,29 @@ TEST_CASE("C fit: what is rounded to the same pixels is the same picture, transp
   auto fit_of = [&](const Tensor& pixels) {
     const g2s_array picture = capi::view_of(pixels);
     g2s_fit fit = nullptr;
-    ok(g2s_fit_new(c.context, &picture, nullptr, options().dump().c_str(), &fit));
+    REQUIRE_OK(g2s_fit_new(c.context, &picture, nullptr, fit_options().dump().c_str(), &fit));
     return fit;
   };
   const Tensor as_u8 = drawn.reshape({64, 64, 4}), as_f32 = pixels_to_image(as_u8), as_f16 = as_f32.to(DType::f16);
   const g2s_fit fit = fit_of(as_u8);
-  ok(g2s_fit_save(fit, state.c_str()));
-  ok(g2s_fit_free(fit));
+  REQUIRE_OK(g2s_fit_save(fit, state.c_str()));
+  REQUIRE_OK(g2s_fit_free(fit));
   // The C++ fit of these pixels has the same identity.
   const InputPixels pixels{head(), alpha_of(drawn), {}};
   const UseContext in(in_cpp().context);
   require_resumable(in_cpp().reconstructor, prepare_job(in_cpp().reconstructor, pixels, latent()), state);
   for (const Tensor& same : {as_f32, as_f16}) {
     const g2s_fit other = fit_of(same);
-    ok(g2s_fit_resume(other, state.c_str()));
-    ok(g2s_fit_free(other));
+    REQUIRE_OK(g2s_fit_resume(other, state.c_str()));
+    REQUIRE_OK(g2s_fit_free(other));
   }
   const g2s_fit opaque = fit_of(head().reshape({64, 64, 3}));
   refused(g2s_fit_resume(opaque, state.c_str()), G2S_INVALID_ARGUMENT, state + ": cannot be resumed: it was made with another picture");
-  ok(g2s_fit_free(opaque));
+  REQUIRE_OK(g2s_fit_free(opaque));
 }
 
 TEST_CASE("C fit: options and arrays that are refused are named") {
-  InC c;
+  FitContext c;
   const g2s_array picture = c_head(), object = c_mask();
   g2s_fit fit = nullptr;
   auto options_refused = [&](const std::string& text, g2s_status status, const std::string& sentence) {
@@ -416,21 +325,4 @@ TEST_CASE("C fit: options and arrays that are refused are named") {
   refused(g2s_fit_new(c.context, nullptr, nullptr, nullptr, &fit), G2S_INVALID_ARGUMENT, "picture: is null");
   refused(g2s_fit_new(nullptr, &picture, nullptr, nullptr, &fit), G2S_INVALID_ARGUMENT, "context: is null");
   refused(g2s_fit_new(c.context, &picture, nullptr, nullptr, nullptr), G2S_INVALID_ARGUMENT, "fit: is null");
-}
-
-TEST_CASE("C fit: a hundred cancelled ones leave nothing behind") {
-  InC c;
-  const g2s_fit keeper = new_fit(c);  // so that the weights stay
-  c.watcher.then = [&](int) { return g2s_context_cancel(c.context) != G2S_OK; };
-  const auto cancelled_fit = [&] {
-    const g2s_fit fit = new_fit(c);
-    CHECK(g2s_fit_step(fit, -1, nullptr) == G2S_CANCELLED);
-    ok(g2s_context_resume(c.context));
-    ok(g2s_fit_free(fit));
-  };
-  for (int i = 0; i < 3; ++i) cancelled_fit();
-  const Left before;
-  for (int i = 0; i < 100; ++i) cancelled_fit();
-  check_nothing_more(before);
-  ok(g2s_fit_free(keeper));
 }
