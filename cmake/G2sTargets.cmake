@@ -162,6 +162,7 @@ function(g2s_add_tests)
   g2s_add_counted()
   g2s_register_symbol_test()
   g2s_register_sass_test()
+  g2s_register_python_tests()
 endfunction()
 
 # The benchmark with the emulated device, whatever G2S_CUDA says: tests of what is done on the day that there is a GPU.
