@@ -83,6 +83,17 @@ void Context::report(const ProgressState& state) const {
   if (options_.progress) options_.progress(state);
 }
 
+FreshThread::FreshThread() : before_(thread_state()) {
+  if (before_.captured) fail(Errc::invalid_argument, "context", "work that is to be repeated enters another one");
+  if (before_.resources && before_.resources->leave) before_.resources->leave();
+  thread_state() = {};
+}
+
+FreshThread::~FreshThread() {
+  thread_state() = before_;
+  if (before_.resources && before_.resources->enter) before_.resources->enter();
+}
+
 struct UseContext::Before {
   ThreadState state;
   std::unique_ptr<ThreadResources> resources;  // of the context that is used

@@ -91,6 +91,7 @@ class Context {
   ThreadPool& pool() { return *pool_; }
 
   void cancel() noexcept { cancelled_.store(true, std::memory_order_relaxed); }  // async-signal-safe
+  void resume() noexcept { cancelled_.store(false, std::memory_order_relaxed); }  // takes cancel() back
   bool cancelled() const noexcept { return cancelled_.load(std::memory_order_relaxed); }
 
   void log(const std::string& sentence) const;

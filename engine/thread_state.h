@@ -27,4 +27,18 @@ struct ThreadState {
 
 ThreadState& thread_state();
 
+// While one lives the thread is as if it had done nothing before: no context but the default one, derivatives are recorded. For calls that may
+// come from anywhere, even from a callback in the midst of work. What the thread asked of a device is waited for, as by UseContext. Throws
+// within work that is being captured.
+class FreshThread {
+ public:
+  FreshThread();
+  ~FreshThread();
+  FreshThread(const FreshThread&) = delete;
+  FreshThread& operator=(const FreshThread&) = delete;
+
+ private:
+  ThreadState before_;
+};
+
 }  // namespace g2s

@@ -54,7 +54,7 @@ bool is_function(const std::string& head) {
 // May `from` include the project's header `to`? Gives the reason if not.
 std::string refusal(const std::string& from, const std::string& to) {
   static const std::map<std::string, int> layers = {{"engine", 0}, {"kernels", 1}, {"models", 2}, {"weights_converter", 2},
-                                                    {"apps", 3},   {"bench", 3},   {"examples", 3},          {"tests", 4}};
+                                                    {"c_api", 3},  {"apps", 3},   {"bench", 3},   {"examples", 3},          {"tests", 4}};
   const bool test = ends_with(from, ".test.cpp") || starts_with(from, "tests/");
   auto target = layers.find(first_folder(to)), source = layers.find(first_folder(from));
   if (target == layers.end() || source == layers.end()) return "";
