@@ -1,7 +1,10 @@
 #include "models/gan2shape/weights.h"
 
+#include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 
 #include "engine/error.h"
 
