@@ -123,7 +123,7 @@ void Array::check_layout(bool written) {
   if (!data_) refuse("its data is null");
   if (reinterpret_cast<std::uintptr_t>(data_) % static_cast<std::uintptr_t>(size) != 0) refuse("its data is not aligned to elements of ", size, " bytes");
   const Device works_on = default_device();
-  if (device_.type != DeviceType::cpu && device_ != works_on) fail(Errc::unsupported, argument_, "is on ", device_, ", but the context works on ", works_on);
+  if (device_.type != DeviceType::cpu && device_ != works_on) fail(Errc::unsupported, argument_, "is on ", device_, ", but the call works on ", works_on);
   bool fits = true;
   for (int i = 0; i < rank(); ++i) {
     const std::int64_t stride = strides_[static_cast<std::size_t>(i)];

@@ -132,8 +132,9 @@ const Settings* WithSettings::exchange(const Settings* now) { return std::exchan
 ThreadResources& thread_resources() {
   ThreadState& now = thread_state();
   if (!now.resources) {
-    in_default_context.resources = ContextThreads::enter(default_context());
-    now.resources = in_default_context.resources.get();
+    auto& own = in_default_context.resources;  // there already within a FreshThread
+    if (!own) own = ContextThreads::enter(default_context());
+    now.resources = own.get();
   }
   return *now.resources;
 }

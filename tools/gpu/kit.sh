@@ -14,4 +14,5 @@ for program in gan2shape g2s_tests g2s_bench; do
   ldd build-gpu/bin/$program | awk '/=> \// {print $3}' | grep -Ev '/(libc|libm|libdl|librt|libpthread|ld-linux[^/]*)[.]so' |
     while read -r library; do cp -Lu "$library" $kit/lib/; done
 done
+strip $kit/lib/libgan2shape.so.*
 du -sh $kit
