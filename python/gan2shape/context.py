@@ -19,7 +19,7 @@ _FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
 class Progress(NamedTuple):
     """How far a fit is."""
 
-    stage: str  #: such as 'stage 1/4 step 2'
+    stage: str  #: 'projection', 'prior', 'stage 1/4 step2', ..., 'done'
     step: int  #: of this stage, done so far
     steps: int  #: of this stage, in all
     loss: Optional[float]  #: where there is one
@@ -51,7 +51,7 @@ class Context:
     device: 'cpu', 'cuda', 'cuda:1', or 'auto': cuda where there is one that runs, else cpu.
     threads: as many as the process may run on, if None. Results have the same bits at any number.
     precision: 'f32', or 'bf16' for products of matrices and convolutions of rounded factors, summed in f32.
-    memory_limit: bytes; more raises OutOfMemory. Fits take batches in parts to stay below.
+    memory_limit: bytes. Fits take batches in parts to stay below, and refuse a limit that is too low.
     stream: a cudaStream_t as a number (torch.cuda.current_stream().cuda_stream), on which all work is done; it must outlive the context.
     assets: the folder of the default weights; if None, $GAN2SHAPE_ASSETS or what lies beside the library.
     log: called with each sentence for the user. If None they go to the module `warnings`, as Notice.

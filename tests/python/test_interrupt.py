@@ -21,7 +21,7 @@ print(gan2shape.Generator()(np.zeros(512, np.float32)).shape)
 GENERATOR = """
 import gan2shape, numpy as np
 generator = gan2shape.Generator()
-w = np.zeros((4000, 512), np.float32)
+w = np.zeros((200, 512), np.float32)
 print('working', flush=True)
 try:
     generator(w)

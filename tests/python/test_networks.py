@@ -4,7 +4,7 @@ import threading
 import unittest
 
 import numpy as np
-from common import HEADS, Foreign, directional, head, main
+from common import HEADS, Foreign, head, main, off_along_gradient
 
 import gan2shape
 
@@ -34,7 +34,7 @@ class Generators(unittest.TestCase):
 
     def test_out(self):
         pictures, wide = self.g(self.w), np.zeros((2, 64, 128, 3))
-        out = wide[:, :, ::-2]
+        out = wide[:, :, 1::2]
         self.assertIs(self.g.picture(self.w, out=out), out)
         np.testing.assert_array_equal(out, pictures)
         self.assertEqual(abs(wide[:, :, ::2]).max(), 0)
@@ -55,7 +55,7 @@ class Generators(unittest.TestCase):
         dw = self.g.vjp(w, 2 * (self.g(w) - target), picture=picture)
         self.assertEqual(dw.shape, w.shape)
         np.testing.assert_array_equal(picture, self.g(w))
-        self.assertLess(directional(loss, w, dw), 1e-2)
+        self.assertLess(off_along_gradient(loss, w, dw), 1e-2)
         np.testing.assert_allclose(self.g.vjp(self.w, np.ones((2, 64, 64, 3), np.float32))[0],
                                    self.g.vjp(self.w[0], np.ones((64, 64, 3), np.float32)), rtol=1e-3, atol=1e-2)
 
@@ -99,7 +99,7 @@ class Distances(unittest.TestCase):
         distance = self.lpips(self.a, self.b)
         self.assertEqual(distance.shape, ())
         self.assertGreater(float(distance), 0.05)
-        self.assertEqual(float(self.lpips(self.a, self.a)), 0)
+        self.assertLess(float(self.lpips(self.a, self.a)), 1e-10)
         both = self.lpips.distance(np.stack([self.a, self.a]), np.stack([self.b, self.a]))
         np.testing.assert_allclose(both, [distance, 0], atol=1e-6)
         of_bytes = [np.rint((x + 1) * 127.5).astype(np.uint8) for x in (self.a, self.b)]
@@ -108,7 +108,7 @@ class Distances(unittest.TestCase):
     def test_gradient(self):
         distance, da = self.lpips.gradient(self.a, self.b)
         self.assertEqual(float(distance), float(self.lpips(self.a, self.b)))
-        self.assertLess(directional(lambda x: float(self.lpips(x, self.b)), self.a, da), 2e-2)
+        self.assertLess(off_along_gradient(lambda x: float(self.lpips(x, self.b)), self.a, da), 2e-2)
         again, da_again, db = self.lpips.gradients(self.a, self.b)
         self.assertEqual(float(again), float(distance))
         np.testing.assert_array_equal(da_again, da)
