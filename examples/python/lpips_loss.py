@@ -21,15 +21,14 @@ def pictures():
 
 
 def of_the_package(a, b):
-    """The distance and its gradient by a, or None."""
-    try:
-        import lpips
-        import torch
-    except ImportError:
-        return None
+    """The distance and its gradient by a."""
+    import lpips
+    import torch
+
+    network = lpips.LPIPS(net='vgg', verbose=False)  # fetches its weights when it runs for the first time
     a, b = (torch.from_numpy(x).permute(2, 0, 1)[None] for x in (a, b))
     a.requires_grad_()
-    distance = lpips.LPIPS(net='vgg', verbose=False)(a, b).sum()
+    distance = network(a, b).sum()
     distance.backward()
     return distance.item(), a.grad[0].permute(1, 2, 0).numpy()
 
@@ -37,10 +36,11 @@ def of_the_package(a, b):
 a, b = pictures()
 distance, gradient = gan2shape.Lpips().gradient(a, b)
 print(f'gan2shape: {float(distance):.6f}, length of the gradient {np.linalg.norm(gradient):.6f}')
-theirs = of_the_package(a, b)
-if theirs:
-    print(f'lpips:     {theirs[0]:.6f}, length of the gradient {np.linalg.norm(theirs[1]):.6f}')
-    print(f'relative difference {abs(float(distance) / theirs[0] - 1):.2e}, '
-          f'of the gradients {np.linalg.norm(gradient - theirs[1]) / np.linalg.norm(theirs[1]):.2e}')
-else:
-    print('the package lpips is not installed: nothing to compare with')
+try:
+    theirs = of_the_package(a, b)
+except (ImportError, OSError) as e:
+    print(f'nothing to compare with: the package lpips did not run ({e})')
+    sys.exit()
+print(f'lpips:     {theirs[0]:.6f}, length of the gradient {np.linalg.norm(theirs[1]):.6f}')
+print(f'relative difference {abs(float(distance) / theirs[0] - 1):.2e}, '
+      f'of the gradients {np.linalg.norm(gradient - theirs[1]) / np.linalg.norm(theirs[1]):.2e}')

@@ -41,9 +41,11 @@ class Examples(unittest.TestCase):
         out = self.run_example('lpips_loss.py')
         self.assertRegex(out, r'gan2shape: 0\.[0-9]+, length of the gradient [0-9.]+')
         difference = re.search('relative difference ([^,]*), of the gradients (.*)', out)
-        if difference:  # the package lpips is installed
-            self.assertLess(float(difference[1]), 1e-3)
-            self.assertLess(float(difference[2]), 1e-2)
+        if difference:  # the package lpips is installed; its weights are not rounded as ours are
+            self.assertLess(float(difference[1]), 1e-4)
+            self.assertLess(float(difference[2]), 0.1)
+        else:
+            self.assertIn('nothing to compare with', out)
 
     def test_are_short(self):
         for name in os.listdir(EXAMPLES):

@@ -14,7 +14,7 @@ mkdir -p "$folder/wheels" "$folder/elsewhere"
 pip="$folder/venv/bin/python -m pip --disable-pip-version-check -q"
 $pip download --no-deps -d "$folder/index" scikit-build-core numpy 2>"$folder/index.txt" || skip the package index cannot be reached
 
-$pip wheel --no-deps -w "$folder/wheels" -C build-dir="$folder/build" -C cmake.define.G2S_CUDA=OFF "$source"
+$pip wheel --no-deps -w "$folder/wheels" -C cmake.define.G2S_CUDA=OFF "$source"
 wheel=$(ls "$folder"/wheels/*.whl)
 echo "$(basename "$wheel"): $(stat -c %s "$wheel") bytes"
 case $wheel in */gan2shape-*-py3-none-*.whl) ;; *) echo "not of every Python 3"; exit 1 ;; esac
