@@ -1,8 +1,8 @@
 """The perceptual distance LPIPS as a loss for numpy pictures, next to the package lpips where that is installed.
 
-    python lpips_loss.py [A.png B.png]
+    python lpips_loss.py [A.png B.png [WEIGHTS.safetensors]]
 
-Without pictures: two of the shipped heads.
+Without pictures: two of the shipped heads. Without WEIGHTS.safetensors (docs/python.md): the shipped ones, rounded to half precision.
 """
 import os
 import sys
@@ -34,7 +34,7 @@ def of_the_package(a, b):
 
 
 a, b = pictures()
-distance, gradient = gan2shape.Lpips().gradient(a, b)
+distance, gradient = gan2shape.Lpips(*sys.argv[3:4]).gradient(a, b)
 print(f'gan2shape: {float(distance):.6f}, length of the gradient {np.linalg.norm(gradient):.6f}')
 try:
     theirs = of_the_package(a, b)
