@@ -23,7 +23,7 @@ help:
 	@echo "make cuda-model   launches of an iteration and a model of their time (needs nvcc and cuobjdump)"
 	@echo "make gpu-1 ... gpu-4  where there is a GPU: tests, compute-sanitizer, benchmarks, a whole fit, under nine minutes each; DRY_RUN=1 lists the steps"
 	@echo "make gpu-kit   programs for them, to be carried to a machine that cannot build"
-	@echo "make fuzz      ten minutes of libFuzzer for each reader of checkpoints (needs clang and libclang-rt-14-dev)"
+	@echo "make fuzz      ten minutes of libFuzzer for each reader of checkpoints and the C interface (needs clang and libclang-rt-14-dev)"
 	@echo "make clean     remove the build folders"
 
 setup:
@@ -120,14 +120,14 @@ bench: setup $(BUILD)/build.ninja
 	$(PYTHON) bench/run.py --bench $(BUILD)/bin/g2s_bench --out docs/benchmarks/ $(if $(PEER),--peer $(PEER)) $(BENCH)
 
 # New inputs gather in build-fuzz; one that is a finding lies there as crash-*, oom-* or timeout-*.
-READERS = pytorch_zip pytorch_legacy pickle npy npz onnx safetensors
+FUZZED = pytorch_zip pytorch_legacy pickle npy npz onnx safetensors c_api
 FUZZ_SECONDS ?= 600
 fuzz: setup
 	cmake --preset fuzz
-	cmake --build build-fuzz -j $(JOBS) $(READERS:%=--target fuzz_%)
-	@cd build-fuzz && for reader in $(READERS); do \
-	  mkdir -p found/$$reader && bin/fuzz_$$reader -max_total_time=$(FUZZ_SECONDS) -timeout=20 -malloc_limit_mb=320 -print_final_stats=1 \
-	    found/$$reader ../tests/fuzz/corpus/$$reader || exit 1; \
+	cmake --build build-fuzz -j $(JOBS) $(FUZZED:%=--target fuzz_%)
+	@cd build-fuzz && for target in $(FUZZED); do \
+	  mkdir -p found/$$target && bin/fuzz_$$target -max_total_time=$(FUZZ_SECONDS) -timeout=20 -malloc_limit_mb=320 -print_final_stats=1 \
+	    found/$$target ../tests/fuzz/corpus/$$target || exit 1; \
 	done
 
 clean:

@@ -19,6 +19,8 @@ Tensor random_images(std::int64_t batch, std::int64_t size, const char* stream);
 std::map<std::string, Setup> network_cases(const std::string& assets);
 std::map<std::string, Setup> step_cases(const std::string& assets);
 std::map<std::string, Setup> operator_cases();
+// Pictures of a tiny generator through the C interface, and in C++.
+std::map<std::string, Setup> c_api_cases();
 
 // The depth rasteriser with `batch` views of a smooth shape.
 Body rasteriser_case(std::int64_t size, std::int64_t batch);

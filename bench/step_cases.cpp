@@ -85,6 +85,7 @@ std::map<std::string, Setup> cases(const std::string& assets) {
   std::map<std::string, Setup> all = network_cases(assets);
   all.merge(step_cases(assets));
   all.merge(operator_cases());
+  all.merge(c_api_cases());
   return all;
 }
 

@@ -109,6 +109,16 @@ function(g2s_add_emulated_graph)
   endif()
 endfunction()
 
+# The C interface on the emulated device.
+function(g2s_add_emulated_c_api)
+  foreach(name arrays context dlpack generator handles networks)
+    add_test(NAME emulated/c_api/${name} COMMAND g2s_tests_emulated --no-intro=true --source-file=*/c_api/${name}.test.cpp
+             WORKING_DIRECTORY ${PROJECT_BINARY_DIR})
+    g2s_emulated_test(emulated/c_api/${name})
+  endforeach()
+  set_tests_properties(emulated/c_api/networks PROPERTIES LABELS long)
+endfunction()
+
 # The method on the emulated device.
 function(g2s_add_emulated_method)
   foreach(part "trace of the ellipsoids" "trace of the steps" "projection, prior and step 1" "steps 2 and 3" "losses are read" "fit is interrupted"

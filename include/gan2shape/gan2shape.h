@@ -14,8 +14,9 @@
  * at any number of threads.
  *
  * Arrays. g2s_array describes memory of the caller. Images are f32 in [-1,1], or u8 in 0 to 255 where stated, in the order [batch, height,
- * width, channel]; where one picture is expected the batch may be left out. Arrays that are read may be f32, f64, f16, bf16 or, for images, u8;
- * arrays that are written may be f32, f64, f16, bf16 or, for images, u8 (clamped and rounded). Calls return when all is written.
+ * width, channel]; where there is one picture the batch may be left out. Arrays that are read may be f32, f64, f16, bf16 or, for images, u8;
+ * arrays that are written may be f32, f64, f16, bf16 or, for images, u8 (clamped and rounded). An array on a CUDA device is taken in a context
+ * on that device, and what wrote it must have finished, unless the context has the stream that wrote it. Calls return when all is written.
  *
  * Text is UTF-8 and ends with a zero byte. A text that is returned as const char* belongs to the library.
  *
@@ -80,7 +81,7 @@ typedef struct g2s_array {
   int32_t device_type;           /* g2s_device_type */
   int32_t device_index;          /* of the CUDA device */
   int64_t shape[G2S_MAX_RANK];   /* each 0 or more; entries from `rank` on are ignored */
-  int64_t strides[G2S_MAX_RANK]; /* in elements, 0 or negative too where it is read; see g2s_array_of() for the usual ones */
+  int64_t strides[G2S_MAX_RANK]; /* in elements; where it is read 0 or negative too, where it is written no two elements in one place */
 } g2s_array;
 
 /* A contiguous row-major array on the CPU. `shape` has `rank` entries. Of a rank that is too large `rank` becomes -1, which calls refuse. */
@@ -137,7 +138,9 @@ typedef struct g2s_context_options {
   const char* precision; /* "f32" or "bf16" (products of matrices and convolutions of rounded factors, summed in f32). Null: "f32" */
   uint64_t memory_limit; /* bytes, 0: none. More is refused with G2S_OUT_OF_MEMORY; fits take batches in parts to stay below */
   const char* assets;    /* the folder of the default weights; null: $GAN2SHAPE_ASSETS, else found beside the library */
-  g2s_log_callback log;  /* may be null. Both are called from the thread that calls the library, or from one that helps it, never at once */
+  /* Both may be null. They are called from the thread that calls the library, or from one that helps it, never at once, and may call the library
+   * (in a context with a stream such a call is refused with G2S_BUSY). */
+  g2s_log_callback log;
   g2s_progress_callback progress;
   void* user; /* handed to both */
 } g2s_context_options;
@@ -147,8 +150,8 @@ G2S_API void g2s_context_options_init(g2s_context_options* options);
 G2S_API g2s_status g2s_context_new(const g2s_context_options* options, g2s_context* context);
 G2S_API g2s_status g2s_context_free(g2s_context context);
 
-/* Stops what runs in this context as soon as it can, from any thread (not from a signal handler), and refuses what comes: G2S_CANCELLED, until
- * g2s_context_resume(). A fit that was stopped goes on from there with the next step. */
+/* Stops what runs in this context as soon as it can, from any thread (not from a signal handler), and refuses work that comes: G2S_CANCELLED,
+ * until g2s_context_resume(). A fit that was stopped goes on from there with the next step. */
 G2S_API g2s_status g2s_context_cancel(g2s_context context);
 G2S_API g2s_status g2s_context_resume(g2s_context context);
 
@@ -192,7 +195,7 @@ G2S_API g2s_status g2s_generator_vjp(g2s_generator generator, const g2s_array* w
 /* path null: the weights of the assets. */
 G2S_API g2s_status g2s_lpips_load(g2s_context context, const char* path, g2s_lpips* lpips);
 G2S_API g2s_status g2s_lpips_free(g2s_lpips lpips);
-/* a, b [B,H,W,3], H and W 16 or more -> distance [B]. */
+/* a, b [B,H,W,3], H and W 16 or more -> distance [B], of one pair also []. */
 G2S_API g2s_status g2s_lpips_distance(g2s_lpips lpips, const g2s_array* a, const g2s_array* b, const g2s_array* distance);
 /* da = d (sum of the distances) / da, db likewise: in units of images in [-1,1], whatever a and b are. distance, da or db may be null, not
  * both of da and db. */

@@ -21,7 +21,7 @@ void* allocate(std::size_t bytes) {
   void* block = std::malloc(bytes ? bytes : 1);
   if (!block) throw std::bad_alloc();
   if ((live += malloc_usable_size(block)) > limit) {
-    std::fprintf(stderr, "fuzz: more memory is in use than the reader promises\n");
+    std::fprintf(stderr, "fuzz: more memory is in use than was promised\n");
     std::abort();
   }
   return block;
@@ -44,6 +44,11 @@ void operator delete(void* block, std::size_t) noexcept { release(block); }
 void operator delete[](void* block, std::size_t) noexcept { release(block); }
 
 namespace g2s::test {
+
+Allowance::Allowance(std::size_t bytes) { limit = live + bytes; }
+Allowance::~Allowance() { limit = SIZE_MAX; }
+std::size_t bytes_in_use() { return live; }
+
 namespace {
 
 using namespace convert;
@@ -64,14 +69,12 @@ void read_everything(const std::shared_ptr<const Checkpoint>& checkpoint) {
 }  // namespace
 
 void fuzz_reader(Format format, const std::uint8_t* data, std::size_t size) {
-  const std::size_t before = live;
-  limit = before + 2 * size + allowance + (4u << 20);  // the input itself is copied once
+  const Allowance input(2 * size + allowance + (4u << 20));  // the input itself is copied once
   try {
     read_everything(read_checkpoint("input", own_bytes(std::string(reinterpret_cast<const char*>(data), size)), format));
   } catch (const Error&) {
     // What bad input should come to.
   }
-  limit = SIZE_MAX;
 }
 
 }  // namespace g2s::test

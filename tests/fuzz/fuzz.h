@@ -1,5 +1,5 @@
-// What all fuzz targets share. A target gives its bytes to one reader; whatever comes back must be an Error or a checkpoint whose tensors can all
-// be read and planned. Memory beyond the promise of weights_converter/bytes.h ends the program, as a finding.
+// What all fuzz targets share. Those of readers give their bytes to one; whatever comes back must be an Error or a checkpoint whose tensors can
+// all be read and planned. Memory beyond the promise of weights_converter/bytes.h ends the program, as a finding.
 #pragma once
 
 #include <cstddef>
@@ -10,6 +10,15 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
 
 namespace g2s::test {
+
+// While one lives, more memory of operator new than what was in use before and `bytes` ends the program, as a finding.
+class Allowance {
+ public:
+  explicit Allowance(std::size_t bytes);
+  ~Allowance();
+  Allowance(const Allowance&) = delete;
+};
+std::size_t bytes_in_use();
 
 void fuzz_reader(convert::Format format, const std::uint8_t* data, std::size_t size);
 
