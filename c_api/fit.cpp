@@ -90,7 +90,8 @@ Tensor as_pixels(const Array& picture) {
 InputPixels read_input(const g2s_array* picture, const g2s_array* mask) {
   const Array given = Array::readable(picture, "picture", Content::image).with_batch();
   given.require(given.rank() == 4 && given.dim(0) == 1 && (given.dim(3) == 3 || given.dim(3) == 4), "[H,W,3] or [H,W,4]");
-  if (given.dim(1) * given.dim(2) > max_image_pixels) fail(Errc::invalid_argument, "picture", "has more than ", max_image_pixels, " pixels");
+  if (given.dim(1) * given.dim(2) > max_image_pixels)
+    fail(Errc::invalid_argument, "picture", "has more than ", max_image_pixels, " pixels");
   const Tensor pixels = as_pixels(given);
   InputPixels out{channels(pixels, 0, 3), {}, {}};
   if (pixels.dim(3) == 4) out.alpha = channels(pixels, 3, 4);
@@ -106,8 +107,8 @@ std::shared_ptr<const Reconstructor> reconstructor_for(ContextObject& object, co
   ReconstructionSettings settings = request.settings;
   settings.memory_limit = object.context().options().memory_limit;
   const WeightSource source{request.weights, default_asset_places(), object.named_assets()};
-  const std::string name = str("fit ", settings.preset, " ", to_string(settings.quality), " ", to_string(settings.crop), " ", settings.seed, " ",
-                               std::hexfloat, settings.scale, " ", request.weights);
+  const std::string name = str("fit ", settings.preset, " ", to_string(settings.quality), " ", to_string(settings.crop), " ", settings.seed,
+                               " ", std::hexfloat, settings.scale, " ", request.weights);
   return object.shared<Reconstructor>(name, [&] {
     auto made = std::make_shared<Reconstructor>(load_reconstructor(settings, source));
     if (made->device.type != DeviceType::cpu) accelerator(made->device, "fit").synchronize();  // other threads shall see the weights

@@ -26,7 +26,9 @@ double number_of(const char* option, const json& value) {
 
 // Numbers in lists of lists: appends them to `values`, and to `shape` the lengths of the lists, which must be alike at each depth.
 void append(const json& list, std::size_t depth, std::vector<std::int64_t>& shape, std::vector<float>& values) {
-  auto refuse = [](const char* why) { fail(Errc::invalid_argument, "latent", "must be a list of numbers, or of lists of as many numbers each", why); };
+  auto refuse = [](const char* why) {
+    fail(Errc::invalid_argument, "latent", "must be a list of numbers, or of lists of as many numbers each", why);
+  };
   if (!list.is_array()) {
     if (!list.is_number() || depth == 0 || depth != shape.size()) refuse("");
     values.push_back(list.get<float>());
@@ -59,7 +61,9 @@ void set(FitRequest& request, const std::string& name, const json& value) {
   else if (name == "scale") s.scale = number_of("scale", value);
   else if (name == "weights") request.weights = text_of("weights", value);
   else if (name == "latent") request.latent = latent_of(value);
-  else fail(Errc::invalid_argument, "options", "there is no option '", name, "'; there are preset, quality, crop, seed, scale, weights and latent");
+  else
+    fail(Errc::invalid_argument, "options", "there is no option '", name,
+         "'; there are preset, quality, crop, seed, scale, weights and latent");
 }
 
 }  // namespace

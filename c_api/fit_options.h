@@ -13,8 +13,8 @@ struct FitRequest {
   Tensor latent;                    // f32 [1,D] or [1,L,D] on the CPU; undefined: to be projected
 };
 
-// Null: the defaults. Throws Error(format) if it is no JSON object, else Error(invalid_argument) naming the option that is unknown, of another
-// type or out of range.
+// Null: the defaults. Throws Error(format) if it is no JSON object, else Error(invalid_argument) naming the option that is unknown, of
+// another type or out of range.
 FitRequest read_fit_options(const char* json);
 
 }  // namespace g2s::capi

@@ -238,7 +238,8 @@ G2S_API g2s_status g2s_fit_get_progress(g2s_fit fit, g2s_progress* progress);
 G2S_API g2s_status g2s_fit_save(g2s_fit fit, const char* path);
 G2S_API g2s_status g2s_fit_resume(g2s_fit fit, const char* path);
 
-/* Results of a finished fit, on the CPU; G2S_INVALID_ARGUMENT before. What takes time is made once and kept. S is the size the fit works at, T that of the texture.
+/* Results of a finished fit, on the CPU; G2S_INVALID_ARGUMENT before. What takes time is made once and kept. S is the size the fit works at, T
+ * that of the texture.
  *   "input" [S,S,3], "mask" [S,S]                    what was fitted, and the object in it
  *   "depth" [S,S]                                    of the input view, in the camera's units, 0 where the mesh is not seen
  *   "normal" [S,S,3], "albedo" [S,S,3], "canonical_depth" [S,S], "canonical_mask" [S,S]    seen from the front

@@ -52,9 +52,7 @@ Tensor picture(const Tensor& x) { return x.reshape({x.dim(1), x.dim(2), x.dim(3)
 Tensor plane(const Tensor& x) { return x.reshape({x.dim(1), x.dim(2)}); }
 
 // Camera depth in the input view, 0 where the mesh does not reach.
-Tensor input_depth(const FitResult& fit) {
-  return plane(fit.depth * fit.valid);
-}
+Tensor input_depth(const FitResult& fit) { return plane(fit.depth * fit.valid); }
 
 const NamedImage& named(const std::vector<NamedImage>& images, const std::string& name) {
   for (const NamedImage& p : images)
@@ -119,14 +117,14 @@ Tensor overview_sheet(const FitResult& fit, const Config& config, const AllViews
   const Target& target = fit.target;
   std::vector<std::vector<Tile>> sheet(5);
   sheet[0] = {{to_unit(target.image), "input"},
-             {target.mask, "mask"},
-             {to_unit(target.gan_image), "generator's projection"},
-             {to_unit(fit.recon), "reconstruction"},
-             {depth_pixels(fit.depth, object_mask(fit), config).to(DType::f32) * (1.0 / 65535), "depth, input view"},
-             {to_unit(fit.canonical.normal), "normals, canonical"},
-             {to_unit(fit.canonical.albedo), "albedo"},
-             {to_unit(fit.texture), "texture"},
-             {grey_shape(fit.canonical.normal), "shape"}};
+              {target.mask, "mask"},
+              {to_unit(target.gan_image), "generator's projection"},
+              {to_unit(fit.recon), "reconstruction"},
+              {depth_pixels(fit.depth, object_mask(fit), config).to(DType::f32) * (1.0 / 65535), "depth, input view"},
+              {to_unit(fit.canonical.normal), "normals, canonical"},
+              {to_unit(fit.canonical.albedo), "albedo"},
+              {to_unit(fit.texture), "texture"},
+              {grey_shape(fit.canonical.normal), "shape"}};
   auto add = [&](std::size_t row, const NamedImage& mesh, const NamedImage& gan) {
     sheet[row].push_back({mesh.image, "mesh " + mesh.name});
     sheet[row + 1].push_back({gan.image, "GAN " + gan.name});
