@@ -68,7 +68,8 @@ _capsule_pointer = ctypes.PYFUNCTYPE(c_void_p, py_object, c_char_p)(('PyCapsule_
 
 def _of_dlpack(value: Any, name: str, stream: Optional[int]) -> View:
     # A capsule whose tensor nobody took over gives it back itself.
-    capsule = value.__dlpack__() if stream is None else value.__dlpack__(stream=stream)
+    on_device = _DLPACK_DEVICES.get(int(value.__dlpack_device__()[0])) == CUDA
+    capsule = value.__dlpack__(stream=stream) if on_device and stream is not None else value.__dlpack__()
     t = _DLTensor.from_address(_capsule_pointer(capsule, b'dltensor'))
     dtype, device = _DLPACK_DTYPES.get((t.code, t.bits)), _DLPACK_DEVICES.get(t.device_type)
     if dtype is None or t.lanes != 1:
