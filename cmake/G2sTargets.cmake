@@ -168,6 +168,7 @@ function(g2s_add_tests)
     include(G2sPackageTests)
     g2s_register_package_tests()
   endif()
+  g2s_register_python_tests()
 endfunction()
 
 # The benchmark with the emulated device, whatever G2S_CUDA says: tests of what is done on the day that there is a GPU.
