@@ -25,21 +25,6 @@ ProgressPrinter::Style progress_style(const std::string& name) {
   return name == "none" ? ProgressPrinter::Style::quiet : ProgressPrinter::Style::automatic;
 }
 
-ProgressState state_of(const FitProgress& p) {
-  ProgressState state;
-  const bool staged = p.phase != Phase::project && p.phase != Phase::prior;
-  state.stage = staged && p.stages > 1 ? str("stage ", p.stage + 1, "/", p.stages, " ", to_string(p.phase)) : to_string(p.phase);
-  state.step = p.iteration;
-  state.steps = p.iterations;
-  state.seconds = p.seconds;
-  state.seconds_left = p.seconds_left;
-  if (p.losses && !p.losses->empty()) {
-    state.has_loss = true;
-    state.loss = p.losses->back().second;
-  }
-  return state;
-}
-
 // What the program says in result.json beside the fit: its version, and what a first look costs.
 json known_beside(Quality quality) {
   json more = {{"program", {{"version", program_version}}}};
@@ -52,7 +37,7 @@ json known_beside(Quality quality) {
 json run_job(const ReconstructOptions& o, const Reconstructor& reconstructor, const Job& job, ProgressPrinter& progress) {
   if (o.jobs == 1) allocator(reconstructor.device).reset_peak();
   FitOptions options;
-  options.progress = [&](const FitProgress& p) { progress.update(state_of(p), job.stem + ": "); };
+  options.progress = [&](const FitProgress& p) { progress.update(progress_state(p), job.stem + ": "); };
   options.state_path = job.state_path;
   options.save_interval = o.save_every;
   const auto fit = start_fit(reconstructor, job.prepared, options, job.resumed ? job.state_path : "");

@@ -34,7 +34,7 @@ void Callbacks::log(const std::string& sentence) {
   log_(user_, sentence.c_str());
 }
 
-void Callbacks::report(const ProgressState& state) {
+g2s_progress to_c(const ProgressState& state) {
   g2s_progress p{};
   p.struct_size = sizeof p;
   p.has_loss = state.has_loss;
@@ -44,6 +44,11 @@ void Callbacks::report(const ProgressState& state) {
   p.loss = state.loss;
   p.seconds = state.seconds;
   p.seconds_left = state.seconds_left;
+  return p;
+}
+
+void Callbacks::report(const ProgressState& state) {
+  const g2s_progress p = to_c(state);
   std::lock_guard lock(mutex_);
   if (progress_(user_, &p) != 0) fail(Errc::cancelled, "progress", "the callback asked to stop");
 }

@@ -15,6 +15,9 @@
 
 namespace g2s::capi {
 
+// `stage` is that of the state.
+g2s_progress to_c(const ProgressState& state);
+
 // The caller's functions. Never two at once; one may call the library, and so come here again.
 class Callbacks {
  public:
@@ -38,6 +41,8 @@ class ContextObject {
 
   Context& context() { return context_; }
 
+  // The folder that the options name; empty: none.
+  const std::string& named_assets() const { return assets_; }
   // The folder of the default weights; throws if there is none.
   std::string assets() const;
   // The file in it, or `path` unless that is null. Throws Error(io) naming it if it is not there.

@@ -122,7 +122,7 @@ endfunction()
 # The method on the emulated device.
 function(g2s_add_emulated_method)
   foreach(part "trace of the ellipsoids" "trace of the steps" "projection, prior and step 1" "steps 2 and 3" "losses are read" "fit is interrupted"
-               "not finite")
+               "several threads" "not finite")
     string(REGEX REPLACE "[ ,]+" "_" name ${part})
     string(REPLACE "," "\\," filter ${part})  # a comma would begin another filter
     add_test(NAME emulated/${name} COMMAND g2s_tests_emulated --no-intro=true --source-file=*/tests/device.test.cpp "--test-case=*${filter}*"

@@ -1,6 +1,9 @@
 // The method on a device: where G2S_TEST_DEVICE names one, the emulated CUDA device in every run of the tests.
 #include <doctest/doctest.h>
 
+#include <optional>
+#include <set>
+#include <thread>
 #include <cstdlib>
 #include <fstream>
 #include <functional>
@@ -263,6 +266,40 @@ TEST_CASE("a fit is interrupted and goes on, on the device: the same bytes" * do
   }
   CHECK(whole.target.gan_image.device() == Device{});
   CHECK(same_bits(parts.recon, whole.recon));
+}
+
+// Each thread has a stream of its own in the context; what is captured belongs to one.
+TEST_CASE("a fit's steps come from several threads, on the device: the same bytes" * doctest::skip(no_test_device())) {
+  Context context({.device = test_device()});
+  std::optional<UseContext> here(context);
+  Config c = light_config();
+  c.stages = 1;
+  c.first_stage = {3, 3, 4};
+  c.prior_iterations = 3;
+  c.collect = 2;
+  World w(c, small_widths);
+  FitInput input;
+  input.image = w.target.image;
+  input.mask = Tensor::full({1, c.size, c.size, 1}, 1);
+  input.latent = w.target.latent;
+  const FitResult whole = Fit(c, w.generator, w.discriminator, w.lpips, input, {}).run();
+  Fit fit(c, w.generator, w.discriminator, w.lpips, input, {});
+  std::set<const ThreadResources*> seen;
+  for (int i = 0; fit.phase() != Phase::done; ++i) {
+    if (i % 2) here.emplace(context);  // takes what the last thread had
+    else here.reset();
+    std::thread([&] {
+      const UseContext in(context);
+      seen.insert(&thread_resources());
+      fit.step(2);
+    }).join();
+  }
+  here.emplace(context);
+  CHECK(seen.size() == 2);
+  const FitResult parts = fit.result();
+  CHECK(same_bits(parts.recon, whole.recon));
+  REQUIRE(parts.history.size() == whole.history.size());
+  for (std::size_t i = 0; i < whole.history.size(); ++i) CHECK(parts.history[i].last == whole.history[i].last);
 }
 
 // Found when the losses are looked at, after the last iteration; the message is that of the CPU, which looks after each.

@@ -118,7 +118,7 @@ G2S_API g2s_status g2s_text_free(g2s_text text);
 typedef struct g2s_progress {
   uint32_t struct_size; /* of what the library filled in */
   int32_t has_loss;
-  const char* stage;   /* "stage 1/4 step 2"; valid during the callback */
+  const char* stage;   /* "projection", "prior", "stage 1/4 step2", ... "done"; valid during the callback */
   int64_t step, steps; /* of this stage, done so far and in all */
   double loss;         /* if has_loss */
   double seconds;      /* since the beginning of the fit */
@@ -212,28 +212,34 @@ G2S_API g2s_status g2s_masker_find(g2s_masker masker, const g2s_array* picture, 
 
 /* ---- a reconstruction -------------------------------------------------------------------------------------------------------------------- */
 
-/* Prepares a fit of one picture, u8 or in [-1,1], [H,W,3] or with its transparency [H,W,4], on the CPU. mask: [H,W], the object where it is not
- * 0, or null: transparency says it, else it is found.
+/* Prepares a fit of one picture, u8 or in [-1,1], [H,W,3] or with its transparency [H,W,4] (-1 or 0 is transparent, 1 or 255 is not), 32 pixels
+ * wide and high or more; what is not u8 is rounded to it. mask: [H,W], the object where it is not 0, or null: transparency says it, else it is
+ * found.
  * options: JSON, or null for the defaults of `gan2shape reconstruct`; unknown names are refused:
  *   {"preset": "default", "quality": "standard", "crop": "auto", "seed": 0, "scale": 1.0, "weights": "FOLDER",
- *    "latent": [[...]]}   ([D] or [L][D] numbers; without it the picture is projected)
- * Weights are read once for fits of the same settings in one context. The fit works in the context, whose memory_limit is this fit's. */
+ *    "latent": [[...]]}   ([D] or [L][D] numbers, or as g2s_fit_get() gives it; without it the picture is projected)
+ * G2S_FORMAT if the options are no JSON object, G2S_INVALID_ARGUMENT naming the option that is not accepted, the picture or the mask.
+ * Fits of the same settings in one context share their weights, and those of the last one are kept for the next. The fit works in the context,
+ * whose memory_limit is this fit's. Its log hears what was done to the picture. */
 G2S_API g2s_status g2s_fit_new(g2s_context context, const g2s_array* picture, const g2s_array* mask, const char* options, g2s_fit* fit);
 G2S_API g2s_status g2s_fit_free(g2s_fit fit);
 
 /* Runs up to `iterations` more of them, all that are left if negative. *done becomes 1 when the fit is finished (done may be null). The bits do
- * not depend on how the work is cut. */
+ * not depend on how the work is cut. The context's progress callback is called after each iteration; if it asks to stop, this call returns
+ * G2S_CANCELLED and the next one goes on from there. After any other failure only g2s_fit_resume() helps. */
 G2S_API g2s_status g2s_fit_step(g2s_fit fit, int64_t iterations, int32_t* done);
 
-/* How far it is: as the callback has it. `stage` is valid until the next call in this thread. */
+/* How far it is: as the callback has it, but at the end of a stage it is at the beginning of the next, at last "done". The caller sets
+ * progress->struct_size to sizeof(g2s_progress) before. `stage` is valid until the fit is freed. */
 G2S_API g2s_status g2s_fit_get_progress(g2s_fit fit, g2s_progress* progress);
 
 /* The whole state as a file, and back into a fit of the same picture, options and weights, which goes on to the same bits; anything else is
- * refused with what differs. */
+ * refused with what differs, and the fit stays as it was. */
 G2S_API g2s_status g2s_fit_save(g2s_fit fit, const char* path);
 G2S_API g2s_status g2s_fit_resume(g2s_fit fit, const char* path);
 
-/* Results of a finished fit, on the CPU. S is the size the fit works at, T that of the texture.
+/* Results of a finished fit, on the CPU; G2S_INVALID_ARGUMENT before. What takes time is made once and kept. S is the size the fit works at, T
+ * that of the texture.
  *   "input" [S,S,3], "mask" [S,S]                    what was fitted, and the object in it
  *   "depth" [S,S]                                    of the input view, in the camera's units, 0 where the mesh is not seen
  *   "normal" [S,S,3], "albedo" [S,S,3], "canonical_depth" [S,S], "canonical_mask" [S,S]    seen from the front
@@ -245,11 +251,13 @@ G2S_API g2s_status g2s_fit_resume(g2s_fit fit, const char* path);
  *                                                    as in mesh.obj: y up, z to the viewer, the image one unit wide; uv (0,0) is top left
  *   "views/mesh_yaw+35.0", "relight/gan_dx+0.7_dy0.6_a0.6", ...   u8 [256,256,3] and [S,S,3]: pictures as the folder has them, by their file names
  *   "overview" u8 [H,W,3]                            all at a glance
- * f32 where nothing else is said; images in [-1,1], normals as unit vectors (x right, y down, z away from the camera). */
+ * f32 where nothing else is said; images in [-1,1]. "normal" has unit vectors that point into the object (x right, y down, z away from the
+ * camera), "mesh.normals" such that point out of it. */
 G2S_API g2s_status g2s_fit_get(g2s_fit fit, const char* name, g2s_tensor* tensor);
 /* All names that g2s_fit_get() takes, as a JSON array. */
 G2S_API g2s_status g2s_fit_names(g2s_fit fit, g2s_text* text);
-/* What result.json says: losses, phases, notes, the camera, the settings. */
+/* What result.json says of a finished fit: losses, phases, notes, the camera, the settings. Its "picture" has no "file", and a mask that was
+ * given is "given". */
 G2S_API g2s_status g2s_fit_describe(g2s_fit fit, g2s_text* text);
 /* Everything as a folder, as `gan2shape reconstruct` writes it; it appears when it is complete, in the place of an earlier one. */
 G2S_API g2s_status g2s_fit_export(g2s_fit fit, const char* folder);

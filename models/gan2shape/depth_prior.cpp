@@ -29,7 +29,7 @@ std::vector<PriorSample> draw_samples(const WeightPaths& weights, const Config& 
   for (std::int64_t i = 0; i < o.images; ++i) {
     check_cancelled("prior");
     LoadedInput drawn;
-    drawn.files.image = str("picture ", i);
+    drawn.names.image = str("picture ", i);
     const Tensor image = on_device([&] {
       return generator.synthesis(generator.mapping(random.normal({1, generator.config().style_dim}))).to(Device{});
     });

@@ -70,7 +70,8 @@ Fit::Fit(const Config& config, const StyleGan2Generator& generator, const StyleG
       options_(std::move(options)),
       state_(config_, options_.seed),
       method_(config_, state_.networks, generator, discriminator, lpips),
-      losses_(device_) {
+      losses_(device_),
+      last_save_(Clock::now()) {
   config_.validate();
   require_input(input, config_);
   memory_plan_ = plan_memory(config_, generator.config(), discriminator.config(), options_.memory_limit, device_.type);
@@ -85,11 +86,43 @@ Fit::Fit(const Config& config, const StyleGan2Generator& generator, const StyleG
 
 Fit::~Fit() = default;
 
+ProgressState progress_state(const FitProgress& p) {
+  ProgressState state;
+  const bool staged = p.phase != Phase::project && p.phase != Phase::prior && p.phase != Phase::done;
+  state.stage = staged && p.stages > 1 ? str("stage ", p.stage + 1, "/", p.stages, " ", to_string(p.phase)) : to_string(p.phase);
+  state.step = p.iteration;
+  state.steps = p.iterations;
+  state.seconds = p.seconds;
+  state.seconds_left = p.seconds_left;
+  if (p.losses && !p.losses->empty()) {
+    state.has_loss = true;
+    state.loss = p.losses->back().second;
+  }
+  return state;
+}
+
 int Fit::iterations() const { return kind_of(state_.phase).iterations(config_, state_.stage); }
 
 void Fit::begin() {
   losses_.clear();
   phase_ = kind_of(state_.phase).make({method_, memory_plan_, state_, losses_});
+  phase_thread_ = &thread_resources();
+}
+
+// What a phase has captured is launched on the stream that it was captured on. Another thread's stream knows nothing of that one, so there the
+// phase begins again where it is, as after resume().
+void Fit::follow_thread() {
+  if (device_.type == DeviceType::cpu || !phase_ || phase_thread_ == &thread_resources()) return;
+  half_done_ = true;
+  read_losses();
+  const std::unique_ptr<FitPhase> before = std::move(phase_);
+  begin();
+  Adam *from = before->optimizer(), *to = phase_->optimizer();
+  if (from && from->steps() > 0) {
+    for (std::size_t i = 0; i < to->moments().size(); ++i) copy_into(to->moments()[i], from->moments()[i]);
+    to->set_steps(from->steps());
+  }
+  half_done_ = false;
 }
 
 void Fit::iterate() {
@@ -129,36 +162,60 @@ void Fit::finish() {
   state_.iteration = 0;
 }
 
-FitResult Fit::run() {
+bool Fit::step(std::int64_t most) {
   const DefaultDevice guard(device_);
-  auto last_save = Clock::now();
-  auto maybe_save = [&](bool now) {
-    if (options_.state_path.empty() || (!now && since(last_save) < options_.save_interval)) return;
-    read_losses();
-    save(options_.state_path);
-    last_save = Clock::now();
-  };
-  while (state_.phase != Phase::done) {
+  require_whole();
+  follow_thread();
+  for (std::int64_t left = most; state_.phase != Phase::done && left != 0; --left) {
     if (Context::current().cancelled()) {
-      maybe_save(true);
-      fail(Errc::cancelled, "fit", "stopped in ", to_string(state_.phase), " of stage ", state_.stage + 1, " after ", state_.iteration, " iterations");
+      save_if_due(true);
+      fail(Errc::cancelled, "fit", "stopped in ", position());
     }
+    half_done_ = true;
     iterate();
     const NamedLosses losses = state_.record.last;
-    FitProgress progress{state_.phase, state_.stage, config_.stages, state_.iteration, iterations(), &losses, state_.seconds, 0};
-    const bool last = progress.iteration == progress.iterations;
+    FitProgress now = progress();
+    now.losses = &losses;
+    const bool last = now.iteration == now.iterations;
     if (last) finish();
-    progress.seconds_left = seconds_left();
-    if (options_.progress) options_.progress(progress);
-    maybe_save(last);
+    half_done_ = false;
+    now.seconds_left = seconds_left();
+    if (options_.progress) options_.progress(now);
+    save_if_due(last);
   }
-  prepare_target(method_, state_.target);
+  return state_.phase == Phase::done;
+}
+
+FitResult Fit::run() {
+  step(-1);
   return result();
+}
+
+FitProgress Fit::progress() const {
+  const bool done = state_.phase == Phase::done;
+  return {state_.phase, state_.stage, config_.stages, state_.iteration, done ? 0 : iterations(), &state_.record.last, state_.seconds, seconds_left()};
+}
+
+void Fit::save_if_due(bool now) {
+  if (options_.state_path.empty() || (!now && since(last_save_) < options_.save_interval)) return;
+  read_losses();
+  save(options_.state_path);
+  last_save_ = Clock::now();
+}
+
+// A state in the middle of an iteration is that of no fit.
+void Fit::require_whole() const {
+  if (half_done_) fail(Errc::invalid_argument, "fit", "an iteration failed in ", position(), "; it goes on from a saved state alone");
+}
+
+std::string Fit::position() const {
+  return str(to_string(state_.phase), " of stage ", state_.stage + 1, " after ", state_.iteration, " iterations");
 }
 
 // From the phases seen so far: what an iteration of each takes, and what one of step 1 takes as they suggest it.
 double Fit::seconds_left() const {
   if (state_.phase == Phase::done) return 0;
+  if (timing_.empty()) return -1;
   double spent = 0, units = 0;
   for (const auto& [phase, t] : timing_) {
     spent += t.first;
@@ -177,17 +234,21 @@ double Fit::seconds_left() const {
   return left;
 }
 
-void Fit::save(const std::string& path) const { save_state(path, state_, phase_ ? phase_->optimizer() : nullptr, identity_); }
+void Fit::save(const std::string& path) const {
+  require_whole();
+  save_state(path, state_, phase_ ? phase_->optimizer() : nullptr, identity_);
+}
 
 void Fit::resume(const std::string& path) {
   const DefaultDevice guard(device_);
   const SavedState saved(path);
   saved.require(identity_);
   phase_.reset();
+  half_done_ = true;
   saved.restore(state_);
-  if (state_.phase == Phase::done) return;
-  begin();
-  if (Adam* optimizer = phase_->optimizer()) saved.restore(*optimizer);
+  if (state_.phase != Phase::done) begin();
+  if (Adam* optimizer = phase_ ? phase_->optimizer() : nullptr) saved.restore(*optimizer);
+  half_done_ = false;
 }
 
 void require_resumable(const std::string& path, const Config& config, const StyleGan2Generator& generator,
@@ -213,8 +274,12 @@ std::optional<Measures> Fit::measures() const {
   return measure_all(seen.depth, seen.valid, truth_, t.mask, config_);
 }
 
-FitResult Fit::result() const {
+FitResult Fit::result() {
+  if (state_.phase != Phase::done) fail(Errc::invalid_argument, "fit", "is not finished: it is in ", position());
+  require_whole();
+  const DefaultDevice guard(device_);
   NoGrad no_grad;
+  prepare_target(method_, state_.target);
   const Step1 step(method_, state_.target, false, {});
   const Step1::Result r = step.forward();
   const Rendering& seen = r.copies[0];

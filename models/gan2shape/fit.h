@@ -1,6 +1,7 @@
 // The whole method for one image: projection into the generator, the prior, and the three steps over several stages.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -10,12 +11,14 @@
 #include <vector>
 
 #include "engine/export.h"
+#include "engine/progress.h"
 #include "models/gan2shape/fit_state.h"
 #include "models/gan2shape/memory_plan.h"
 
 namespace g2s G2S_EXPORTED {
 
 class FitPhase;
+struct ThreadResources;
 
 struct FitInput {
   Tensor image;           // f32 [1,S,S,3] in [-1,1]
@@ -30,12 +33,14 @@ struct FitProgress {
   int stage, stages;           // from 0
   int iteration, iterations;   // of the phase, done so far
   const NamedLosses* losses;   // of the last iteration; on a device of one of the last, see LossLog
-  double seconds, seconds_left;  // an estimate
+  double seconds, seconds_left;  // an estimate; negative: not known yet
 };
+// In words: "stage 1/4 step2".
+ProgressState progress_state(const FitProgress& progress);
 
 struct FitOptions {
   std::uint64_t seed = 0;
-  std::function<void(const FitProgress&)> progress;  // after every iteration
+  std::function<void(const FitProgress&)> progress;  // after every iteration. May throw, which stops the fit where it can go on
   std::string state_path;                            // where to save the state; empty: nowhere
   double save_interval = 300;                        // seconds between saves within a phase; it is also saved when cancelled and at the end of a phase
   std::size_t memory_limit = 0;                      // bytes, 0: none; steps 2 and 3 then take their batches in parts, see MemoryPlan
@@ -78,22 +83,33 @@ class Fit {
   void resume(const std::string& path);
   void save(const std::string& path) const;
 
-  // Runs what is left. Where the thread's context was cancelled (Context::cancel) it saves before the next iteration and throws Error(cancelled).
+  // Runs up to `most` iterations of what is left, all of it if negative; true when the fit is finished. The bits do not depend on how the work is
+  // cut, nor on which threads of the context do it, one after the other. Where the context was cancelled (Context::cancel) it saves before the
+  // next iteration and throws Error(cancelled). After any other error in the middle of an iteration only resume() helps.
+  bool step(std::int64_t most);
+  // Throws unless the fit is finished.
+  FitResult result();
+  // Runs what is left.
   FitResult run();
 
+  // Where it is. The losses are there until the next step.
+  FitProgress progress() const;
   const Method& method() const { return method_; }  // its networks are those of the fit
   Phase phase() const { return state_.phase; }
 
  private:
   void begin();        // the running phase
+  void follow_thread();
   void iterate();      // once
   void finish();       // the running phase, and goes to the next
   void read_losses();  // of the iterations since the last time
+  void require_whole() const;
+  void save_if_due(bool now);
+  std::string position() const;  // for errors
   int iterations() const;  // of the running phase
   ProjectionQuality projection_quality() const;
   std::optional<Measures> measures() const;
   double seconds_left() const;
-  FitResult result() const;
 
   Device device_;
   Config config_;
@@ -105,6 +121,9 @@ class Fit {
   Method method_;
   LossLog losses_;
   std::unique_ptr<FitPhase> phase_;  // the running one; null until it begins
+  const ThreadResources* phase_thread_ = nullptr;  // where it began
+  bool half_done_ = false;  // an iteration failed
+  std::chrono::steady_clock::time_point last_save_;
   std::map<Phase, std::pair<double, int>> timing_;  // seconds, iterations of this process
 };
 

@@ -2,7 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <fstream>
+#include <stdexcept>
 #include <thread>
 
 #include "engine/allocator.h"
@@ -190,6 +192,54 @@ TEST_CASE("a trace's description may say more than the method reads") {
   const json want = to_json(config_from_trace(description, "trace"));
   description["gan"]["channel_multiplier"] = 2;
   CHECK(to_json(config_from_trace(description, "trace")) == want);
+}
+
+TEST_CASE("a fit in steps is the fit in one run, and stays whole where its listener throws") {
+  const World w(tiny_config(), small_widths);
+  const FitResult want = fit_of(w, {}).run();
+  std::vector<std::string> stages;
+  FitOptions options;
+  options.progress = [&](const FitProgress& p) {
+    stages.push_back(progress_state(p).stage);
+    if (stages.size() == 3) throw std::runtime_error("enough");
+  };
+  Fit fit = fit_of(w, options);
+  CHECK(progress_state(fit.progress()).stage == "prior");
+  CHECK(fit.progress().seconds_left < 0);
+  CHECK_FALSE(fit.step(0));
+  CHECK_FALSE(fit.step(2));
+  CHECK_THROWS_WITH_AS(fit.result(), "fit: is not finished: it is in step2 of stage 1 after 0 iterations", Error);
+  CHECK_THROWS_WITH_AS(fit.step(1), "enough", std::runtime_error);
+  CHECK(fit.progress().phase == Phase::collect);
+  CHECK(fit.step(100));
+  CHECK(fit.step(1));
+  CHECK(stages == std::vector<std::string>{"prior", "step1", "step2", "collect", "collect", "step3"});
+  const FitProgress done = fit.progress();
+  CHECK(progress_state(done).stage == "done");
+  CHECK(done.seconds_left == 0);
+  const FitResult got = fit.result();
+  CHECK(same_bits(got.recon, want.recon));
+  CHECK(same_bits(got.depth, want.depth));
+  CHECK(got.losses == want.losses);
+}
+
+TEST_CASE("a fit whose iteration failed goes on from a saved state alone") {
+  TemporaryFolder folder;
+  Config c = tiny_config();
+  c.prior_iterations = 3;
+  const World w(c, small_widths);
+  Fit fit = fit_of(w, {});
+  fit.step(1);
+  fit.save(folder / "state");
+  Tensor weight = fit.method().networks.netD.parameters().all()[0].value;
+  copy_into(weight, Tensor::full(weight.shape(), std::nan("")));
+  CHECK_THROWS_WITH_AS(fit.step(1), doctest::Contains("the loss is not finite in prior"), Error);
+  const char* why = "fit: an iteration failed in prior of stage 1 after 1 iterations; it goes on from a saved state alone";
+  CHECK_THROWS_WITH_AS(fit.step(1), why, Error);
+  CHECK_THROWS_WITH_AS(fit.save(folder / "other"), why, Error);
+  fit.resume(folder / "state");
+  CHECK(fit.step(-1));
+  CHECK(same_bits(fit.result().recon, fit_of(w, {}).run().recon));
 }
 
 TEST_CASE("a fit that is cancelled leaves the one beside it alone") {

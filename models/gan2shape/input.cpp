@@ -21,10 +21,17 @@ constexpr double far_truth = 1.1, truth_range = 0.2;
 
 std::string size_text(std::int64_t width, std::int64_t height) { return str(width, " x ", height); }
 
-void require_size(const std::string& path, const char* what, const Tensor& x, const Image& image, const std::string& image_path) {
+void require_size(const std::string& name, const char* what, const Tensor& x, const Image& image, const std::string& picture) {
   if (x.dim(1) == image.height() && x.dim(2) == image.width()) return;
-  fail(Errc::invalid_argument, path, "the ", what, " is ", size_text(x.dim(2), x.dim(1)), " pixels, but the picture ", image_path, " is ",
+  fail(Errc::invalid_argument, name, "the ", what, " is ", size_text(x.dim(2), x.dim(1)), " pixels, but ", picture, " is ",
        size_text(image.width(), image.height()));
+}
+
+void require_side(const LoadedInput& in) {
+  const std::int64_t w = in.image.width(), h = in.image.height();
+  if (std::min(w, h) >= min_image_side) return;
+  fail(Errc::invalid_argument, in.names.image, "the picture is ", size_text(w, h), " pixels, at least ", size_text(min_image_side, min_image_side),
+       " are needed");
 }
 
 float largest(const Tensor& x) { return x.numel() ? *std::max_element(x.data<float>(), x.data<float>() + x.numel()) : 0.f; }
@@ -54,6 +61,22 @@ Tensor over_grey(const Tensor& rgb, const Tensor& alpha) {
   return out;
 }
 
+// The mask that is there, else the one that transparency is. Shows transparent parts grey.
+void choose_mask(LoadedInput& in, const char* source, const char* if_empty) {
+  if (in.mask) {
+    require_size(in.names.mask, "mask", in.mask, in.image, in.names.image == "picture" ? "the picture" : "the picture " + in.names.image);
+    if (largest(in.mask) < solid_threshold) fail(Errc::invalid_argument, in.names.mask, if_empty);
+    in.mask_source = source;
+  } else if (in.image.alpha && !opaque(in.image.alpha)) {
+    in.mask = alpha_mask(in.image.alpha);
+    if (largest(in.mask) < solid_threshold) {
+      fail(Errc::invalid_argument, in.names.image, "its alpha channel, which is the mask, is empty; give a `mask`");
+    }
+    in.mask_source = "alpha";
+  }
+  if (in.image.alpha) in.image.rgb = over_grey(in.image.rgb, in.image.alpha);
+}
+
 // A box of the image in the pixels of a smaller copy of it.
 ImageBox scaled_box(const ImageBox& box, std::int64_t width, std::int64_t height, std::int64_t to_width, std::int64_t to_height) {
   auto scale = [](std::int64_t v, std::int64_t from, std::int64_t to) { return (2 * v * to + from) / (2 * from); };
@@ -77,7 +100,7 @@ Tensor found_mask(const LoadedInput& input, const MaskFinder& find_mask) {
     return find_mask(small).reshape({1, h, w, 1});
   } catch (const Error& e) {
     if (e.code() != Errc::invalid_argument) throw;
-    fail(Errc::invalid_argument, input.files.image, "no object was found in the picture; give its `mask`");
+    fail(Errc::invalid_argument, input.names.image, "no object was found in the picture; give its `mask`");
   }
 }
 
@@ -194,31 +217,33 @@ Tensor prepare_truth(const Tensor& depth, const ImageBox& box, const Config& con
 
 LoadedInput load_input(const InputFiles& files) {
   LoadedInput in{files, read_image(files.image), {}, {}, {}};
-  const std::int64_t w = in.image.width(), h = in.image.height();
-  if (std::min(w, h) < min_image_side) {
-    fail(Errc::invalid_argument, files.image, "the picture is ", size_text(w, h), " pixels, at least ",
-         size_text(min_image_side, min_image_side), " are needed");
-  }
-  if (!files.mask.empty()) {
-    in.mask = read_grey(files.mask);
-    require_size(files.mask, "mask", in.mask, in.image, files.image);
-    if (largest(in.mask) < solid_threshold) {
-      fail(Errc::invalid_argument, files.mask, "it is empty; `mask` takes a picture that is white where the object is");
-    }
-    in.mask_source = "file";
-  } else if (in.image.alpha && !opaque(in.image.alpha)) {
-    in.mask = alpha_mask(in.image.alpha);
-    if (largest(in.mask) < solid_threshold) {
-      fail(Errc::invalid_argument, files.image, "its alpha channel, which is the mask, is empty; give a `mask`");
-    }
-    in.mask_source = "alpha";
-  }
-  if (in.image.alpha) in.image.rgb = over_grey(in.image.rgb, in.image.alpha);
+  require_side(in);
+  if (!files.mask.empty()) in.mask = read_grey(files.mask);
+  choose_mask(in, "file", "it is empty; `mask` takes a picture that is white where the object is");
   if (!files.truth.empty()) {
     in.truth = read_true_depth(files.truth);
-    require_size(files.truth, "true depth", in.truth, in.image, files.image);
+    require_size(files.truth, "true depth", in.truth, in.image, "the picture " + files.image);
     if (largest(in.truth) <= 0) fail(Errc::invalid_argument, files.truth, "the true depth is empty");
   }
+  return in;
+}
+
+LoadedInput load_input(const InputPixels& pixels) {
+  auto require = [](const char* name, const Tensor& t, std::int64_t channels, DType dtype) {
+    const Shape& s = t.shape();
+    check(s.rank() == 4 && s[0] == 1 && s[3] == channels && t.dtype() == dtype && !t.on_cuda(), name, "must be ", dtype, " [1,H,W,", channels,
+          "] on the CPU, is ", describe(t));
+  };
+  require("picture", pixels.rgb, 3, DType::u8);
+  if (pixels.mask) require("mask", pixels.mask, 1, DType::f32);
+  LoadedInput in{{"picture", "mask", ""}, {{}, pixels.rgb, pixels.alpha}, pixels.mask, {}, {}};
+  in.image.info = {.width = in.image.width(), .height = in.image.height(), .channels = pixels.alpha ? 4 : 3};
+  if (pixels.alpha) {
+    require("picture", pixels.alpha, 1, DType::u8);
+    require_size("picture", "transparency", pixels.alpha, in.image, "the picture");
+  }
+  require_side(in);
+  choose_mask(in, "given", "it is empty: nowhere is the object");
   return in;
 }
 
@@ -230,12 +255,12 @@ PreparedInput prepare_input(const LoadedInput& input, const Config& config, Crop
   Tensor mask = input.mask ? input.mask : found_mask(input, find_mask);
   out.mask_source = input.mask ? input.mask_source : "u2netp";
   if (largest(mask) < object_threshold) {
-    fail(Errc::invalid_argument, input.files.image, "no object was found in the picture; give its `mask`");
+    fail(Errc::invalid_argument, input.names.image, "no object was found in the picture; give its `mask`");
   }
   out.box = choose_box(input, config, mode, mask, out.notes);
   out.mask = resize(crop(mask, scaled_box(out.box, w, h, mask.dim(2), mask.dim(1))), s, s).detach();
   if (largest(out.mask) < solid_threshold) {
-    fail(Errc::invalid_argument, input.files.image, "the mask is empty in the part of the picture that is used; give another `mask`");
+    fail(Errc::invalid_argument, input.names.image, "the mask is empty in the part of the picture that is used; give another `mask`");
   }
   Tensor photo = crop(input.image.rgb, out.box);
   out.image = pixels_to_image(resize_pixels(photo, s, s));

@@ -1,4 +1,4 @@
-// From files to what a fit takes: the image upright, square and at the method's size, the object's mask, the true depth.
+// From files, or pixels in memory, to what a fit takes: the image upright, square and at the method's size, the object's mask, the true depth.
 #pragma once
 
 #include <functional>
@@ -26,6 +26,13 @@ struct InputFiles {
   std::string mask, truth;  // may be empty
 };
 
+// The same in memory, on the CPU. Errors name the picture and the mask.
+struct InputPixels {
+  Tensor rgb;    // u8 [1,H,W,3]
+  Tensor alpha;  // u8 [1,H,W,1], or undefined
+  Tensor mask;   // f32 [1,H,W,1] in [0,1], or undefined
+};
+
 // The part of the upright image that is used, in its pixels.
 struct ImageBox {
   std::int64_t left = 0, top = 0, width = 0, height = 0;
@@ -34,11 +41,11 @@ struct ImageBox {
 
 // A decoded image with what belongs to it, all of one size.
 struct LoadedInput {
-  InputFiles files;
+  InputFiles names;  // in errors: the files, or "picture" and "mask"
   Image image;
-  Tensor mask;   // f32 [1,H,W,1] in [0,1] from the file or the alpha channel; undefined: neither is there
+  Tensor mask;   // f32 [1,H,W,1] in [0,1] as given or from the alpha channel; undefined: neither is there
   Tensor truth;  // f32 [1,H,W,1] true depth, 0 where there is none; undefined without a file
-  std::string mask_source;  // "file", "alpha" or empty
+  std::string mask_source;  // "file", "given" in memory, "alpha" or empty
 };
 
 struct PreparedInput {
@@ -48,7 +55,7 @@ struct PreparedInput {
   Tensor photo;             // u8 [1,N,N,3]: what `image` was made from, at most max_photo_side pixels wide
   int original_size = 0;    // side of the image that a preset's centre crop is meant for; 0 without one
   ImageBox box;             // what was used of the image
-  std::string mask_source;  // "file", "alpha" or "u2netp"
+  std::string mask_source;  // "file", "given", "alpha" or "u2netp"
   std::vector<std::string> notes;  // what was done to the image, one clause each
 };
 
@@ -57,6 +64,7 @@ constexpr std::int64_t max_photo_side = 2048;
 // Reads and checks the files; throws naming the one at fault: unreadable, smaller than min_image_side, of another size than the image, a
 // truth that is not 16-bit grey, an empty mask.
 LoadedInput load_input(const InputFiles& files);
+LoadedInput load_input(const InputPixels& pixels);
 
 // Finds the object in an image f32 [H,W,3] in [-1,1]: f32 [H,W] of {0,1}.
 using MaskFinder = std::function<Tensor(const Tensor&)>;

@@ -69,6 +69,38 @@ TEST_CASE("input: the square around an object has the margin of heads_gt") {
   CHECK_THROWS_AS(object_box(Tensor::zeros({1, 10, 10, 1})), Error);
 }
 
+TEST_CASE("input: pixels in memory are prepared as those of a file are") {
+  Folder folder;
+  const Config config = preset("default");
+  const Tensor object = box_mask(48, 64, {20, 10, 24, 30}), alpha = mask_pixels(object);
+  const Tensor rgb = ramp(48, 64);
+  Tensor rgba = ramp(48, 64, 4);
+  for (std::int64_t i = 0; i < alpha.numel(); ++i) rgba.mutable_data<std::uint8_t>()[4 * i + 3] = alpha.data<std::uint8_t>()[i];
+  write_png(folder / "rgba.png", rgba);
+  write_png(folder / "rgb.png", rgb);
+  write_png(folder / "mask.png", alpha);
+  auto same = [&](const InputFiles& files, const InputPixels& pixels, const char* source) {
+    const PreparedInput want = prepare_input(load_input(files), config, CropMode::automatic, unwanted);
+    const PreparedInput got = prepare_input(load_input(pixels), config, CropMode::automatic, unwanted);
+    for (auto part : {&PreparedInput::image, &PreparedInput::mask, &PreparedInput::photo}) CHECK(same_bits(got.*part, want.*part));
+    CHECK(got.box == want.box);
+    CHECK(got.notes == want.notes);
+    CHECK(got.mask_source == source);
+  };
+  same({folder / "rgba.png", "", ""}, {rgb, alpha, {}}, "alpha");
+  same({folder / "rgba.png", folder / "mask.png", ""}, {rgb, alpha, object}, "given");
+  same({folder / "rgb.png", folder / "mask.png", ""}, {rgb, {}, object}, "given");
+
+  auto refused = [](const InputPixels& pixels, const char* why) { CHECK_THROWS_WITH_AS(load_input(pixels), doctest::Contains(why), Error); };
+  refused({ramp(31, 64), {}, {}}, "picture: the picture is 64 x 31 pixels, at least 32 x 32 are needed");
+  refused({rgba, {}, {}}, "picture: must be u8 [1,H,W,3] on the CPU, is u8 [1,48,64,4]");
+  refused({rgb, {}, alpha}, "mask: must be f32 [1,H,W,1] on the CPU");
+  refused({rgb, {}, box_mask(48, 63, {})}, "mask: the mask is 63 x 48 pixels, but the picture is 64 x 48");
+  refused({rgb, {}, box_mask(48, 64, {})}, "mask: it is empty");
+  refused({rgb, Tensor::zeros({1, 48, 64, 1}, DType::u8), {}}, "picture: its alpha channel, which is the mask, is empty");
+  refused({rgb, Tensor::zeros({1, 48, 60, 1}, DType::u8), {}}, "picture: the transparency is 60 x 48 pixels, but the picture is 64 x 48");
+}
+
 TEST_CASE("input: a square picture is only resized") {
   Folder folder;
   write_png(folder / "p.png", ramp(64, 64));

@@ -12,10 +12,6 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "GLB is little-endian");
 
-std::array<float, 3> to_viewer(const std::array<float, 3>& p, const ViewerFrame& f) {
-  return {static_cast<float>(p[0] * f.scale), static_cast<float>(-p[1] * f.scale), static_cast<float>((f.center - p[2]) * f.scale)};
-}
-
 // The shortest text that reads back as the same float, whatever the locale.
 void append(std::string& out, float v) {
   char buffer[32];
@@ -91,11 +87,20 @@ void put_chunk(std::string& out, std::uint32_t type, std::string_view content, c
 
 }  // namespace
 
-std::string obj_text(const TexturedMesh& mesh, const ViewerFrame& frame, const std::string& material_file) {
+TexturedMesh in_frame(const TexturedMesh& mesh, const ViewerFrame& f) {
+  TexturedMesh out = mesh;
+  for (auto& p : out.positions)
+    p = {static_cast<float>(p[0] * f.scale), static_cast<float>(-p[1] * f.scale), static_cast<float>((f.center - p[2]) * f.scale)};
+  for (auto& n : out.normals) n = {n[0], -n[1], -n[2]};
+  return out;
+}
+
+std::string obj_text(const TexturedMesh& camera_mesh, const ViewerFrame& frame, const std::string& material_file) {
+  const TexturedMesh mesh = in_frame(camera_mesh, frame);
   std::string out = "mtllib " + material_file + "\no shape\n";
-  for (const auto& p : mesh.positions) append_line(out, "v", to_viewer(p, frame));
+  for (const auto& p : mesh.positions) append_line(out, "v", p);
   for (const auto& uv : mesh.uvs) append_line(out, "vt", std::array<float, 2>{uv[0], 1 - uv[1]});  // OBJ counts v from below
-  for (const auto& n : mesh.normals) append_line(out, "vn", std::array<float, 3>{n[0], -n[1], -n[2]});
+  for (const auto& n : mesh.normals) append_line(out, "vn", n);
   out += "usemtl surface\n";
   for (const auto& t : mesh.triangles) {
     out += 'f';
@@ -112,13 +117,11 @@ std::string mtl_text(const std::string& texture_file) {
   return "newmtl surface\nKa 1 1 1\nKd 1 1 1\nKs 0 0 0\nillum 1\nmap_Kd " + texture_file + "\n";
 }
 
-std::string glb_file(const TexturedMesh& mesh, const ViewerFrame& frame, std::string_view png) {
-  std::vector<std::array<float, 3>> positions, normals;
-  for (const auto& p : mesh.positions) positions.push_back(to_viewer(p, frame));
-  for (const auto& n : mesh.normals) normals.push_back({n[0], -n[1], -n[2]});
+std::string glb_file(const TexturedMesh& camera_mesh, const ViewerFrame& frame, std::string_view png) {
+  const TexturedMesh mesh = in_frame(camera_mesh, frame);
   Binary binary;
-  nlohmann::json attributes = {{"POSITION", binary.attribute(positions, "VEC3", true)},
-                               {"NORMAL", binary.attribute(normals, "VEC3", false)},
+  nlohmann::json attributes = {{"POSITION", binary.attribute(mesh.positions, "VEC3", true)},
+                               {"NORMAL", binary.attribute(mesh.normals, "VEC3", false)},
                                {"TEXCOORD_0", binary.attribute(mesh.uvs, "VEC2", false)}};
   std::size_t indices = binary.indices(mesh.triangles);
   std::size_t image = binary.view(png.data(), png.size(), 0);

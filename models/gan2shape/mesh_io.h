@@ -16,6 +16,8 @@ struct ViewerFrame {
   double scale = 1;
 };
 
+TexturedMesh in_frame(const TexturedMesh& mesh, const ViewerFrame& frame);
+
 // `name`.obj refers to `name`.mtl, which refers to the image `texture_file` in the same folder.
 std::string obj_text(const TexturedMesh& mesh, const ViewerFrame& frame, const std::string& material_file);
 std::string mtl_text(const std::string& texture_file);

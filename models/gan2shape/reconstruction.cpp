@@ -43,6 +43,24 @@ Identity shared_identity(const Reconstructor& r) {
 
 std::string mask_weights(const Reconstructor& r) { return find_weights(r.source, r.settings.preset, {.u2netp = true}).u2netp; }
 
+// `picture` and `mask` are hashes; none: no mask was given.
+Identity identity_with(const Reconstructor& r, const std::string& picture, const std::string& mask, const Tensor& latent) {
+  Identity out = r.identity;
+  out["picture"] = picture;
+  out["mask"] = mask;
+  out["mask network"] = mask.empty() ? sha256_file(mask_weights(r)) : "";
+  out["latent"] = latent ? sha256(latent) : "";
+  return out;
+}
+
+PreparedInput prepared(const Reconstructor& r, const LoadedInput& input) {
+  auto find_mask = [&](const Tensor& image) {
+    const WithPrecision exact(Precision::f32);  // every precision shall fit the same object
+    return U2NetP(SafetensorsFile(mask_weights(r))).mask(image);
+  };
+  return prepare_input(input, r.config, r.settings.crop, find_mask);
+}
+
 }  // namespace
 
 Reconstructor load_reconstructor(const ReconstructionSettings& settings, const WeightSource& source) {
@@ -64,20 +82,20 @@ Reconstructor load_reconstructor(const ReconstructionSettings& settings, const W
 }
 
 Identity identity_of(const Reconstructor& r, const InputFiles& files, const Tensor& latent) {
-  Identity out = r.identity;
-  out["picture"] = sha256_file(files.image);
-  out["mask"] = files.mask.empty() ? "" : sha256_file(files.mask);
-  out["mask network"] = files.mask.empty() ? sha256_file(mask_weights(r)) : "";
-  out["latent"] = latent ? sha256(latent) : "";
-  return out;
+  return identity_with(r, sha256_file(files.image), files.mask.empty() ? "" : sha256_file(files.mask), latent);
+}
+
+Identity identity_of(const Reconstructor& r, const InputPixels& pixels, const Tensor& latent) {
+  const std::string rgb = sha256(pixels.rgb), picture = pixels.alpha ? sha256(rgb + sha256(pixels.alpha)) : rgb;
+  return identity_with(r, picture, pixels.mask ? sha256(pixels.mask) : "", latent);
 }
 
 ReconstructionJob prepare_job(const Reconstructor& r, const InputFiles& files, const Tensor& latent) {
-  auto find_mask = [&](const Tensor& image) {
-    const WithPrecision exact(Precision::f32);  // every precision shall fit the same object
-    return U2NetP(SafetensorsFile(mask_weights(r))).mask(image);
-  };
-  return {files, latent, prepare_input(load_input(files), r.config, r.settings.crop, find_mask), identity_of(r, files, latent)};
+  return {files, latent, prepared(r, load_input(files)), identity_of(r, files, latent)};
+}
+
+ReconstructionJob prepare_job(const Reconstructor& r, const InputPixels& pixels, const Tensor& latent) {
+  return {{}, latent, prepared(r, load_input(pixels)), identity_of(r, pixels, latent)};
 }
 
 namespace {
@@ -106,11 +124,17 @@ void require_resumable(const Reconstructor& r, const ReconstructionJob& job, con
 
 nlohmann::json write_result(const Reconstructor& r, const ReconstructionJob& job, const Fit& fit, const FitResult& result, const std::string& folder,
                             const nlohmann::json& more) {
+  FitResults results(result, fit.method(), pixels_to_image(job.input.photo));
+  return write_result(r, job, results, folder, more);
+}
+
+nlohmann::json write_result(const Reconstructor& r, const ReconstructionJob& job, FitResults& results, const std::string& folder,
+                            const nlohmann::json& more) {
   AtomicFolder made(folder);
-  const ExportReport exported = export_fit(result, fit.method(), pixels_to_image(job.input.photo), made.temporary());
-  nlohmann::json out = result_json(r, job, result, exported);
+  results.write(made.temporary());
+  nlohmann::json out = result_json(r, job, results.fit(), results.report());
   out.merge_patch(more);
-  write_file(made.temporary() + "/result.json", out.dump(2) + "\n");
+  write_file(made.temporary() + "/result.json", result_text(out) + "\n");
   check_cancelled(folder);
   made.commit();
   return out;

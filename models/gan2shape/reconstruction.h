@@ -1,4 +1,4 @@
-// From files to a folder of results, on the device, in the precision and until the cancellation of the thread's Context. Load once what all
+// From files, or pixels in memory, to a folder of results, on the device, in the precision and until the cancellation of the thread's Context. Load once what all
 // images share, then for each image: prepare, fit, write.
 //
 //   const Reconstructor r = load_reconstructor({.preset = "default"}, {.folder = "", .assets = {"assets"}});
@@ -15,6 +15,7 @@
 #include <string>
 
 #include "engine/export.h"
+#include "models/gan2shape/export.h"
 #include "models/gan2shape/fit.h"
 #include "models/gan2shape/input.h"
 #include "models/gan2shape/weights.h"
@@ -54,7 +55,7 @@ struct Reconstructor {
 
 // One image. Its tensors are on the CPU.
 struct ReconstructionJob {
-  InputFiles files;
+  InputFiles files;  // empty names: it was in memory
   Tensor latent;  // f32 [D], [1,D] or [1,L,D], see read_latents(); undefined: to be projected
   PreparedInput input;
   Identity identity;
@@ -65,8 +66,11 @@ Reconstructor load_reconstructor(const ReconstructionSettings& settings, const W
 
 // Reads the files and finds the object where neither a mask nor transparency says what it is, always in f32.
 ReconstructionJob prepare_job(const Reconstructor& reconstructor, const InputFiles& files, const Tensor& latent);
+ReconstructionJob prepare_job(const Reconstructor& reconstructor, const InputPixels& pixels, const Tensor& latent);
 
+// A picture in memory is not the one in a file that was read into it: its pixels are its identity, not the file's bytes.
 Identity identity_of(const Reconstructor& reconstructor, const InputFiles& files, const Tensor& latent);
+Identity identity_of(const Reconstructor& reconstructor, const InputPixels& pixels, const Tensor& latent);
 
 // A fit to be run, from the beginning or from a state that an earlier one saved; throws naming what differs if that state belongs to another job.
 // Of the options the caller fills in progress, state_path and save_interval; the others follow from the job.
@@ -75,11 +79,14 @@ std::unique_ptr<Fit> start_fit(const Reconstructor& reconstructor, const Reconst
 // Throws as start_fit() does unless it can go on from that state.
 void require_resumable(const Reconstructor& reconstructor, const ReconstructionJob& job, const std::string& state_path);
 
-// Writes what export_fit() and result_json() make, as a folder that appears when it is complete, in the place of an earlier one. `more` is merged
+// Writes what FitResults and result_json() make, as a folder that appears when it is complete, in the place of an earlier one. `more` is merged
 // into result.json: what only the caller knows, such as {"program": {"version": "1"}}. Where the context was cancelled the folder does not
 // appear. Returns what is in result.json.
 nlohmann::json write_result(const Reconstructor& reconstructor, const ReconstructionJob& job, const Fit& fit, const FitResult& result,
                             const std::string& folder, const nlohmann::json& more = nlohmann::json::object());
+// The same of results that are kept.
+nlohmann::json write_result(const Reconstructor& reconstructor, const ReconstructionJob& job, FitResults& results, const std::string& folder,
+                            const nlohmann::json& more = nlohmann::json::object());
 
 // Multiplies every iteration count, with at least one iteration of each.
 void scale_schedule(Config& config, double factor);

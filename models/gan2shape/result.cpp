@@ -24,8 +24,9 @@ json losses_json(const NamedLosses& losses) {
 
 json image_json(const ReconstructionJob& job) {
   const PreparedInput& in = job.input;
-  json out = {{"file", job.files.image}, {"mask_source", in.mask_source}, {"notes", in.notes}};
+  json out = {{"mask_source", in.mask_source}, {"notes", in.notes}};
   out["used"] = {{"left", in.box.left}, {"top", in.box.top}, {"width", in.box.width}, {"height", in.box.height}};
+  if (!job.files.image.empty()) out["file"] = job.files.image;  // else it was in memory
   if (!job.files.mask.empty()) out["mask"] = job.files.mask;
   if (!job.files.truth.empty()) out["truth"] = job.files.truth;
   return out;
@@ -94,6 +95,8 @@ json result_json(const Reconstructor& r, const ReconstructionJob& job, const Fit
   if (fit.measures) out["metrics"] = metrics_json(*fit.measures);
   return out;
 }
+
+std::string result_text(const json& result) { return result.dump(2, ' ', false, json::error_handler_t::replace); }
 
 bool is_finished(const std::string& folder) { return std::filesystem::exists(folder + "/result.json"); }
 

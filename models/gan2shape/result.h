@@ -13,6 +13,9 @@ namespace g2s G2S_EXPORTED {
 // `fit` is on the CPU.
 nlohmann::json result_json(const Reconstructor& reconstructor, const ReconstructionJob& job, const FitResult& fit, const ExportReport& exported);
 
+// As the file has it. A name of a file that is no UTF-8 does not stop it.
+std::string result_text(const nlohmann::json& result);
+
 // A folder is finished when it holds a result.json.
 bool is_finished(const std::string& folder);
 // Throws Error(format) naming the file if it is damaged.

@@ -58,6 +58,13 @@ std::vector<Relight> relights() {
   return out;
 }
 
+template <class Kind>
+std::vector<std::string> names_of(const std::vector<Kind>& all) {
+  std::vector<std::string> out;
+  for (const Kind& kind : all) out.push_back(kind.name);
+  return out;
+}
+
 MeshView front_view(const Renderer& renderer, std::int64_t size) {
   return {.center = renderer.config().rot_center_depth, .camera = renderer.camera(), .grid = renderer.config().size, .size = size};
 }
@@ -68,6 +75,9 @@ Tensor relit_shading(const Renderer& renderer, const Tensor& normal, const Tenso
 }
 
 }  // namespace
+
+std::vector<std::string> turn_names(const Config& config) { return names_of(turns(config.category)); }
+std::vector<std::string> relight_names() { return names_of(relights()); }
 
 Tensor to_unit(const Tensor& image) { return clamp(affine(image, 0.5, 0.5), 0, 1); }
 

@@ -29,6 +29,10 @@ struct Subject {
 // Turned: 9 yaws within 70 degrees (45 for cars and churches), then 5 pitches within 20.
 // Relit: dx in {-1.5, -.7, 0, .7, 1.5}, dy in {0, .6}, a in {.3, .6}.
 
+// The names alone, in the order of the images.
+std::vector<std::string> turn_names(const Config& config);
+std::vector<std::string> relight_names();
+
 // Square images of `size` pixels.
 std::vector<NamedImage> mesh_turned(const Subject& subject, const Method& method, std::int64_t size);
 std::vector<NamedImage> mesh_relit(const Subject& subject, const Method& method, std::int64_t size);

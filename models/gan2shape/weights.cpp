@@ -27,7 +27,8 @@ class Finder {
   bool has(const char* name) const { return !source_.folder.empty() && fs::exists(own(name)); }
   std::string own_or_asset(const char* name) const { return has(name) ? own(name) : asset(name); }
   std::string asset(const char* name) const {
-    const std::string path = (fs::path(assets_folder(source_.assets)) / name).string();
+    const std::string folder = source_.only_assets.empty() ? assets_folder(source_.assets) : source_.only_assets;
+    const std::string path = (fs::path(folder) / name).string();
     if (!fs::exists(path)) fail(Errc::io, path, "is missing from the program's assets");
     return path;
   }

@@ -11,6 +11,7 @@ namespace g2s G2S_EXPORTED {
 struct WeightSource {
   std::string folder;               // the user's own weights; empty: none
   std::vector<std::string> assets;  // where the weights that come with the program may be, see assets_folder()
+  std::string only_assets = {};     // where the caller says that they are: nothing else counts; empty: it does not
 };
 
 struct WeightPaths {

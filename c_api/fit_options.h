@@ -1,0 +1,20 @@
+// The options of a fit, as the caller writes them in JSON.
+#pragma once
+
+#include <string>
+
+#include "models/gan2shape/reconstruction.h"
+
+namespace g2s::capi {
+
+struct FitRequest {
+  ReconstructionSettings settings;  // all but the memory limit
+  std::string weights;              // a folder; empty: none
+  Tensor latent;                    // f32 [1,D] or [1,L,D] on the CPU; undefined: to be projected
+};
+
+// Null: the defaults. Throws Error(format) if it is no JSON object, else Error(invalid_argument) naming the option that is unknown, of
+// another type or out of range.
+FitRequest read_fit_options(const char* json);
+
+}  // namespace g2s::capi
