@@ -2,8 +2,8 @@
 // another type or never were. Every call must end with a status that says what was wrong, never as a mistake of the library's, and leave
 // nothing behind.
 //
-// What nobody could tell from the truth is not tried: a pointer to memory that is not there. Masks take seconds, so maskers are only asked
-// with handles that are none.
+// What nobody could tell from the truth is not tried: a pointer to memory that is not there. Masks and fits take seconds, so
+// these are only asked with handles that are none.
 #include <dlpack/dlpack.h>
 #include <unistd.h>
 
@@ -278,7 +278,7 @@ class Calls {
   }
 
   void one() {
-    const std::uint8_t which = in_.byte() % 25;
+    const std::uint8_t which = in_.byte() % 26;
     if (which < 10) call_on_objects(which);
     else call_on_networks(which);
   }
@@ -337,7 +337,27 @@ class Calls {
       case 21: arrays(1); return checked(g2s_picture_write(path_to_write(), a[0]));
       case 22: arrays(3, most_compared); return checked(g2s_lpips_distance(lpips, a[0], a[1], a[2]));
       case 23: arrays(5, most_compared); return checked(g2s_lpips_gradient(lpips, a[0], a[1], a[2], a[3], a[4]));
-      default: arrays(2); return checked(g2s_masker_find(reinterpret_cast<g2s_masker>(g), a[0], a[1]));
+      case 24: arrays(2); return checked(g2s_masker_find(reinterpret_cast<g2s_masker>(g), a[0], a[1]));
+      default: return call_on_no_fit(reinterpret_cast<g2s_fit>(g));
+    }
+  }
+
+  // Preparing a fit takes seconds.
+  void call_on_no_fit(g2s_fit fit) {
+    g2s_progress progress{};
+    g2s_tensor tensor = nullptr;
+    g2s_text text = nullptr;
+    int32_t done = 0;
+    switch (in_.byte() % 9) {
+      case 0: return checked(g2s_fit_step(fit, in_.number(), &done));
+      case 1: return checked(g2s_fit_get_progress(fit, &progress));
+      case 2: return checked(g2s_fit_save(fit, path_to_write()));
+      case 3: return checked(g2s_fit_resume(fit, path()));
+      case 4: return given(g2s_fit_get(fit, path(), &tensor), tensor, tensors_);
+      case 5: return given(g2s_fit_names(fit, &text), text, texts_);
+      case 6: return given(g2s_fit_describe(fit, &text), text, texts_);
+      case 7: return checked(g2s_fit_export(fit, path_to_write()));
+      default: return checked(g2s_fit_free(fit));
     }
   }
 
