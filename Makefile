@@ -131,4 +131,4 @@ fuzz: setup
 	done
 
 clean:
-	rm -rf $(BUILD) build-asan build-tsan build-tsan-emulated build-clang build-fuzz build-gpu build-gpu-kit build-architectures
+	rm -rf $(BUILD) build-asan build-tsan build-tsan-emulated build-clang build-fuzz build-gpu build-gpu-kit build-architectures build-wheel

@@ -35,10 +35,9 @@ void copy_element(char* to, const char* from, std::size_t bytes) {
   }
 }
 
-// Calls run(offset, place, count) for each piece of the array whose elements follow each other in memory: `count` elements, `offset` from the
-// first one, which are the elements from `place` on in row-major order.
-template <class Run>
-void for_each_run(const Shape& shape, const std::array<std::int64_t, G2S_MAX_RANK>& strides, Run&& run) {
+// Calls run(offset, place, count) for each piece of the array whose elements follow each other in memory: `count` elements, `offset` from
+// the first one, which are the elements from `place` on in row-major order.
+template <class Run> void for_each_run(const Shape& shape, const std::array<std::int64_t, G2S_MAX_RANK>& strides, Run&& run) {
   int outer = shape.rank();
   std::int64_t count = 1;
   while (outer > 0 && (shape[outer - 1] == 1 || strides[static_cast<std::size_t>(outer - 1)] == count)) count *= shape[--outer];
@@ -83,7 +82,8 @@ Tensor mask_to_pixels(const Tensor& mask) {
 
 }  // namespace
 
-Array::Array(const g2s_array& a, const char* argument, Content content) : argument_(argument), content_(content), data_(static_cast<char*>(a.data)) {
+Array::Array(const g2s_array& a, const char* argument, Content content)
+    : argument_(argument), content_(content), data_(static_cast<char*>(a.data)) {
   auto refuse = [&](const auto&... why) { fail(Errc::invalid_argument, argument, why...); };
   if (a.rank < 0 || a.rank > G2S_MAX_RANK) refuse("its rank ", a.rank, " is not between 0 and ", G2S_MAX_RANK);
   if (a.dtype < G2S_F32 || a.dtype > G2S_U8) refuse("its dtype ", a.dtype, " is none");
@@ -101,14 +101,18 @@ Array::Array(const g2s_array& a, const char* argument, Content content) : argume
 
 Array Array::readable(const g2s_array* array, const char* argument, Content content) {
   Array a(required(array, argument), argument, content);
-  if (!has_content(a.dtype_, content)) fail(Errc::shape_mismatch, argument, "is ", a.dtype_, content == Content::numbers ? ", not f32, f64, f16 or bf16" : ", not f32, f64, f16, bf16 or u8");
+  if (!has_content(a.dtype_, content))
+    fail(Errc::shape_mismatch, argument, "is ", a.dtype_,
+         content == Content::numbers ? ", not f32, f64, f16 or bf16" : ", not f32, f64, f16, bf16 or u8");
   a.check_layout(false);
   return a;
 }
 
 Array Array::writable(const g2s_array* array, const char* argument, Content content) {
   Array a(required(array, argument), argument, content);
-  if (!has_content(a.dtype_, content)) fail(Errc::shape_mismatch, argument, "is ", a.dtype_, content == Content::numbers ? ", not f32, f64, f16 or bf16" : ", not f32, f64, f16, bf16 or u8");
+  if (!has_content(a.dtype_, content))
+    fail(Errc::shape_mismatch, argument, "is ", a.dtype_,
+         content == Content::numbers ? ", not f32, f64, f16 or bf16" : ", not f32, f64, f16, bf16 or u8");
   a.check_layout(true);
   return a;
 }
@@ -121,9 +125,11 @@ void Array::check_layout(bool written) {
     if (d > 0 && __builtin_mul_overflow(bytes, d, &bytes)) refuse("its shape ", shape_, " overflows memory");
   if (empty_) return;
   if (!data_) refuse("its data is null");
-  if (reinterpret_cast<std::uintptr_t>(data_) % static_cast<std::uintptr_t>(size) != 0) refuse("its data is not aligned to elements of ", size, " bytes");
+  if (reinterpret_cast<std::uintptr_t>(data_) % static_cast<std::uintptr_t>(size) != 0)
+    refuse("its data is not aligned to elements of ", size, " bytes");
   const Device works_on = default_device();
-  if (device_.type != DeviceType::cpu && device_ != works_on) fail(Errc::unsupported, argument_, "is on ", device_, ", but the call works on ", works_on);
+  if (device_.type != DeviceType::cpu && device_ != works_on)
+    fail(Errc::unsupported, argument_, "is on ", device_, ", but the call works on ", works_on);
   bool fits = true;
   for (int i = 0; i < rank(); ++i) {
     const std::int64_t stride = strides_[static_cast<std::size_t>(i)];
@@ -132,7 +138,8 @@ void Array::check_layout(bool written) {
   std::int64_t first = 0, last = size;
   fits = fits && add_product(first, low, size) && add_product(last, high, size);
   std::uintptr_t address = reinterpret_cast<std::uintptr_t>(data_), end = 0;
-  fits = fits && address >= -static_cast<std::uintptr_t>(first) && !__builtin_add_overflow(address, static_cast<std::uintptr_t>(last), &end);
+  fits =
+      fits && address >= -static_cast<std::uintptr_t>(first) && !__builtin_add_overflow(address, static_cast<std::uintptr_t>(last), &end);
   if (!fits) refuse("its strides reach beyond all memory");
   if (written) check_overlap();
 }
@@ -221,7 +228,8 @@ void Array::write(const Tensor& value) const {
 }
 
 g2s_array view_of(const Tensor& tensor) {
-  g2s_array view = g2s_array_of(const_cast<void*>(tensor.raw()), static_cast<g2s_dtype>(tensor.dtype()), tensor.rank(), tensor.shape().begin());
+  g2s_array view =
+      g2s_array_of(const_cast<void*>(tensor.raw()), static_cast<g2s_dtype>(tensor.dtype()), tensor.rank(), tensor.shape().begin());
   view.device_type = static_cast<int32_t>(tensor.device().type);
   view.device_index = tensor.device().index;
   return view;

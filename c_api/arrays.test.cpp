@@ -31,7 +31,9 @@ g2s_array view(void* data, std::vector<std::int64_t> shape, std::vector<std::int
   return a;
 }
 
-std::vector<float> read(const g2s_array& a, Content content = Content::numbers) { return Array::readable(&a, "a", content).read().to_vector<float>(); }
+std::vector<float> read(const g2s_array& a, Content content = Content::numbers) {
+  return Array::readable(&a, "a", content).read().to_vector<float>();
+}
 
 void refused(const g2s_array& a, const char* sentence, bool written = false, Content content = Content::numbers) {
   CAPTURE(sentence);

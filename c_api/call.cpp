@@ -8,8 +8,8 @@
 namespace g2s::capi {
 namespace {
 
-// What the library has said in this thread. Plain memory: calls may still fail while objects of the thread are destroyed, and where there is
-// no memory.
+// What the library has said in this thread. Plain memory: calls may still fail while objects of the thread are destroyed, and where there
+// is no memory.
 struct Said {
   char error[4096];
   char text[512];

@@ -16,7 +16,8 @@ namespace fs = std::filesystem;
 ContextOptions engine_options(const g2s_context_options& o, Callbacks& callbacks) {
   ContextOptions out;
   out.device = device_from(o.device ? o.device : "cpu", "device");
-  if (o.stream && out.device.type == DeviceType::cpu) fail(Errc::invalid_argument, "stream", "is one of a CUDA device, but the context works on the CPU");
+  if (o.stream && out.device.type == DeviceType::cpu)
+    fail(Errc::invalid_argument, "stream", "is one of a CUDA device, but the context works on the CPU");
   out.stream = o.stream;
   out.settings.threads = o.threads;
   out.settings.precision = precision_for(o.precision ? o.precision : "f32", out.device);

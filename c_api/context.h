@@ -48,10 +48,9 @@ class ContextObject {
   // The file in it, or `path` unless that is null. Throws Error(io) naming it if it is not there.
   std::string weights(const char* path, const char* asset) const;
 
-  // What is the same for several objects of this context, such as weights, by a name: that of `make` if nobody has it any more. The one that
-  // was asked for last is kept. It must not hold the context.
-  template <class T>
-  std::shared_ptr<T> shared(const std::string& name, const std::function<std::shared_ptr<T>()>& make) {
+  // What is the same for several objects of this context, such as weights, by a name: that of `make` if nobody has it any more. The one
+  // that was asked for last is kept. It must not hold the context.
+  template <class T> std::shared_ptr<T> shared(const std::string& name, const std::function<std::shared_ptr<T>()>& make) {
     std::lock_guard lock(shared_mutex_);
     std::shared_ptr<void> found = shared_[name].lock();
     if (!found) found = make();
@@ -65,7 +64,7 @@ class ContextObject {
   friend class InContext;
 
   Callbacks callbacks_;
-  std::string assets_;  // as the options have it; empty: wherever they are found
+  std::string assets_;             // as the options have it; empty: wherever they are found
   std::atomic<bool> busy_{false};  // with a stream of the caller's: a call is under way
   Context context_;
   std::mutex shared_mutex_;
@@ -73,8 +72,9 @@ class ContextObject {
   std::shared_ptr<void> last_shared_;
 };
 
-// While one lives this thread works in the context, as if it had done nothing before: a call may come from a callback, or from a C++ program in
-// the midst of its own. Throws Busy if there is a stream of the caller's and another call works with it, Error(cancelled) if the context is.
+// While one lives this thread works in the context, as if it had done nothing before: a call may come from a callback, or from a C++
+// program in the midst of its own. Throws Busy if there is a stream of the caller's and another call works with it, Error(cancelled) if the
+// context is.
 class InContext {
  public:
   explicit InContext(std::shared_ptr<ContextObject> object, const char* what);

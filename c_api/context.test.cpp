@@ -289,9 +289,7 @@ TEST_CASE("C interface: what objects share in a context is made once, and goes w
   const CContext handle;
   ContextObject& context = *capi::find<ContextObject>(handle, "context");
   int made = 0;
-  const auto get = [&](const char* name) {
-    return context.shared<int>(name, [&] { return std::make_shared<int>(++made); });
-  };
+  const auto get = [&](const char* name) { return context.shared<int>(name, [&] { return std::make_shared<int>(++made); }); };
   const auto one = get("one");
   CHECK(get("one") == one);
   CHECK(made == 1);

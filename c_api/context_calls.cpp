@@ -34,10 +34,14 @@ g2s_context_options read_options(const g2s_context_options* given) {
 
 nlohmann::json describe(ContextObject& object) {
   const ContextOptions& o = object.context().options();
-  nlohmann::json out = {{"version", g2s_version()},          {"device", str(o.device)},
-                        {"threads", num_threads()},          {"instruction_set", instruction_set()},
-                        {"precision", to_string(precision())}, {"memory_limit", o.memory_limit},
-                        {"own_stream", o.stream == nullptr}, {"cancelled", object.context().cancelled()}};
+  nlohmann::json out = {{"version", g2s_version()},
+                        {"device", str(o.device)},
+                        {"threads", num_threads()},
+                        {"instruction_set", instruction_set()},
+                        {"precision", to_string(precision())},
+                        {"memory_limit", o.memory_limit},
+                        {"own_stream", o.stream == nullptr},
+                        {"cancelled", object.context().cancelled()}};
   if (o.device.type != DeviceType::cpu) out["device_name"] = accelerator(o.device, "device").name(o.device.index);
   try {
     out["assets"] = object.assets();

@@ -39,12 +39,15 @@ Device from_dlpack(DLDevice device) {
     case kDLCUDA:
       if (device.device_id >= 0) return {DeviceType::cuda, device.device_id};
       [[fallthrough]];
-    default: fail(Errc::unsupported, "managed", "is on device ", device.device_id, " of type ", static_cast<int>(device.device_type), ", neither cpu nor cuda");
+    default:
+      fail(Errc::unsupported, "managed", "is on device ", device.device_id, " of type ", static_cast<int>(device.device_type),
+           ", neither cpu nor cuda");
   }
 }
 
 Shape shape_of(const DLTensor& t) {
-  if (t.ndim < 0 || t.ndim > Shape::max_rank) fail(Errc::unsupported, "managed", "its rank ", t.ndim, " is not between 0 and ", Shape::max_rank);
+  if (t.ndim < 0 || t.ndim > Shape::max_rank)
+    fail(Errc::unsupported, "managed", "its rank ", t.ndim, " is not between 0 and ", Shape::max_rank);
   if (t.ndim > 0 && !t.shape) fail(Errc::invalid_argument, "managed", "its shape is null");
   Shape shape;
   bool empty = false;
@@ -56,7 +59,8 @@ Shape shape_of(const DLTensor& t) {
   std::int64_t stride = 1;
   for (int i = t.ndim - 1; i >= 0; --i) {
     if (t.strides && t.shape[i] > 1 && !empty && t.strides[i] != stride) fail(Errc::unsupported, "managed", "is not contiguous");
-    if (t.shape[i] > 0 && __builtin_mul_overflow(stride, t.shape[i], &stride)) fail(Errc::invalid_argument, "managed", "its shape ", shape, " overflows memory");
+    if (t.shape[i] > 0 && __builtin_mul_overflow(stride, t.shape[i], &stride))
+      fail(Errc::invalid_argument, "managed", "its shape ", shape, " overflows memory");
   }
   return shape;
 }
@@ -107,10 +111,12 @@ g2s_tensor take(DLManagedTensor& managed) {
   const DType dtype = from_dlpack(t.dtype);
   const Shape shape = shape_of(t);
   std::size_t bytes = 0;
-  if (__builtin_mul_overflow(static_cast<std::size_t>(shape.numel()), size_of(dtype), &bytes)) fail(Errc::invalid_argument, "managed", "its shape ", shape, " overflows memory");
+  if (__builtin_mul_overflow(static_cast<std::size_t>(shape.numel()), size_of(dtype), &bytes))
+    fail(Errc::invalid_argument, "managed", "its shape ", shape, " overflows memory");
   char* data = t.data ? static_cast<char*>(t.data) + t.byte_offset : nullptr;
   if (bytes > 0 && !data) fail(Errc::invalid_argument, "managed", "its data is null");
-  if (reinterpret_cast<std::uintptr_t>(data) % size_of(dtype) != 0) fail(Errc::invalid_argument, "managed", "its data is not aligned to elements of ", size_of(dtype), " bytes");
+  if (reinterpret_cast<std::uintptr_t>(data) % size_of(dtype) != 0)
+    fail(Errc::invalid_argument, "managed", "its data is not aligned to elements of ", size_of(dtype), " bytes");
   auto taken = std::make_shared<Taken>();
   const g2s_tensor tensor = give_tensor(Tensor::wrap(std::make_shared<Storage>(data, bytes, device, taken), shape, dtype));
   taken->managed = &managed;  // last of all: after a failure it is the caller's

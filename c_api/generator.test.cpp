@@ -47,7 +47,8 @@ TEST_CASE("C interface: a generator says what it is") {
   const CContext context;
   const TinyGenerator generator(context);
   g2s_generator_info info{};
-  check_fails(g2s_generator_get_info(generator, &info), G2S_INVALID_ARGUMENT, "info: struct_size is 0; it should be sizeof(g2s_generator_info)");
+  check_fails(g2s_generator_get_info(generator, &info), G2S_INVALID_ARGUMENT,
+              "info: struct_size is 0; it should be sizeof(g2s_generator_info)");
   info.struct_size = sizeof info;
   CHECK_OK(g2s_generator_get_info(generator, &info));
   CHECK(info.struct_size == sizeof info);
@@ -92,7 +93,7 @@ TEST_CASE("C interface: mapping and mean latent have the bits of the C++ calls")
   CHECK(same_bits(row, want));
   CHECK(same_bits(mean, want.reshape({tiny_latent})));
   check_fails(g2s_generator_mean_latent(generator, 5, 0, &mean_out), G2S_INVALID_ARGUMENT, "samples: 0 is less than 1");
-  if (test_device().type != DeviceType::cpu) return;  // slow there
+  if (test_device().type != DeviceType::cpu) return;                     // slow there
   CHECK_OK(g2s_generator_mean_latent(generator, 5, 100000, &many_out));  // in parts
   random.seek(0);
   CHECK(rel_error(of_many, same.mean_latent(random, 100000).reshape({tiny_latent})) < 1e-5);
@@ -103,7 +104,8 @@ TEST_CASE("C interface: latents and pictures in other types of elements and othe
   const TinyGenerator generator(context);
   const Tensor w = latents(false), dpicture = hashed_input("capi/dpicture", picture_shape);
   for (DType dtype : {DType::f64, DType::f16, DType::bf16}) {
-    const Tensor stored = w.to(dtype), dy = dpicture.to(dtype), picture = Tensor::empty(picture_shape, dtype), dw = Tensor::empty(w.shape(), dtype);
+    const Tensor stored = w.to(dtype), dy = dpicture.to(dtype), picture = Tensor::empty(picture_shape, dtype),
+                 dw = Tensor::empty(w.shape(), dtype);
     const Drawn want = draw(generator.path(), stored.to(DType::f32), dy.to(DType::f32));
     const g2s_array in = array_of(stored), dy_in = array_of(dy), y_out = array_of(picture), dw_out = array_of(dw);
     CHECK_OK(g2s_generator_vjp(generator, &in, &dy_in, &y_out, &dw_out));
@@ -133,7 +135,8 @@ TEST_CASE("C interface: latents and pictures in other types of elements and othe
 TEST_CASE("C interface: one picture without its batch, and none at all") {
   const CContext context;
   const TinyGenerator generator(context);
-  const Tensor w = latents(false), one = slice(w, 0, 0, 1), picture = Tensor::empty({tiny_size, tiny_size, 3}), batched = Tensor::empty({1, tiny_size, tiny_size, 3});
+  const Tensor w = latents(false), one = slice(w, 0, 0, 1), picture = Tensor::empty({tiny_size, tiny_size, 3}),
+               batched = Tensor::empty({1, tiny_size, tiny_size, 3});
   const g2s_array in = array_of(one), out = array_of(picture), batched_out = array_of(batched);
   CHECK_OK(g2s_generator_picture(generator, &in, &out));
   CHECK_OK(g2s_generator_picture(generator, &in, &batched_out));
@@ -148,7 +151,8 @@ TEST_CASE("C interface: one picture without its batch, and none at all") {
 TEST_CASE("C interface: what does not fit the generator is refused, by name") {
   const CContext context;
   const TinyGenerator generator(context);
-  const Tensor w = latents(false), picture = Tensor::empty(picture_shape), short_w = Tensor::empty({2, tiny_latent - 1}), bytes = Tensor::zeros(picture_shape, DType::u8);
+  const Tensor w = latents(false), picture = Tensor::empty(picture_shape), short_w = Tensor::empty({2, tiny_latent - 1}),
+               bytes = Tensor::zeros(picture_shape, DType::u8);
   const g2s_array in = array_of(w), out = array_of(picture), wrong = array_of(short_w), u8 = array_of(bytes);
   check_fails(g2s_generator_picture(generator, nullptr, &out), G2S_INVALID_ARGUMENT, "w: is null");
   check_fails(g2s_generator_picture(generator, &in, nullptr), G2S_INVALID_ARGUMENT, "picture: is null");

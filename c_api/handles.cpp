@@ -35,9 +35,9 @@ class Registry {
     std::lock_guard lock(mutex_);
     if (free_.empty()) {
       if (places_.size() == most_places) fail(Errc::out_of_memory, to_string(kind), "there are ", most_places, " handles already");
-      free_.reserve(places_.size() + 1);  // remove() must not fail
-      free_.push_back(static_cast<std::uint32_t>(places_.size()));
       places_.emplace_back();
+      free_.reserve(places_.capacity());  // remove() must not fail
+      free_.push_back(static_cast<std::uint32_t>(places_.size() - 1));
     }
     const std::uint32_t place = free_.back();
     free_.pop_back();
@@ -77,9 +77,11 @@ class Registry {
   Place& at(Kind kind, std::uintptr_t handle, const char* argument) {
     const Parts parts = unpack(handle);
     if (handle == 0) fail(Errc::invalid_argument, argument, "is null, no ", to_string(kind));
-    const bool ever = is_kind(parts.kind) && parts.place < places_.size() && parts.generation > 0 && parts.generation <= places_[parts.place].generation;
+    const bool ever =
+        is_kind(parts.kind) && parts.place < places_.size() && parts.generation > 0 && parts.generation <= places_[parts.place].generation;
     if (!ever) fail(Errc::invalid_argument, argument, "is no handle of this library");
-    if (parts.kind != kind) fail(Errc::invalid_argument, argument, "is a handle of a ", to_string(parts.kind), ", not of a ", to_string(kind));
+    if (parts.kind != kind)
+      fail(Errc::invalid_argument, argument, "is a handle of a ", to_string(parts.kind), ", not of a ", to_string(kind));
     Place& p = places_[parts.place];
     if (p.generation != parts.generation || p.kind != kind || !p.object)
       fail(Errc::invalid_argument, argument, "is a handle of a ", to_string(kind), " that was freed");
@@ -105,7 +107,9 @@ const char* to_string(Kind kind) {
 }
 
 std::uintptr_t add_handle(Kind kind, std::shared_ptr<void> object) { return registry().add(kind, std::move(object)); }
-std::shared_ptr<void> find_handle(Kind kind, std::uintptr_t handle, const char* argument) { return registry().find(kind, handle, argument); }
+std::shared_ptr<void> find_handle(Kind kind, std::uintptr_t handle, const char* argument) {
+  return registry().find(kind, handle, argument);
+}
 std::shared_ptr<void> remove_handle(Kind kind, std::uintptr_t handle, const char* argument) {
   return handle == 0 ? nullptr : registry().remove(kind, handle, argument);
 }

@@ -36,7 +36,8 @@ TEST_CASE("C interface: a handle that was freed is refused, also when its place 
 TEST_CASE("C interface: a handle is none of another type, no address, and nothing that was never given") {
   const g2s_text text = a_text("");
   g2s_array view;
-  check_fails(g2s_tensor_view(reinterpret_cast<g2s_tensor>(text), &view), G2S_INVALID_ARGUMENT, "tensor: is a handle of a text, not of a tensor");
+  check_fails(g2s_tensor_view(reinterpret_cast<g2s_tensor>(text), &view), G2S_INVALID_ARGUMENT,
+              "tensor: is a handle of a text, not of a tensor");
   int local = 0;
   check_fails(g2s_tensor_view(reinterpret_cast<g2s_tensor>(&local), &view), G2S_INVALID_ARGUMENT, "tensor: is no handle of this library");
   check_fails(g2s_text_free(reinterpret_cast<g2s_text>(number(text) + 1)), G2S_INVALID_ARGUMENT, "text: is no handle of this library");

@@ -19,8 +19,7 @@ struct LpipsObject {
 
 constexpr std::int64_t least_side = 16;
 
-template <class Work>
-g2s_status call_lpips(g2s_lpips lpips, Work&& work) {
+template <class Work> g2s_status call_lpips(g2s_lpips lpips, Work&& work) {
   return call([&] {
     const auto object = find<LpipsObject>(lpips, "lpips");
     const InContext in(object->context, "lpips");
@@ -30,7 +29,8 @@ g2s_status call_lpips(g2s_lpips lpips, Work&& work) {
 
 Array readable_pictures(const g2s_array* array, const char* argument) {
   Array a = Array::readable(array, argument, Content::image);
-  a.with_batch().require(a.rank() == 4 && a.dim(1) >= least_side && a.dim(2) >= least_side && a.dim(3) == 3, "[B,H,W,3] with H and W 16 or more");
+  a.with_batch().require(a.rank() == 4 && a.dim(1) >= least_side && a.dim(2) >= least_side && a.dim(3) == 3,
+                         "[B,H,W,3] with H and W 16 or more");
   return a;
 }
 

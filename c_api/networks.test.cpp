@@ -44,7 +44,8 @@ class LoadedLpips {
 Tensor disc(std::int64_t height, std::int64_t width) {
   Tensor out = Tensor::empty({height, width, 3});
   for (std::int64_t i = 0; i < height * width; ++i) {
-    const double y = static_cast<double>(i / width) / static_cast<double>(height) - 0.5, x = static_cast<double>(i % width) / static_cast<double>(width) - 0.5;
+    const double y = static_cast<double>(i / width) / static_cast<double>(height) - 0.5,
+                 x = static_cast<double>(i % width) / static_cast<double>(width) - 0.5;
     for (int c = 0; c < 3; ++c) out.mutable_data<float>()[3 * i + c] = x * x + y * y < 0.1 ? 0.7f : -0.8f;
   }
   return out;
@@ -58,7 +59,8 @@ TEST_CASE("C interface: distance and its gradients have the bits of the C++ call
   const Tensor a = hashed_input("capi/a", pictures), b = hashed_input("capi/b", pictures);
   const Compared want = compare(a, b);
   const Tensor d = Tensor::empty({2}), da = Tensor::empty(pictures), db = Tensor::empty(pictures), da_alone = Tensor::empty(pictures);
-  const g2s_array x = array_of(a), y = array_of(b), d_out = array_of(d), da_out = array_of(da), db_out = array_of(db), alone = array_of(da_alone);
+  const g2s_array x = array_of(a), y = array_of(b), d_out = array_of(d), da_out = array_of(da), db_out = array_of(db),
+                  alone = array_of(da_alone);
   CHECK_OK(g2s_lpips_distance(lpips, &x, &y, &d_out));
   CHECK(same_bits(d, want.distance));
   const Tensor again = Tensor::empty({2});
@@ -95,11 +97,14 @@ TEST_CASE("C interface: distances of bytes, of one pair without its batch, and o
 TEST_CASE("C interface: what the distance does not take is refused, by name") {
   const CContext context;
   const LoadedLpips lpips(context);
-  const Tensor a = Tensor::zeros(pictures), small = Tensor::zeros({2, 15, 17, 3}), d = Tensor::zeros({3}), grey = Tensor::zeros({2, 16, 17, 1}), bytes = Tensor::zeros(pictures, DType::u8);
+  const Tensor a = Tensor::zeros(pictures), small = Tensor::zeros({2, 15, 17, 3}), d = Tensor::zeros({3}),
+               grey = Tensor::zeros({2, 16, 17, 1}), bytes = Tensor::zeros(pictures, DType::u8);
   const g2s_array x = array_of(a), s = array_of(small), d_out = array_of(d), g = array_of(grey), u8 = array_of(bytes);
   check_fails(g2s_lpips_distance(lpips, &x, nullptr, &d_out), G2S_INVALID_ARGUMENT, "b: is null");
-  check_fails(g2s_lpips_distance(lpips, &s, &s, &d_out), G2S_SHAPE_MISMATCH, "a: is [2,15,17,3], expected [B,H,W,3] with H and W 16 or more");
-  check_fails(g2s_lpips_distance(lpips, &x, &g, &d_out), G2S_SHAPE_MISMATCH, "b: is [2,16,17,1], expected [B,H,W,3] with H and W 16 or more");
+  check_fails(g2s_lpips_distance(lpips, &s, &s, &d_out), G2S_SHAPE_MISMATCH,
+              "a: is [2,15,17,3], expected [B,H,W,3] with H and W 16 or more");
+  check_fails(g2s_lpips_distance(lpips, &x, &g, &d_out), G2S_SHAPE_MISMATCH,
+              "b: is [2,16,17,1], expected [B,H,W,3] with H and W 16 or more");
   check_fails(g2s_lpips_distance(lpips, &x, &x, &d_out), G2S_SHAPE_MISMATCH, "distance: is [3], expected [2]");
   check_fails(g2s_lpips_gradient(lpips, &x, &x, nullptr, nullptr, nullptr), G2S_INVALID_ARGUMENT,
               "da: is null, and db too: no gradient is asked for");

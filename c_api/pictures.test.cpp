@@ -49,8 +49,7 @@ TEST_CASE("C interface: pictures are written, and read back") {
   mirrored.strides[1] = -3;
   CHECK_OK(g2s_picture_write(path.c_str(), &mirrored));
   const Tensor back = read(path);
-  for (std::int64_t i = 0; i < 35; ++i)
-    CHECK(back.data<std::uint8_t>()[3 * i] == bytes.data<std::uint8_t>()[3 * (i / 7 * 7 + 6 - i % 7)]);
+  for (std::int64_t i = 0; i < 35; ++i) CHECK(back.data<std::uint8_t>()[3 * i] == bytes.data<std::uint8_t>()[3 * (i / 7 * 7 + 6 - i % 7)]);
   const Tensor four = image_to_pixels(hashed_input("capi/picture", {2, 2, 4}));
   const g2s_array a = array_of(four);
   CHECK_OK(g2s_picture_write(path.c_str(), &a));
@@ -70,7 +69,8 @@ TEST_CASE("C interface: what is no picture is refused, by name") {
   const Tensor two = Tensor::zeros({3, 3, 2}), many = Tensor::zeros({2, 3, 3, 3}), good = Tensor::zeros({3, 3, 3});
   const g2s_array a = array_of(two), b = array_of(many), c = array_of(good);
   const std::string path = folder / "x.png", nowhere = folder / "no/x.png";
-  check_fails(g2s_picture_write(path.c_str(), &a), G2S_SHAPE_MISMATCH, "picture: is [3,3,2], expected [H,W,C] or [1,H,W,C] with 1, 3 or 4 channels");
+  check_fails(g2s_picture_write(path.c_str(), &a), G2S_SHAPE_MISMATCH,
+              "picture: is [3,3,2], expected [H,W,C] or [1,H,W,C] with 1, 3 or 4 channels");
   check_fails(g2s_picture_write(path.c_str(), &b), G2S_SHAPE_MISMATCH,
               "picture: is [2,3,3,3], expected [H,W,C] or [1,H,W,C] with 1, 3 or 4 channels");
   check_fails(g2s_picture_write(nullptr, &c), G2S_INVALID_ARGUMENT, "path: is null");

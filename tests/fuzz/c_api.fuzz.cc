@@ -1,8 +1,9 @@
-// The C interface: bytes become a sequence of calls with null pointers, sizes that are wrong or overflow, handles that are freed, of another type
-// or never were. Every call must end with a status that says what was wrong, never as a mistake of the library's, and leave nothing behind.
+// The C interface: bytes become a sequence of calls with null pointers, sizes that are wrong or overflow, handles that are freed, of
+// another type or never were. Every call must end with a status that says what was wrong, never as a mistake of the library's, and leave
+// nothing behind.
 //
-// What nobody could tell from the truth is not tried: a pointer to memory that is not there. Masks take seconds, so maskers are only asked with
-// handles that are none.
+// What nobody could tell from the truth is not tried: a pointer to memory that is not there. Masks take seconds, so maskers are only asked
+// with handles that are none.
 #include <dlpack/dlpack.h>
 #include <unistd.h>
 
@@ -27,21 +28,25 @@ using namespace g2s;
 using namespace g2s::test;
 
 constexpr std::size_t most_calls = 32, memory_bytes = 1 << 18;
-constexpr std::int64_t most_compared = 2 * 16 * 16 * 3;  // by the distance, which takes long
+constexpr std::int64_t most_compared = 2 * 16 * 16 * 3;     // by the distance, which takes long
 constexpr std::size_t most_memory = std::size_t{64} << 20;  // of operator new, in one input; tensors have their own, which a context limits
 
 // For as long as the program runs: a folder with a generator in it, and what takes long to load.
 struct Files {
   // In memory where there is such a place: pictures wait until they are on the disk.
-  std::filesystem::path folder = (std::filesystem::is_directory("/dev/shm") ? "/dev/shm" : std::filesystem::temp_directory_path()) / ("fuzz_c_api_" + std::to_string(getpid()));
-  std::string generator = folder / "tiny.safetensors", absent = folder / "absent.png", picture = folder / "picture.png", nowhere = folder / "no" / "x.png";
+  std::filesystem::path folder = (std::filesystem::is_directory("/dev/shm") ? "/dev/shm" : std::filesystem::temp_directory_path()) /
+                                 ("fuzz_c_api_" + std::to_string(getpid()));
+  std::string generator = folder / "tiny.safetensors", absent = folder / "absent.png", picture = folder / "picture.png",
+              nowhere = folder / "no" / "x.png";
   g2s_context context = nullptr;
   g2s_lpips lpips = nullptr;
 
   Files() {
     std::filesystem::create_directories(folder);
     write_tiny_generator(generator);
-    if (g2s_context_new(nullptr, &context) != G2S_OK || g2s_lpips_load(context, G2S_SOURCE_DIR "/assets/lpips_vgg.safetensors", &lpips) != G2S_OK) std::abort();
+    if (g2s_context_new(nullptr, &context) != G2S_OK ||
+        g2s_lpips_load(context, G2S_SOURCE_DIR "/assets/lpips_vgg.safetensors", &lpips) != G2S_OK)
+      std::abort();
   }
   ~Files() {
     std::error_code ignored;
@@ -75,8 +80,18 @@ class Bytes {
   }
   // One that sizes go wrong on, a small one, or any.
   std::int64_t number() {
-    static constexpr std::int64_t odd[] = {INT64_MAX, INT64_MIN, INT64_MAX / 4, INT64_MIN / 4, INT64_MAX / 16 + 1, -1, std::int64_t{1} << 32,
-                                           std::int64_t{1} << 48, -(std::int64_t{1} << 61), INT32_MAX, INT32_MIN, 1 << 16};
+    static constexpr std::int64_t odd[] = {INT64_MAX,
+                                           INT64_MIN,
+                                           INT64_MAX / 4,
+                                           INT64_MIN / 4,
+                                           INT64_MAX / 16 + 1,
+                                           -1,
+                                           std::int64_t{1} << 32,
+                                           std::int64_t{1} << 48,
+                                           -(std::int64_t{1} << 61),
+                                           INT32_MAX,
+                                           INT32_MIN,
+                                           1 << 16};
     const std::uint8_t b = byte();
     if (b < 128) return b;
     if (b < 128 + std::size(odd)) return odd[b - 128];
@@ -109,22 +124,19 @@ class Calls {
     if (status != G2S_OK && !*g2s_last_error()) finding("a failure without a sentence");
     if (std::strcmp(g2s_status_name(status), "unknown status") == 0) finding("a status without a name");
   }
-  template <class Handle>
-  void given(g2s_status status, const Handle& handle, std::vector<Handle>& all) {
+  template <class Handle> void given(g2s_status status, const Handle& handle, std::vector<Handle>& all) {
     checked(status);
     if ((status == G2S_OK) != (handle != nullptr)) finding("a handle of a call that failed, or none of one that did not");
     if (handle) all.push_back(handle);
   }
-  template <class Handle>
-  void free_all(std::vector<Handle>& all, g2s_status (*free)(Handle)) {
+  template <class Handle> void free_all(std::vector<Handle>& all, g2s_status (*free)(Handle)) {
     for (Handle handle : all) checked(free(handle));
     for (Handle handle : all)
       if (free(handle) != G2S_INVALID_ARGUMENT) finding("a handle that was freed is taken");
   }
 
   // One of these, which may be freed already; or null, one of another type, any bits.
-  template <class Handle>
-  Handle handle(const std::vector<Handle>& all) {
+  template <class Handle> Handle handle(const std::vector<Handle>& all) {
     const std::uint8_t b = in_.byte();
     if (b < 224) return all.empty() ? nullptr : all[b % all.size()];
     if (b < 232) return nullptr;
@@ -132,10 +144,7 @@ class Calls {
     if (b < 248 && !tensors_.empty()) return reinterpret_cast<Handle>(tensors_[b % tensors_.size()]);
     return reinterpret_cast<Handle>(in_.word());
   }
-  template <class Handle>
-  void free_one(std::vector<Handle>& all, g2s_status (*free)(Handle)) {
-    checked(free(handle(all)));
-  }
+  template <class Handle> void free_one(std::vector<Handle>& all, g2s_status (*free)(Handle)) { checked(free(handle(all))); }
   const char* path() {
     const Files& f = files();
     const char* all[] = {f.generator.c_str(), nullptr, f.absent.c_str(), f.nowhere.c_str(), "", f.folder.c_str(), f.picture.c_str()};
@@ -150,17 +159,17 @@ class Calls {
   // An array of `most_elements` at most, or null.
   const g2s_array* array(std::int64_t most_elements = memory_bytes) {
     static constexpr std::array<std::array<std::int64_t, 5>, 12> usual = {{{2, 2, tiny_latent},
-                                                                          {3, 2, tiny_latents, tiny_latent},
-                                                                          {4, 2, tiny_size, tiny_size, 3},
-                                                                          {3, tiny_size, tiny_size, 3},
-                                                                          {2, 1, tiny_latent},
-                                                                          {1, tiny_latent},
-                                                                          {4, 1, tiny_size, tiny_size, 3},
-                                                                          {2, 0, tiny_latent},
-                                                                          {0},
-                                                                          {4, 1, 16, 16, 3},
-                                                                          {1, 1},
-                                                                          {3, 16, 16, 3}}};
+                                                                           {3, 2, tiny_latents, tiny_latent},
+                                                                           {4, 2, tiny_size, tiny_size, 3},
+                                                                           {3, tiny_size, tiny_size, 3},
+                                                                           {2, 1, tiny_latent},
+                                                                           {1, tiny_latent},
+                                                                           {4, 1, tiny_size, tiny_size, 3},
+                                                                           {2, 0, tiny_latent},
+                                                                           {0},
+                                                                           {4, 1, 16, 16, 3},
+                                                                           {1, 1},
+                                                                           {3, 16, 16, 3}}};
     const std::uint8_t b = in_.byte();
     if (b >= 250) return nullptr;
     const auto& shape = usual[b % usual.size()];
@@ -276,7 +285,9 @@ class Calls {
       case 2: return checked(g2s_context_cancel(handle(contexts_)));
       case 3: return checked(g2s_context_resume(handle(contexts_)));
       case 4: return given(g2s_context_describe(handle(contexts_), &text), text, texts_);
-      case 5: std::strlen(g2s_text_get(handle(texts_))); return free_one(texts_, g2s_text_free);
+      case 5:
+        if (std::strlen(g2s_text_get(handle(texts_))) > 4096) finding("a text without an end");
+        return free_one(texts_, g2s_text_free);
       case 6: return take_tensor();
       case 7: return share_tensor();
       case 8: return checked(g2s_tensor_view(handle(tensors_), in_.byte() % 8 ? &view : nullptr));
@@ -290,7 +301,8 @@ class Calls {
     g2s_generator_info info{};
     // Not in the list of a call, whose arguments may be read in any order.
     const g2s_generator g = handle(generators_);
-    const g2s_lpips lpips = std::find(generators_.begin(), generators_.end(), g) != generators_.end() ? files().lpips : reinterpret_cast<g2s_lpips>(g);
+    const g2s_lpips lpips =
+        std::find(generators_.begin(), generators_.end(), g) != generators_.end() ? files().lpips : reinterpret_cast<g2s_lpips>(g);
     compared_ = compared_ || which == 22 || which == 23;
     std::array<const g2s_array*, 5> a{};
     const auto arrays = [&](std::size_t count, std::int64_t most_elements = memory_bytes) {
@@ -305,7 +317,9 @@ class Calls {
         return given(g2s_generator_load(context, path(), &generator), generator, generators_);
       }
       case 12: return checked(g2s_generator_free(g));
-      case 13: info.struct_size = static_cast<std::uint32_t>(std::min<std::int64_t>(in_.number(), sizeof info)); return checked(g2s_generator_get_info(g, &info));
+      case 13:
+        info.struct_size = static_cast<std::uint32_t>(std::min<std::int64_t>(in_.number(), sizeof info));
+        return checked(g2s_generator_get_info(g, &info));
       case 14: arrays(2); return checked(g2s_generator_mapping(g, a[0], a[1]));
       case 15: arrays(1); return checked(g2s_generator_mean_latent(g, in_.byte(), std::min<std::int64_t>(in_.number(), 5000), a[0]));
       case 16:

@@ -1,0 +1,38 @@
+# The Python module (python/gan2shape): what `pip install .` takes into the wheel, and its tests.
+
+# Beside the module: the library, the assets where the library looks first, the program. pyproject.toml asks for this component alone.
+function(g2s_add_python_install)
+  set_target_properties(gan2shape PROPERTIES INSTALL_RPATH "$ORIGIN/..")
+  install(TARGETS libgan2shape LIBRARY DESTINATION gan2shape NAMELINK_SKIP COMPONENT python)
+  install(TARGETS gan2shape RUNTIME DESTINATION gan2shape/bin COMPONENT python)
+  install(DIRECTORY assets DESTINATION gan2shape COMPONENT python)
+endfunction()
+
+# tests/python/test_arrays.py -> python/arrays, and the wheel in an environment of its own.
+function(g2s_register_python_tests)
+  find_package(Python3 COMPONENTS Interpreter)
+  set(reason)
+  if(NOT Python3_FOUND)
+    set(reason "needs Python")
+  elseif(G2S_SANITIZE)
+    set(reason "needs a build without sanitizers")
+  endif()
+  file(GLOB files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/python/test_*.py)
+  foreach(file ${files})
+    get_filename_component(name ${file} NAME_WE)
+    string(REPLACE "test_" "python/" name ${name})
+    if(reason)
+      add_test(NAME ${name} COMMAND sh ${PROJECT_SOURCE_DIR}/tests/skipped.sh ${name} ${reason})
+    else()
+      add_test(NAME ${name} COMMAND sh ${PROJECT_SOURCE_DIR}/tests/python/run.sh ${Python3_EXECUTABLE} $<TARGET_FILE:libgan2shape> ${file}
+               WORKING_DIRECTORY ${PROJECT_BINARY_DIR})
+    endif()
+    set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77)
+  endforeach()
+  set(wheel ${Python3_EXECUTABLE} ${PROJECT_BINARY_DIR}/wheel)
+  if(reason)
+    set(wheel)
+  endif()
+  add_test(NAME python/wheel COMMAND sh ${PROJECT_SOURCE_DIR}/tests/python/wheel.sh ${wheel})
+  set_tests_properties(python/wheel PROPERTIES LABELS long SKIP_RETURN_CODE 77)
+endfunction()

@@ -1,0 +1,4 @@
+"""python -m gan2shape: the program."""
+from ._program import main
+
+main()
