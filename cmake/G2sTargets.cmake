@@ -164,6 +164,10 @@ function(g2s_add_tests)
   g2s_add_counted()
   g2s_register_symbol_test()
   g2s_register_sass_test()
+  if(G2S_INSTALL AND NOT G2S_SANITIZE)
+    include(G2sPackageTests)
+    g2s_register_package_tests()
+  endif()
   g2s_register_python_tests()
 endfunction()
 
@@ -221,7 +225,7 @@ endfunction()
 
 # The method in one file, for study. It takes no options: where its inputs are and its results go is compiled in.
 function(g2s_add_example)
-  g2s_sources(sources examples)
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/examples/*.cpp)  # those below it are built on an installed prefix
   add_executable(example_method ${sources})
   target_link_libraries(example_method PRIVATE g2s_models)
   target_compile_definitions(example_method PRIVATE G2S_SOURCE_DIR="${PROJECT_SOURCE_DIR}" G2S_BUILD_DIR="${PROJECT_BINARY_DIR}")

@@ -3,8 +3,8 @@
 
 #include <filesystem>
 
-#include "tests/structure/rules.h"
 #include "tests/structure/repository.h"
+#include "tests/structure/rules.h"
 #include "tests/support/check.h"
 
 using namespace g2s::test;
@@ -63,6 +63,7 @@ TEST_CASE("the include rule finds what it should") {
   CHECK(bad_include("examples/method.cpp", "\"models/gan2shape/steps.h\""));
   CHECK(bad_include("examples/method.cpp", "\"tests/support/check.h\""));
   CHECK(!bad_include("examples/method.cpp", "\"models/lpips.h\""));
+  CHECK(!bad_include("examples/cpp/fit_latent.cpp", "\"models/gan2shape/weights.h\""));
   CHECK(!bad_include("apps/convert.cpp", "\"weights_converter/checkpoint.h\""));
   CHECK(!bad_include("kernels/conv/conv.isa.cpp", "\"engine/parallel.h\""));
   CHECK(!bad_include("kernels/conv/conv.cu", "\"engine/cuda/launch.cuh\""));
@@ -76,6 +77,9 @@ TEST_CASE("the size rule finds what it should") {
   CHECK(check_sizes({"a.cpp", repeated("int x;\n", 700)}).size() == 1);
   CHECK(check_sizes({"a.cpp", repeated("int x;\n", 500)}).empty());
   CHECK(check_sizes({"notes.md", repeated("text\n", 5000)}).empty());
+  CHECK(check_sizes({"examples/method.cpp", repeated("int x;\n", 600)}).empty());
+  CHECK(check_sizes({"examples/python/a.py", repeated("x = 1\n", 60)}).size() == 1);
+  CHECK(check_sizes({"examples/c/a.c", repeated("int x;\n", 59)}).empty());
   const std::string body = repeated("  f(\"{\"); // }\n", 90);
   CHECK(check_sizes({"a.cpp", "namespace a {\nstruct B {\n  int g(int x = {}) const {\n" + body + "  }\n};\n}\n"}).size() == 1);
   CHECK(check_sizes({"a.cpp", "namespace a {\nB::B() : x_{1}, y_(2) {\n" + body + "}\n}\n"}).size() == 1);
