@@ -71,7 +71,8 @@ g2s_array view(const Tensor& t) { return g2s_array_of(const_cast<void*>(t.raw())
 // A repetition is many pictures: one alone is too short to be compared.
 constexpr int pictures = 1000;
 
-template <class Draw> Body repeated(Draw draw) {
+template <class Draw>
+Body repeated(Draw draw) {
   Body body = [=] {
     for (int i = 0; i < pictures; ++i) draw();
   };

@@ -37,7 +37,8 @@ void copy_element(char* to, const char* from, std::size_t bytes) {
 
 // Calls run(offset, place, count) for each piece of the array whose elements follow each other in memory: `count` elements, `offset` from
 // the first one, which are the elements from `place` on in row-major order.
-template <class Run> void for_each_run(const Shape& shape, const std::array<std::int64_t, G2S_MAX_RANK>& strides, Run&& run) {
+template <class Run>
+void for_each_run(const Shape& shape, const std::array<std::int64_t, G2S_MAX_RANK>& strides, Run&& run) {
   int outer = shape.rank();
   std::int64_t count = 1;
   while (outer > 0 && (shape[outer - 1] == 1 || strides[static_cast<std::size_t>(outer - 1)] == count)) count *= shape[--outer];
@@ -58,11 +59,6 @@ template <class Run> void for_each_run(const Shape& shape, const std::array<std:
     }
     if (axis < 0) return;
   }
-}
-
-bool has_content(DType dtype, Content content) {
-  if (dtype == DType::i32) return false;
-  return dtype != DType::u8 || content != Content::numbers;
 }
 
 Tensor ones_where_not_zero(const Tensor& mask) {
@@ -89,6 +85,8 @@ Array::Array(const g2s_array& a, const char* argument, Content content)
   if (a.dtype < G2S_F32 || a.dtype > G2S_U8) refuse("its dtype ", a.dtype, " is none");
   if (a.device_type != G2S_CPU && a.device_type != G2S_CUDA) refuse("its device_type ", a.device_type, " is none");
   dtype_ = static_cast<DType>(a.dtype);
+  if (dtype_ == DType::i32 || (dtype_ == DType::u8 && content == Content::numbers))
+    fail(Errc::shape_mismatch, argument, "is ", dtype_, content == Content::numbers ? ", not f32, f64, f16 or bf16" : ", not f32, f64, f16, bf16 or u8");
   if (a.device_type == G2S_CUDA) device_ = {DeviceType::cuda, a.device_index};
   for (int i = 0; i < a.rank; ++i) {
     const auto axis = static_cast<std::size_t>(i);
@@ -101,18 +99,12 @@ Array::Array(const g2s_array& a, const char* argument, Content content)
 
 Array Array::readable(const g2s_array* array, const char* argument, Content content) {
   Array a(required(array, argument), argument, content);
-  if (!has_content(a.dtype_, content))
-    fail(Errc::shape_mismatch, argument, "is ", a.dtype_,
-         content == Content::numbers ? ", not f32, f64, f16 or bf16" : ", not f32, f64, f16, bf16 or u8");
   a.check_layout(false);
   return a;
 }
 
 Array Array::writable(const g2s_array* array, const char* argument, Content content) {
   Array a(required(array, argument), argument, content);
-  if (!has_content(a.dtype_, content))
-    fail(Errc::shape_mismatch, argument, "is ", a.dtype_,
-         content == Content::numbers ? ", not f32, f64, f16 or bf16" : ", not f32, f64, f16, bf16 or u8");
   a.check_layout(true);
   return a;
 }

@@ -24,7 +24,8 @@ class Busy : public std::exception {
 // Of the exception that is being handled. Keeps its sentence for g2s_last_error().
 g2s_status keep_error() noexcept;
 
-template <class Body> g2s_status call(Body&& body) noexcept {
+template <class Body>
+g2s_status call(Body&& body) noexcept {
   try {
     body();
     return G2S_OK;
@@ -34,13 +35,15 @@ template <class Body> g2s_status call(Body&& body) noexcept {
 }
 
 // A pointer of the caller's that must not be null.
-template <class T> T& required(T* pointer, const char* argument) {
+template <class T>
+T& required(T* pointer, const char* argument) {
   if (!pointer) fail(Errc::invalid_argument, argument, "is null");
   return *pointer;
 }
 
 // A handle that a call is to give: 0 until it has one, so that it is 0 after a failure.
-template <class Handle> Handle& output(Handle* handle, const char* argument) {
+template <class Handle>
+Handle& output(Handle* handle, const char* argument) {
   required(handle, argument) = nullptr;
   return *handle;
 }

@@ -50,7 +50,8 @@ class ContextObject {
 
   // What is the same for several objects of this context, such as weights, by a name: that of `make` if nobody has it any more. The one
   // that was asked for last is kept. It must not hold the context.
-  template <class T> std::shared_ptr<T> shared(const std::string& name, const std::function<std::shared_ptr<T>()>& make) {
+  template <class T>
+  std::shared_ptr<T> shared(const std::string& name, const std::function<std::shared_ptr<T>()>& make) {
     std::lock_guard lock(shared_mutex_);
     std::shared_ptr<void> found = shared_[name].lock();
     if (!found) found = make();
@@ -67,7 +68,7 @@ class ContextObject {
   std::string assets_;             // as the options have it; empty: wherever they are found
   std::atomic<bool> busy_{false};  // with a stream of the caller's: a call is under way
   Context context_;
-  std::mutex shared_mutex_;
+  std::recursive_mutex shared_mutex_;  // make() may come here again, from a callback
   std::map<std::string, std::weak_ptr<void>> shared_;
   std::shared_ptr<void> last_shared_;
 };

@@ -29,7 +29,8 @@ struct GeneratorObject {
 constexpr std::int64_t mapped_at_once = 65536;
 
 // Runs work(object) in the generator's context.
-template <class Work> g2s_status call_generator(g2s_generator generator, Work&& work) {
+template <class Work>
+g2s_status call_generator(g2s_generator generator, Work&& work) {
   return call([&] {
     const auto object = find<GeneratorObject>(generator, "generator");
     const InContext in(object->context, "generator");

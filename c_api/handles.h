@@ -19,13 +19,16 @@ std::shared_ptr<void> remove_handle(Kind kind, std::uintptr_t handle, const char
 std::size_t live_handles();
 
 // Of an object with `using Handle = g2s_...` and `static constexpr Kind kind`.
-template <class Object> typename Object::Handle give(std::shared_ptr<Object> object) {
+template <class Object>
+typename Object::Handle give(std::shared_ptr<Object> object) {
   return reinterpret_cast<typename Object::Handle>(add_handle(Object::kind, std::move(object)));
 }
-template <class Object> std::shared_ptr<Object> find(typename Object::Handle handle, const char* argument) {
+template <class Object>
+std::shared_ptr<Object> find(typename Object::Handle handle, const char* argument) {
   return std::static_pointer_cast<Object>(find_handle(Object::kind, reinterpret_cast<std::uintptr_t>(handle), argument));
 }
-template <class Object> void free_handle(typename Object::Handle handle, const char* argument) {
+template <class Object>
+void free_handle(typename Object::Handle handle, const char* argument) {
   remove_handle(Object::kind, reinterpret_cast<std::uintptr_t>(handle), argument);
 }
 

@@ -19,7 +19,8 @@ struct LpipsObject {
 
 constexpr std::int64_t least_side = 16;
 
-template <class Work> g2s_status call_lpips(g2s_lpips lpips, Work&& work) {
+template <class Work>
+g2s_status call_lpips(g2s_lpips lpips, Work&& work) {
   return call([&] {
     const auto object = find<LpipsObject>(lpips, "lpips");
     const InContext in(object->context, "lpips");

@@ -124,19 +124,22 @@ class Calls {
     if (status != G2S_OK && !*g2s_last_error()) finding("a failure without a sentence");
     if (std::strcmp(g2s_status_name(status), "unknown status") == 0) finding("a status without a name");
   }
-  template <class Handle> void given(g2s_status status, const Handle& handle, std::vector<Handle>& all) {
+  template <class Handle>
+  void given(g2s_status status, const Handle& handle, std::vector<Handle>& all) {
     checked(status);
     if ((status == G2S_OK) != (handle != nullptr)) finding("a handle of a call that failed, or none of one that did not");
     if (handle) all.push_back(handle);
   }
-  template <class Handle> void free_all(std::vector<Handle>& all, g2s_status (*free)(Handle)) {
+  template <class Handle>
+  void free_all(std::vector<Handle>& all, g2s_status (*free)(Handle)) {
     for (Handle handle : all) checked(free(handle));
     for (Handle handle : all)
       if (free(handle) != G2S_INVALID_ARGUMENT) finding("a handle that was freed is taken");
   }
 
   // One of these, which may be freed already; or null, one of another type, any bits.
-  template <class Handle> Handle handle(const std::vector<Handle>& all) {
+  template <class Handle>
+  Handle handle(const std::vector<Handle>& all) {
     const std::uint8_t b = in_.byte();
     if (b < 224) return all.empty() ? nullptr : all[b % all.size()];
     if (b < 232) return nullptr;
@@ -144,7 +147,8 @@ class Calls {
     if (b < 248 && !tensors_.empty()) return reinterpret_cast<Handle>(tensors_[b % tensors_.size()]);
     return reinterpret_cast<Handle>(in_.word());
   }
-  template <class Handle> void free_one(std::vector<Handle>& all, g2s_status (*free)(Handle)) { checked(free(handle(all))); }
+  template <class Handle>
+  void free_one(std::vector<Handle>& all, g2s_status (*free)(Handle)) { checked(free(handle(all))); }
   const char* path() {
     const Files& f = files();
     const char* all[] = {f.generator.c_str(), nullptr, f.absent.c_str(), f.nowhere.c_str(), "", f.folder.c_str(), f.picture.c_str()};
@@ -190,8 +194,10 @@ class Calls {
       case 5: a.rank = static_cast<int32_t>(in_.number()); return;
       case 6: a.device_type = static_cast<int32_t>(in_.byte()) % 4 - 1; return;
       case 7: a.device_index = static_cast<int32_t>(in_.number()); return;
-      default:  // backwards
-        a.strides[what / 9 % G2S_MAX_RANK] *= -1;
+      default: {  // backwards
+        std::int64_t& stride = a.strides[what / 9 % G2S_MAX_RANK];
+        stride = static_cast<std::int64_t>(-static_cast<std::uint64_t>(stride));
+      }
     }
   }
   // Whether all elements lie in memory_ and are not too many for a test; or so far away that it must be refused.
@@ -206,7 +212,8 @@ class Calls {
     for (int i = 0; i < a.rank; ++i) {
       if (a.shape[i] <= 0) return true;  // refused, or nothing to read
       elements = std::min<__int128>(elements * a.shape[i], most);
-      (a.strides[i] < 0 ? low : high) += static_cast<__int128>(a.strides[i]) * (a.shape[i] - 1);
+      __int128& end = a.strides[i] < 0 ? low : high;
+      end = std::clamp<__int128>(end + static_cast<__int128>(a.strides[i]) * (a.shape[i] - 1), -2 * most, 2 * most);
     }
     if (low * size < -most || high * size > most || elements * size >= most) return true;
     const __int128 begin = static_cast<char*>(a.data) - reinterpret_cast<const char*>(memory_.data());
