@@ -120,7 +120,7 @@ bench: setup $(BUILD)/build.ninja
 	$(PYTHON) bench/run.py --bench $(BUILD)/bin/g2s_bench --out docs/benchmarks/ $(if $(PEER),--peer $(PEER)) $(BENCH)
 
 # New inputs gather in build-fuzz; one that is a finding lies there as crash-*, oom-* or timeout-*.
-FUZZED = pytorch_zip pytorch_legacy pickle npy npz onnx safetensors c_api
+FUZZED = pytorch_zip pytorch_legacy pickle npy npz onnx safetensors c_api fit_options
 FUZZ_SECONDS ?= 600
 fuzz: setup
 	cmake --preset fuzz

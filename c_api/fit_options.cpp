@@ -1,6 +1,7 @@
 #include "c_api/fit_options.h"
 
 #include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -31,8 +32,9 @@ void append(const json& list, std::size_t depth, std::vector<std::int64_t>& shap
   };
   if (!list.is_array()) {
     if (!list.is_number() || depth == 0 || depth != shape.size()) refuse("");
-    values.push_back(list.get<float>());
-    if (!std::isfinite(values.back())) refuse("; one is too large");
+    const double value = list.get<double>();
+    if (!(std::abs(value) <= std::numeric_limits<float>::max())) refuse("; one is too large");
+    values.push_back(static_cast<float>(value));
     return;
   }
   const auto length = static_cast<std::int64_t>(list.size());

@@ -203,7 +203,7 @@ function(g2s_add_emulated_tests_alone)
   g2s_register_emulator_tests(${emulator_tests})
 endfunction()
 
-# One program per reader of checkpoints, fuzz_pickle and so on, and one for the C interface, run by libFuzzer (preset fuzz) or else by tests/fuzz/driver.cc.
+# One program per reader of checkpoints, fuzz_pickle and so on, and two for the C interface, run by libFuzzer (preset fuzz) or else by tests/fuzz/driver.cc.
 function(g2s_add_fuzzers)
   file(GLOB targets CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/fuzz/*.fuzz.cc)
   foreach(path ${targets})
@@ -219,6 +219,7 @@ function(g2s_add_fuzzers)
     g2s_add_fuzz_test(${name})
   endforeach()
   target_link_libraries(fuzz_c_api PRIVATE g2s_c_api)
+  target_link_libraries(fuzz_fit_options PRIVATE g2s_c_api)
   target_include_directories(fuzz_c_api SYSTEM PRIVATE ${DLPACK_INCLUDE_DIR})
   target_compile_definitions(fuzz_c_api PRIVATE G2S_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
 endfunction()

@@ -274,8 +274,8 @@ TEST_CASE("a fit's steps come from several threads, on the device: the same byte
   std::optional<UseContext> here(context);
   Config c = light_config();
   c.stages = 1;
-  c.first_stage = {3, 3, 4};
-  c.prior_iterations = 3;
+  c.first_stage = {1, 1, 3};
+  c.prior_iterations = 4;
   c.collect = 2;
   World w(c, small_widths);
   FitInput input;
