@@ -136,7 +136,8 @@ typedef struct g2s_context_options {
   const char* device;    /* "cpu", "cuda", "cuda:1", or "auto": cuda where there is one that runs, else cpu. Null: "cpu" */
   void* stream;          /* a cudaStream_t of the caller's, on which all work is done; it outlives the context. Null: streams of its own */
   const char* precision; /* "f32" or "bf16" (products of matrices and convolutions of rounded factors, summed in f32). Null: "f32" */
-  uint64_t memory_limit; /* bytes, 0: none. More is refused with G2S_OUT_OF_MEMORY; fits take batches in parts to stay below */
+  uint64_t memory_limit; /* bytes, 0: none. Fits take batches in parts to stay below, and one that cannot is refused. Memory that
+                          * is idle is given back rather than held beyond it. On a CUDA device more is never taken: G2S_OUT_OF_MEMORY */
   const char* assets;    /* the folder of the default weights; null: $GAN2SHAPE_ASSETS, else found beside the library */
   /* Both may be null. They are called from the thread that calls the library, or from one that helps it, never at once, and may call the library
    * (in a context with a stream such a call is refused with G2S_BUSY). */
