@@ -24,25 +24,14 @@ Picture<T> picture(const Args& a, const T* data, int64_t b) {
   return {data + b * a.rows * a.columns * a.channels, a.zeros, a.rows, a.columns, a.channels};
 }
 
-// A convolution is linear in x: the style may as well be multiplied with the few weights.
-template <class T>
-void style_weights(const DepthwiseConvArgs<T>& a) {
-  for (int64_t b = 0; b < a.batch; ++b)
-    for (int64_t tap = 0; tap < 9; ++tap) {
-      const T *w = a.w + tap * a.channels, *style = a.style + b * a.channels;
-      T* to = a.styled + (9 * b + tap) * a.channels;
-      for (int64_t c = 0; c < a.channels; ++c) to[c] = w[c] * style[c];
-    }
-}
-
 template <class T>
 void conv(const DepthwiseConvArgs<T>& a) {
-  if (a.style) style_weights(a);
+  if (a.style) scale_taps(a.w, a.style, a.batch, a.channels, a.styled);
   each_piece(a, [&](int64_t, int64_t b, int64_t begin, int64_t end) {
     const Picture<T> x = picture(a, a.x, b);
     const DepthwiseTaps<T> taps(a.style ? a.styled + 9 * b * a.channels : a.w, a.channels, a.turned);
     T* y = a.y + b * a.rows * a.columns * a.channels;
-    each_tile(begin, end, a.columns, [&](auto size, int64_t row, int64_t column) {
+    each_tile(begin, end, 0, a.columns, [&](auto size, int64_t row, int64_t column) {
       constexpr int R = decltype(size)::rows, C = decltype(size)::columns;
       const Window<T, R, C> window(x, row, column);
       T* to = y + (row * a.columns + column) * a.channels;
@@ -65,7 +54,7 @@ void style_grad(const DepthwiseStyleGradArgs<T>& a) {
     T* sums = ToStyle ? a.partial + piece * a.channels : nullptr;
     if constexpr (ToStyle)
       for (int64_t c = 0; c < a.channels; ++c) sums[c] = 0;
-    each_tile(begin, end, a.columns, [&](auto size, int64_t row, int64_t column) {
+    each_tile(begin, end, 0, a.columns, [&](auto size, int64_t row, int64_t column) {
       constexpr int R = decltype(size)::rows, C = decltype(size)::columns;
       const Window<T, R, C> window(dy, row, column);
       const int64_t first = ((b * a.rows + row) * a.columns + column) * a.channels;
@@ -128,7 +117,7 @@ void weight_grad(const DepthwiseWeightGradArgs<T>& a) {
     const T* dy = a.dy + b * a.rows * a.columns * a.channels;
     T* sums = a.partial + piece * 9 * a.channels;
     for (int64_t i = 0; i < 9 * a.channels; ++i) sums[i] = 0;
-    each_tile(begin, end, a.columns, [&](auto size, int64_t row, int64_t column) {
+    each_tile(begin, end, 0, a.columns, [&](auto size, int64_t row, int64_t column) {
       constexpr int R = decltype(size)::rows, C = decltype(size)::columns;
       const Window<T, R, C> window(x, row, column);
       const T* from = dy + (row * a.columns + column) * a.channels;

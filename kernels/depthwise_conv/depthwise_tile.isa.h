@@ -47,6 +47,15 @@ struct DepthwiseTaps {
   const T* at(int u, int v) const { return first + (3 * u + v) * step; }
 };
 
+// w[3, 3, channels] times the style of each image: [batch, 3, 3, channels]. A convolution is linear in what it convolves, so that the few
+// weights may as well be multiplied.
+template <class T>
+inline void scale_taps(const T* w, const T* style, std::int64_t batch, std::int64_t channels, T* to) {
+  for (std::int64_t b = 0; b < batch; ++b, style += channels)
+    for (std::int64_t tap = 0; tap < 9; ++tap, to += channels)
+      for (std::int64_t c = 0; c < channels; ++c) to[c] = w[tap * channels + c] * style[c];
+}
+
 // One number, or a vector of neighbouring ones.
 template <class V, class T>
 inline V read(const T* from) {
@@ -96,18 +105,17 @@ struct TileSize {
   static constexpr int rows = R, columns = C;
 };
 
-// Calls f(TileSize, row, column) for tiles that cover the rows [begin, end).
+// Calls f(TileSize, row, column) for tiles that cover the rows [row, last_row) and the columns [first_column, last_column).
 template <class F>
-inline void each_tile(std::int64_t begin, std::int64_t end, std::int64_t columns, F&& f) {
-  auto across = [&](auto rows, std::int64_t row) {
+inline void each_tile(std::int64_t row, std::int64_t last_row, std::int64_t first_column, std::int64_t last_column, F&& f) {
+  auto across = [&](auto rows) {
     constexpr int R = decltype(rows)::value;
-    std::int64_t column = 0;
-    for (; column + window_columns <= columns; column += window_columns) f(TileSize<R, window_columns>{}, row, column);
-    for (; column < columns; ++column) f(TileSize<R, 1>{}, row, column);
+    std::int64_t column = first_column;
+    for (; column + window_columns <= last_column; column += window_columns) f(TileSize<R, window_columns>{}, row, column);
+    for (; column < last_column; ++column) f(TileSize<R, 1>{}, row, column);
   };
-  std::int64_t row = begin;
-  for (; row + window_rows <= end; row += window_rows) across(std::integral_constant<int, window_rows>{}, row);
-  for (; row < end; ++row) across(std::integral_constant<int, 1>{}, row);
+  for (; row + window_rows <= last_row; row += window_rows) across(std::integral_constant<int, window_rows>{});
+  for (; row < last_row; ++row) across(std::integral_constant<int, 1>{});
 }
 
 }  // namespace
