@@ -6,7 +6,6 @@
 #include "engine/precision.h"
 #include "kernels/conv/conv.h"
 #include "kernels/elementwise/elementwise.h"
-#include "kernels/reduce/reduce.h"
 #include "tests/support/cases.h"
 #include "tests/support/check.h"
 
