@@ -159,12 +159,14 @@ Body styled_case(std::int64_t batch, std::int64_t side, std::int64_t channels, b
 
 Body depthwise_case(std::int64_t batch, std::int64_t side, std::int64_t channels, bool backward) {
   Tensor w = random({3, 3, channels}, "w").set_constant();
-  return styled_case(batch, side, channels, backward, 0, [=](const Tensor& x, const Tensor& style) { return depthwise_conv2d_modulated(x, style, w); });
+  return styled_case(batch, side, channels, backward, 0,
+                     [=](const Tensor& x, const Tensor& style) { return depthwise_conv2d_modulated(x, style, w); });
 }
 
 Body haar_case(std::int64_t batch, std::int64_t side, std::int64_t channels, bool backward) {
   const double flops = static_cast<double>(batch * side * side * channels) * (backward ? 4 + 5 : 4);
-  return styled_case(batch, side, channels, backward, flops, [](const Tensor& x, const Tensor& style) { return haar_synthesis_modulated(x, style); });
+  return styled_case(batch, side, channels, backward, flops,
+                     [](const Tensor& x, const Tensor& style) { return haar_synthesis_modulated(x, style); });
 }
 
 Body separable_case(std::int64_t batch, std::int64_t side, std::int64_t channels, bool backward) {
@@ -185,7 +187,8 @@ void add_small_network_cases(std::map<std::string, Setup>& all) {
       for (bool backward : {false, true}) {
         const std::int64_t channels = side < 128 ? 512 : 256;
         auto add = [&](const char* name, auto make) {
-          all[str("op_", name, "_", batch, "x", side, "_", channels, backward ? "_fwdbwd" : "_fwd")] = [=] { return make(batch, side, channels, backward); };
+          const std::string full = str("op_", name, "_", batch, "x", side, "_", channels, backward ? "_fwdbwd" : "_fwd");
+          all[full] = [=] { return make(batch, side, channels, backward); };
         };
         add("separable", separable_case);
         if (side < 64) continue;

@@ -14,8 +14,8 @@ void require_image(const char* op, const char* name, const Tensor& t) {
 
 // That t has that shape, and else is like x.
 void require_like(const char* op, const Tensor& x, const char* name, const Tensor& t, const Shape& shape) {
-  check(t.defined() && t.shape() == shape && t.dtype() == x.dtype(), op, name, " ", t.defined() ? describe(t) : "undefined", " does not fit x ",
-        describe(x));
+  check(t.defined() && t.shape() == shape && t.dtype() == x.dtype(), op, name, " ", t.defined() ? describe(t) : "undefined",
+        " does not fit x ", describe(x));
   check(t.device() == x.device(), op, name, " is on ", t.device(), ", x on ", x.device());
 }
 
@@ -24,9 +24,7 @@ void require_operands(const char* op, const Tensor& x, const Tensor& w) {
   require_like(op, x, "w", w, {3, 3, x.dim(3)});
 }
 
-void require_style(const char* op, const Tensor& x, const Tensor& style) {
-  require_like(op, x, "style", style, {x.dim(0), x.dim(3)});
-}
+void require_style(const char* op, const Tensor& x, const Tensor& style) { require_like(op, x, "style", style, {x.dim(0), x.dim(3)}); }
 
 void count_work(const Tensor& x) { count_multiply_adds(9 * x.numel()); }
 
@@ -36,13 +34,9 @@ Tensor empty_like(const Tensor& t) { return Tensor::empty(t.shape(), t.dtype(), 
 Tensor zeros_for(const Tensor& x) { return x.on_cuda() ? Tensor{} : Tensor::zeros({x.dim(3)}, x.dtype(), x.device()); }
 
 template <class T>
-const T* data_or_null(const Tensor& t) {
-  return t.defined() ? t.ptr<T>() : nullptr;
-}
+const T* data_or_null(const Tensor& t) { return t.defined() ? t.ptr<T>() : nullptr; }
 template <class T>
-T* out_or_null(Tensor& t) {
-  return t.defined() ? t.mutable_ptr<T>() : nullptr;
-}
+T* out_or_null(Tensor& t) { return t.defined() ? t.mutable_ptr<T>() : nullptr; }
 
 template <class T>
 void launch(const Tensor& x, const Tensor& style, const Tensor& w, bool turned, Tensor& y) {
@@ -87,8 +81,9 @@ ScaleGradients style_gradients_cpu(const Tensor& dy, const Tensor& x, const Tens
     partial = Tensor::empty({batch, kernels::depthwise_pieces(rows, columns, channels), channels}, dy.dtype());
   }
   count_work(dy);
-  kernels::depthwise_style_grad_cpu({dy.ptr<T>(), to_style ? x.ptr<T>() : nullptr, w.ptr<T>(), style.ptr<T>(), zeros.ptr<T>(), out_or_null<T>(g.dx),
-                                     out_or_null<T>(g.dscale), out_or_null<T>(partial), batch, rows, columns, channels});
+  kernels::depthwise_style_grad_cpu({dy.ptr<T>(), to_style ? x.ptr<T>() : nullptr, w.ptr<T>(), style.ptr<T>(), zeros.ptr<T>(),
+                                     out_or_null<T>(g.dx), out_or_null<T>(g.dscale), out_or_null<T>(partial), batch, rows, columns,
+                                     channels});
   return g;
 }
 
@@ -97,8 +92,8 @@ void weight_grad(const Tensor& x, const Tensor& dy, Tensor& dw) {
   const std::int64_t batch = x.dim(0), rows = x.dim(1), columns = x.dim(2), channels = x.dim(3);
   const std::int64_t parts = x.on_cuda() ? rows : kernels::depthwise_pieces(rows, columns, channels);
   Tensor partial = Tensor::empty({batch, parts, 9, channels}, x.dtype(), x.device()), zeros = zeros_for(x);
-  kernels::depthwise_weight_grad(x.on_cuda(), {x.ptr<T>(), dy.ptr<T>(), data_or_null<T>(zeros), dw.mutable_ptr<T>(), partial.mutable_ptr<T>(), batch,
-                                               rows, columns, channels});
+  kernels::depthwise_weight_grad(x.on_cuda(), {x.ptr<T>(), dy.ptr<T>(), data_or_null<T>(zeros), dw.mutable_ptr<T>(),
+                                               partial.mutable_ptr<T>(), batch, rows, columns, channels});
 }
 
 }  // namespace
@@ -149,7 +144,8 @@ Tensor depthwise_conv2d_weight_grad(const Tensor& x, const Tensor& dy) {
   if (x.dtype() == DType::f64) weight_grad<double>(x, dy, dw);
   else weight_grad<float>(x, dy, dw);
   return record(dw, op, {x, dy}, [x = kept_for(dy, x), dy = kept_for(x, dy)](const BackwardArgs& a) {
-    return std::vector<Tensor>{a.needs[0] ? depthwise_conv_transpose2d(dy, a.dy) : Tensor{}, a.needs[1] ? depthwise_conv2d(x, a.dy) : Tensor{}};
+    return std::vector<Tensor>{a.needs[0] ? depthwise_conv_transpose2d(dy, a.dy) : Tensor{},
+                               a.needs[1] ? depthwise_conv2d(x, a.dy) : Tensor{}};
   });
 }
 

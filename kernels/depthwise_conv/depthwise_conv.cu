@@ -1,6 +1,6 @@
-// The convolution: a thread takes some channels of a strip of a column, so that each row is read once and serves the three outputs above, at
-// and below it; columns meet in the first-level cache. The gradient to the weight: a thread sums over one row for one channel, and a second
-// kernel adds the rows in order.
+// The convolution: a thread takes some channels of a strip of a column, so that each row is read once and serves the three outputs above,
+// at and below it; columns meet in the first-level cache. The gradient to the weight: a thread sums over one row for one channel, and a
+// second kernel adds the rows in order.
 #include "engine/cuda/launch.cuh"
 #include "engine/cuda/pack.cuh"
 #include "kernels/depthwise_conv/depthwise_conv_args.h"
@@ -67,7 +67,8 @@ void launch_conv(const DepthwiseConvArgs<T>& a) {
   while (lanes < most_lanes && lanes * V < a.channels) lanes *= 2;
   const unsigned channel_blocks = cuda::blocks_for(a.channels, lanes * V), columns = static_cast<unsigned>(block / lanes);
   const dim3 blocks(channel_blocks * cuda::blocks_for(a.columns, columns), cuda::blocks_for(a.rows, strip), static_cast<unsigned>(a.batch));
-  cuda::launch_in_parts({"depthwise_conv", blocks, dim3(static_cast<unsigned>(lanes), columns)}, conv<T, V>, a, static_cast<int>(channel_blocks));
+  cuda::launch_in_parts({"depthwise_conv", blocks, dim3(static_cast<unsigned>(lanes), columns)}, conv<T, V>, a,
+                        static_cast<int>(channel_blocks));
 }
 
 template <class Args>
@@ -133,8 +134,8 @@ void weight_grad(const DepthwiseWeightGradArgs<T>& a) {
   const dim3 blocks(cuda::blocks_for(a.channels, threads), static_cast<unsigned>(a.rows), static_cast<unsigned>(a.batch));
   if (!empty(a)) cuda::launch_in_parts({"depthwise_weight_grad", blocks, static_cast<unsigned>(threads)}, correlate_rows<T>, a);
   const int64_t rows = empty(a) ? 0 : a.batch * a.rows, width = 9 * a.channels;
-  cuda::launch({"depthwise_weight_sums", cuda::blocks_for(width, sum_lanes), dim3(sum_lanes, sum_rows_at_once), sizeof(RowSums)}, sum_rows<T>,
-               a.partial, rows, width, a.dw);
+  cuda::launch({"depthwise_weight_sums", cuda::blocks_for(width, sum_lanes), dim3(sum_lanes, sum_rows_at_once), sizeof(RowSums)},
+               sum_rows<T>, a.partial, rows, width, a.dw);
 }
 
 }  // namespace

@@ -33,7 +33,8 @@ TEST_CASE("depthwise_conv2d is conv2d with a weight that is zero between channel
 }
 
 TEST_CASE("depthwise_conv: the three are each other's adjoints") {
-  Tensor x = hashed_input("x", {2, 7, 9, 18}, DType::f64), y = hashed_input("y", x.shape(), DType::f64), w = hashed_input("w", {3, 3, 18}, DType::f64);
+  Tensor x = hashed_input("x", {2, 7, 9, 18}, DType::f64), y = hashed_input("y", x.shape(), DType::f64),
+         w = hashed_input("w", {3, 3, 18}, DType::f64);
   const double want = dot(depthwise_conv2d(x, w), y);
   CHECK(dot(x, depthwise_conv_transpose2d(y, w)) == doctest::Approx(want).epsilon(1e-12));
   CHECK(dot(w, depthwise_conv2d_weight_grad(x, y)) == doctest::Approx(want).epsilon(1e-12));
@@ -70,7 +71,8 @@ TEST_CASE("depthwise_conv of nothing") {
 
 TEST_CASE("depthwise_conv refuses what it cannot do") {
   Tensor x = Tensor::zeros({2, 4, 4, 3}), w = Tensor::zeros({3, 3, 3});
-  CHECK_THROWS_WITH_AS(depthwise_conv2d(x, Tensor::zeros({3, 3, 4})), "depthwise_conv2d: w f32 [3,3,4] does not fit x f32 [2,4,4,3]", Error);
+  CHECK_THROWS_WITH_AS(depthwise_conv2d(x, Tensor::zeros({3, 3, 4})), "depthwise_conv2d: w f32 [3,3,4] does not fit x f32 [2,4,4,3]",
+                       Error);
   CHECK_THROWS_WITH_AS(depthwise_conv2d(Tensor::zeros({4, 4, 3}), w), "depthwise_conv2d: x must be [B,H,W,C], got f32 [4,4,3]", Error);
   CHECK_THROWS_WITH_AS(depthwise_conv2d_modulated(x, Tensor::zeros({1, 3}), w),
                        "depthwise_conv2d_modulated: style f32 [1,3] does not fit x f32 [2,4,4,3]", Error);

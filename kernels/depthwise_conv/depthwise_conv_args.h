@@ -17,20 +17,20 @@ struct DepthwiseConvArgs {
   const T* zeros;  // CPU: [channels] zeros, which are read outside the picture
   T* y;            // like x
   std::int64_t batch, rows, columns, channels;
-  bool turned;     // the adjoint: w[2 - u, 2 - v] in place of w[u, v]
+  bool turned;  // the adjoint: w[2 - u, 2 - v] in place of w[u, v]
 };
 
 // The gradients of the above (not turned) to x and style. With d the adjoint's result: dx = style d, dstyle = the sum of x d over pixels.
 template <class T>
 struct DepthwiseStyleGradArgs {
-  const T* dy;      // [batch, rows, columns, channels]
-  const T* x;       // like dy, or null without dstyle
-  const T* w;       // [3, 3, channels]
-  const T* style;   // [batch, channels]
-  const T* zeros;   // [channels] zeros
-  T* dx;            // like dy, or null
-  T* dstyle;        // [batch, channels] or null
-  T* partial;       // [batch, depthwise_pieces, channels], with dstyle
+  const T* dy;     // [batch, rows, columns, channels]
+  const T* x;      // like dy, or null without dstyle
+  const T* w;      // [3, 3, channels]
+  const T* style;  // [batch, channels]
+  const T* zeros;  // [channels] zeros
+  T* dx;           // like dy, or null
+  T* dstyle;       // [batch, channels] or null
+  T* partial;      // [batch, depthwise_pieces, channels], with dstyle
   std::int64_t batch, rows, columns, channels;
 };
 

@@ -1,4 +1,5 @@
-// Tiles of neighbouring outputs of a depthwise convolution: what is read for one output serves its neighbours too. Only for *.isa.cpp files.
+// Tiles of neighbouring outputs of a depthwise convolution: what is read for one output serves its neighbours too.
+// Only for *.isa.cpp files.
 #pragma once
 
 #include "kernels/simd.isa.h"
@@ -43,7 +44,8 @@ struct DepthwiseTaps {
   const T* first;
   std::int64_t step;
 
-  DepthwiseTaps(const T* w, std::int64_t channels, bool turned) : first(turned ? w + 8 * channels : w), step(turned ? -channels : channels) {}
+  DepthwiseTaps(const T* w, std::int64_t channels, bool turned)
+      : first(turned ? w + 8 * channels : w), step(turned ? -channels : channels) {}
   const T* at(int u, int v) const { return first + (3 * u + v) * step; }
 };
 
@@ -101,9 +103,7 @@ inline void convolve(const Window<T, R, C>& x, const DepthwiseTaps<T>& w, std::i
 }
 
 template <int R, int C>
-struct TileSize {
-  static constexpr int rows = R, columns = C;
-};
+struct TileSize { static constexpr int rows = R, columns = C; };
 
 // Calls f(TileSize, row, column) for tiles that cover the rows [row, last_row) and the columns [first_column, last_column).
 template <class F>

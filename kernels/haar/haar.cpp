@@ -17,13 +17,9 @@ void require_bands(const char* op, const Tensor& x) {
 }
 
 template <class T>
-const T* data_or_null(const Tensor& t) {
-  return t.defined() ? t.ptr<T>() : nullptr;
-}
+const T* data_or_null(const Tensor& t) { return t.defined() ? t.ptr<T>() : nullptr; }
 template <class T>
-T* out_or_null(Tensor& t) {
-  return t.defined() ? t.mutable_ptr<T>() : nullptr;
-}
+T* out_or_null(Tensor& t) { return t.defined() ? t.mutable_ptr<T>() : nullptr; }
 
 template <class T>
 void launch_synthesis(const Tensor& x, const Tensor& style, Tensor& y) {
@@ -56,8 +52,8 @@ ScaleGradients style_gradients_cpu(const Tensor& dy, const Tensor& x, const Tens
     g.dscale = Tensor::empty(style.shape(), dy.dtype());
     partial = Tensor::empty({bands[0], kernels::haar_pieces(bands[1], bands[2], dy.dim(3)), bands[3]}, dy.dtype());
   }
-  kernels::haar_analysis(false, {dy.ptr<T>(), style.ptr<T>(), to_style ? x.ptr<T>() : nullptr, out_or_null<T>(g.dx), out_or_null<T>(g.dscale),
-                                 out_or_null<T>(partial), bands[0], bands[1], bands[2], dy.dim(3)});
+  kernels::haar_analysis(false, {dy.ptr<T>(), style.ptr<T>(), to_style ? x.ptr<T>() : nullptr, out_or_null<T>(g.dx),
+                                 out_or_null<T>(g.dscale), out_or_null<T>(partial), bands[0], bands[1], bands[2], dy.dim(3)});
   return g;
 }
 

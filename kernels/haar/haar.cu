@@ -1,5 +1,5 @@
-// A thread takes some channels of one pixel of bands: four numbers of each channel in, four out. The high bands of a channel are neighbours,
-// so the three packs that hold those of four channels are read and written whole.
+// A thread takes some channels of one pixel of bands: four numbers of each channel in, four out. The high bands of a channel are
+// neighbours, so the three packs that hold those of four channels are read and written whole.
 #include "engine/cuda/launch.cuh"
 #include "engine/cuda/pack.cuh"
 #include "kernels/haar/haar_args.h"
@@ -22,8 +22,8 @@ __device__ __forceinline__ void haar(T (&v)[4]) {
 
 // Where thread i works.
 struct Place {
-  int64_t pixel, c, b;       // pixel of bands, first channel, image
-  int64_t upper, lower;      // the left one of its two upper and of its two lower pixels
+  int64_t pixel, c, b;   // pixel of bands, first channel, image
+  int64_t upper, lower;  // the left one of its two upper and of its two lower pixels
 };
 
 template <class Args>

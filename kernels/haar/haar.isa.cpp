@@ -11,9 +11,7 @@ using std::int64_t;
 
 // The four bands of channels, or the four pixels that they make: the step is the same both ways.
 template <class V>
-struct Four {
-  V v[4];
-};
+struct Four { V v[4]; };
 
 template <class V>
 inline Four<V> haar(const Four<V>& f) {
@@ -113,7 +111,8 @@ template <class Out, class T>
 inline void analyse(const T* upper, const T* lower, const Out& out, int64_t channels) {
   int64_t c = 0;
   for (; c + lane_count<T> <= channels; c += lane_count<T>) {
-    const Four<Vec<T>> bands = haar(Four<Vec<T>>{{load(upper + c), load(upper + channels + c), load(lower + c), load(lower + channels + c)}});
+    const Four<Vec<T>> bands =
+        haar(Four<Vec<T>>{{load(upper + c), load(upper + channels + c), load(lower + c), load(lower + channels + c)}});
     Vec<T> high[3] = {bands.v[1], bands.v[2], bands.v[3]};
     make_triples<T>(high, all_lanes<T>);
     out.take(c, bands.v[0]);

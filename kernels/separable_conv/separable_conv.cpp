@@ -23,7 +23,8 @@ void check_args(const char* op, const Tensor& x, const Tensor& style, const Tens
   const std::int64_t channels = x.dim(3);
   if (style.defined()) fits("style", style, style.shape() == Shape{x.dim(0), channels});
   fits("depthwise", depthwise, depthwise.defined() && depthwise.shape() == Shape{3, 3, channels});
-  fits("pointwise", pointwise, pointwise.defined() && pointwise.rank() == 4 && pointwise.shape() == Shape{pointwise.dim(0), 1, 1, channels});
+  fits("pointwise", pointwise,
+       pointwise.defined() && pointwise.rank() == 4 && pointwise.shape() == Shape{pointwise.dim(0), 1, 1, channels});
 }
 
 Tensor convolved(const Tensor& x, const Tensor& style, const Tensor& depthwise) {
@@ -34,7 +35,8 @@ Tensor convolved(const Tensor& x, const Tensor& style, const Tensor& depthwise) 
 Tensor panels(const Tensor& pointwise, bool back) {
   const std::int64_t out = pointwise.dim(0), in = pointwise.dim(3);
   const kernels::WeightView view{pointwise.data<float>(), pointwise, back ? out : in, back ? in : out, back ? in : 1, back ? 1 : in, {0}};
-  return kernels::cached_from_constant(pointwise, back ? "separable_conv.back" : "separable_conv.panels", [&] { return kernels::pack_weight(view); });
+  return kernels::cached_from_constant(pointwise, back ? "separable_conv.back" : "separable_conv.panels",
+                                       [&] { return kernels::pack_weight(view); });
 }
 
 const float* data_or_null(const Tensor& t) { return t.defined() ? t.data<float>() : nullptr; }
@@ -59,8 +61,15 @@ Tensor in_blocks(const Tensor& x, const Tensor& style, const Tensor& depthwise, 
   a.zeros = zeros.data<float>();
   a.w = w.data<float>();
   a.y = y.mutable_data<float>();
-  a.epilogue = {true, nullptr, data_or_null(act.noise), data_or_null(act.noise_weight), data_or_null(act.bias),
-                act.noise.defined() && act.noise.dim(0) == 1, static_cast<float>(act.slope), static_cast<float>(act.gain)};
+  const kernels::EpilogueArgs epilogue{true,
+                                       nullptr,
+                                       data_or_null(act.noise),
+                                       data_or_null(act.noise_weight),
+                                       data_or_null(act.bias),
+                                       act.noise.defined() && act.noise.dim(0) == 1,
+                                       static_cast<float>(act.slope),
+                                       static_cast<float>(act.gain)};
+  a.epilogue = &epilogue;
   kernels::separable_conv_cpu(a);
   return y;
 }
@@ -104,12 +113,14 @@ std::vector<Tensor> backward(const Inputs& in, const BiasAct& act, const Backwar
 
 // Can all be done block by block, and the gradient be found from the output?
 bool fits_blocks(const Tensor& x, const BiasAct& act) {
-  return x.dtype() == DType::f32 && !x.on_cuda() && precision() != Precision::bf16 && !act.scale.defined() && !will_record({&act.noise_weight});
+  return x.dtype() == DType::f32 && !x.on_cuda() && precision() != Precision::bf16 && !act.scale.defined() &&
+         !will_record({&act.noise_weight});
 }
 
 }  // namespace
 
-Tensor separable_conv2d_bias_act(const Tensor& x, const Tensor& style, const Tensor& depthwise, const Tensor& pointwise, const BiasAct& act) {
+Tensor separable_conv2d_bias_act(const Tensor& x, const Tensor& style, const Tensor& depthwise, const Tensor& pointwise,
+                                 const BiasAct& act) {
   const char* op = "separable_conv2d_bias_act";
   check_args(op, x, style, depthwise, pointwise);
   if (!fits_blocks(x, act)) return conv2d_bias_act(convolved(x, style, depthwise), pointwise, act);

@@ -14,9 +14,11 @@ namespace g2s {
 // With g the gradient before the activation, dz = conv_transpose2d(g, pointwise) and d = depthwise_conv_transpose2d(dz, depthwise):
 //   dx = style d, dstyle[b,c] = sum_pixels x d, ddepthwise and dpointwise as conv.h and depthwise_conv.h say, dbias = sum g; to any order.
 //
-// In f32 on the CPU, without act.scale and unless act.noise_weight needs a gradient, all is done block by block: style * x, what lies between the
-// two convolutions, and the gradient g are never written. The derivative keeps x, and of y what the next layer keeps anyway.
-// Elsewhere it is the composition that it says. At precision bf16 the 1x1 convolution rounds its factors, the depthwise one does not.
-Tensor separable_conv2d_bias_act(const Tensor& x, const Tensor& style, const Tensor& depthwise, const Tensor& pointwise, const BiasAct& act);
+// In f32 on the CPU, without act.scale and unless act.noise_weight needs a gradient, all is done block by block: style * x and what lies
+// between the two convolutions are never written, and neither is g unless pointwise or bias needs a gradient. The derivative keeps x and y,
+// which the next layer keeps anyway. Elsewhere it is the composition that the formula says, of conv2d_bias_act and
+// depthwise_conv2d_modulated. At precision bf16 the 1x1 convolution rounds its factors, the depthwise one does not.
+Tensor separable_conv2d_bias_act(const Tensor& x, const Tensor& style, const Tensor& depthwise, const Tensor& pointwise,
+                                 const BiasAct& act);
 
 }  // namespace g2s

@@ -1,7 +1,9 @@
-// A block of pixels at a time: its rows of the left factor are made in memory that stays in the second-level cache, and multiplied from there.
+// A block of pixels at a time: its rows of the left factor are made in memory that stays in the second-level cache, and multiplied from
+// there.
 #include "engine/parallel.h"
 #include "kernels/depthwise_conv/depthwise_tile.isa.h"
 #include "kernels/matmul/epilogue.isa.h"
+#include "kernels/matmul/gemm_args.h"
 #include "kernels/matmul/micro.isa.h"
 #include "kernels/separable_conv/separable_conv_args.h"
 #include "kernels/sizes.isa.h"
@@ -25,14 +27,16 @@ struct Block {
 
 // How images are cut into blocks, and the columns of the product into groups of panels: by sizes alone.
 struct Cut {
-  int64_t rows, columns;            // of a block
-  int64_t down, across;             // blocks of an image
+  int64_t rows, columns;   // of a block
+  int64_t down, across;    // blocks of an image
   int64_t panels, groups;
 
-  explicit Cut(const SeparableArgs& a)
-      : rows(0), columns(min(a.columns, block_columns)), down(0), across(divide_up(a.columns, columns)), panels(divide_up(a.n, panel)), groups(1) {
+  explicit Cut(const SeparableArgs& a) {
+    columns = min(a.columns, block_columns);
     rows = min(a.rows, max(window_rows, block_pixels / columns / window_rows * window_rows));
     down = divide_up(a.rows, rows);
+    across = divide_up(a.columns, columns);
+    panels = divide_up(a.n, panel);
     groups = min(panels, divide_up(few_blocks, blocks(a.batch)));
   }
   int64_t blocks(int64_t batch) const { return batch * down * across; }
@@ -73,9 +77,9 @@ void gate_block(const SeparableArgs& a, const Block& block, float* left) {
 void finish_rows(const SeparableArgs& a, const Block& block, int64_t first_pixel, float* const* y, int rows, int64_t column, int columns) {
   for (int n = 0; n < columns; n += lanes) {
     const int count = columns - n < lanes ? columns - n : lanes;
-    const ChannelEpilogue finish(a.epilogue, a.n, block.b, column + n, count);
+    const ChannelEpilogue finish(*a.epilogue, a.n, block.b, column + n, count);
     for (int m = 0; m < rows; ++m) {
-      const float noise = noise_at(a.epilogue, block.b, a.rows * a.columns, block.pixel(first_pixel + m, a.columns));
+      const float noise = noise_at(*a.epilogue, block.b, a.rows * a.columns, block.pixel(first_pixel + m, a.columns));
       if (count == lanes) store(y[m] + n, finish(load(y[m] + n), noise));
       else store_first(y[m] + n, finish(load_first(y[m] + n, count), noise), count);
     }
@@ -108,7 +112,7 @@ void multiply_panel(const SeparableArgs& a, const Block& block, const float* lef
     tile.columns = columns;
     const int count = static_cast<int>(end - begin);
     multiply_tile<false>(tile, count);
-    if (a.epilogue.wanted) finish_rows(a, block, begin, y, count, column, columns);
+    if (a.epilogue) finish_rows(a, block, begin, y, count, column, columns);
   }
 }
 

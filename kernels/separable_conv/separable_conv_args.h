@@ -3,9 +3,10 @@
 #include <cstdint>
 
 #include "kernels/isa.h"
-#include "kernels/matmul/gemm_args.h"
 
 namespace g2s::kernels {
+
+struct EpilogueArgs;  // kernels/matmul/gemm_args.h
 
 // A product of matrices, y[pixel, n] = sum_k left[pixel, k] w[k, n], whose left rows are made just before they are multiplied. They are
 //   a depthwise convolution of style * x, with `taps`,
@@ -21,7 +22,7 @@ struct SeparableArgs {
   const float* w;      // [k, n] as panels (PackArgs)
   float* y;            // [batch, rows, columns, n]
   std::int64_t batch, rows, columns, k, n;
-  EpilogueArgs epilogue;
+  const EpilogueArgs* epilogue;  // or null
 };
 
 G2S_ISA_KERNEL(separable_conv_cpu, SeparableArgs)
