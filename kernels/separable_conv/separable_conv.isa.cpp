@@ -14,6 +14,7 @@ namespace {
 using std::int64_t;
 
 constexpr int64_t block_pixels = 128, block_columns = 16;  // nearly square: a depthwise convolution reads the border of a block too
+constexpr int cache_line = 16;                             // floats
 constexpr int64_t few_blocks = 4;                          // so many pieces at least, where there are as many panels
 
 // Some rows and columns of one image.
@@ -100,6 +101,9 @@ void multiply_panel(const SeparableArgs& a, const Block& block, const float* lef
       rows[p - begin] = left + p * a.k;
       y[p - begin] = a.y + (block.b * a.rows * a.columns + block.pixel(p, a.columns)) * a.n + column;
     }
+    // Lines of the results are fetched while the tile is multiplied.
+    for (int m = 0; m < end - begin; ++m)
+      for (int n = 0; n < columns; n += cache_line) __builtin_prefetch(y[m] + n, 1);
     RowTile tile{};
     tile.a = rows;
     tile.a_pitch = max_tile_rows;
