@@ -5,10 +5,10 @@
 #include "engine/precision.h"
 #include "kernels/conv/conv.h"
 #include "kernels/depthwise_conv/depthwise_conv.h"
+#include "kernels/depthwise_conv/separable_conv_args.h"
 #include "kernels/matmul/constant_cache.h"
 #include "kernels/matmul/weight_layout.h"
 #include "kernels/reduce/reduce.h"
-#include "kernels/separable_conv/separable_conv_args.h"
 
 namespace g2s {
 namespace {

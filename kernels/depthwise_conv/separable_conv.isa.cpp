@@ -2,10 +2,10 @@
 // there.
 #include "engine/parallel.h"
 #include "kernels/depthwise_conv/depthwise_tile.isa.h"
+#include "kernels/depthwise_conv/separable_conv_args.h"
 #include "kernels/matmul/epilogue.isa.h"
 #include "kernels/matmul/gemm_args.h"
 #include "kernels/matmul/micro.isa.h"
-#include "kernels/separable_conv/separable_conv_args.h"
 #include "kernels/sizes.isa.h"
 
 namespace g2s::kernels::G2S_ISA {
