@@ -115,8 +115,8 @@ void separable() {
     BiasAct act;
     act.noise = input("noise", {1, 16, 16, 1}).detach();
     act.noise_weight = input("weight", {1}).detach();
-    act.bias = input("bias", {48}).detach();
-    differentiate(separable_conv2d_bias_act(x, style, w.detach(), input("pointwise", {48, 1, 1, c}).detach(), act), {x, style});
+    act.bias = input("bias", {c}).detach();
+    differentiate(separable_conv2d_bias_act(x, style, w.detach(), input("pointwise", {c, 1, 1, c}).detach(), act), {x, style});
   }
 }
 
