@@ -41,7 +41,7 @@ T* out_or_null(Tensor& t) { return t.defined() ? t.mutable_ptr<T>() : nullptr; }
 template <class T>
 void launch(const Tensor& x, const Tensor& style, const Tensor& w, bool turned, Tensor& y) {
   Tensor styled, zeros = zeros_for(x);
-  if (style.defined() && !x.on_cuda()) styled = Tensor::empty({x.dim(0), 9, x.dim(3)}, x.dtype());
+  if (style.defined() && !x.on_cuda()) styled = Tensor::empty({x.dim(0), 9, x.dim(3)}, x.dtype(), x.device());
   kernels::depthwise_conv(x.on_cuda(), {x.ptr<T>(), w.ptr<T>(), data_or_null<T>(style), out_or_null<T>(styled), data_or_null<T>(zeros),
                                         y.mutable_ptr<T>(), x.dim(0), x.dim(1), x.dim(2), x.dim(3), turned});
 }
@@ -78,7 +78,7 @@ ScaleGradients style_gradients_cpu(const Tensor& dy, const Tensor& x, const Tens
   if (to_x) g.dx = empty_like(dy);
   if (to_style) {
     g.dscale = empty_like(style);
-    partial = Tensor::empty({batch, kernels::depthwise_pieces(rows, columns, channels), channels}, dy.dtype());
+    partial = Tensor::empty({batch, kernels::depthwise_pieces(rows, columns, channels), channels}, dy.dtype(), dy.device());
   }
   count_work(dy);
   kernels::depthwise_style_grad_cpu({dy.ptr<T>(), to_style ? x.ptr<T>() : nullptr, w.ptr<T>(), style.ptr<T>(), zeros.ptr<T>(),

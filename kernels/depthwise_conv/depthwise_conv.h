@@ -1,4 +1,5 @@
 // The depthwise convolution of 3x3 taps: each channel with a kernel of its own, on neighbouring pixels, the picture's size kept.
+// All throw Error where a shape, type or device does not fit, and say which.
 #pragma once
 
 #include "engine/tensor.h"

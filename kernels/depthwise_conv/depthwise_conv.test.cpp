@@ -64,6 +64,15 @@ TEST_CASE("depthwise_conv2d has the same bits at every precision") {
   CHECK(same_bits(depthwise_conv2d(x, w), want));
 }
 
+TEST_CASE("depthwise_conv: on the device, tensors of the CPU stay where they are" * doctest::skip(no_test_device())) {
+  const DefaultDevice guard(test_device());
+  auto cpu = [](const char* name, const Shape& shape) { return hashed_input(name, shape).to(Device{}).set_requires_grad(); };
+  Tensor x = cpu("x", {1, 4, 5, 6}), style = cpu("style", {1, 6}), w = cpu("w", {3, 3, 6});
+  const Tensor y = depthwise_conv2d_modulated(x, style, w);
+  const std::vector<Tensor> d = grad({y}, {x, style}, {cpu("dy", y.shape()).detach()});
+  for (const Tensor& t : {y, d[0], d[1]}) CHECK(t.device() == Device{});
+}
+
 TEST_CASE("depthwise_conv of nothing") {
   CHECK(depthwise_conv2d(Tensor::zeros({0, 4, 4, 3}), Tensor::zeros({3, 3, 3})).shape() == Shape{0, 4, 4, 3});
   CHECK(norm(depthwise_conv2d_weight_grad(Tensor::zeros({0, 4, 4, 3}), Tensor::zeros({0, 4, 4, 3}))) == 0);

@@ -28,8 +28,8 @@ struct Block {
 
 // How images are cut into blocks, and the columns of the product into groups of panels: by sizes alone.
 struct Cut {
-  int64_t rows, columns;   // of a block
-  int64_t down, across;    // blocks of an image
+  int64_t rows, columns;  // of a block
+  int64_t down, across;   // blocks of an image
   int64_t panels, groups;
 
   explicit Cut(const SeparableArgs& a) {

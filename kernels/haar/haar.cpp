@@ -47,10 +47,11 @@ ScaleGradients style_gradients_cpu(const Tensor& dy, const Tensor& x, const Tens
   const Shape bands = bands_of(dy);
   ScaleGradients g;
   Tensor partial;
-  if (to_x) g.dx = Tensor::empty(bands, dy.dtype());
+  if (to_x) g.dx = Tensor::empty(bands, dy.dtype(), dy.device());
   if (to_style) {
-    g.dscale = Tensor::empty(style.shape(), dy.dtype());
-    partial = Tensor::empty({bands[0], kernels::haar_pieces(bands[1], bands[2], dy.dim(3)), bands[3]}, dy.dtype());
+    g.dscale = Tensor::empty(style.shape(), dy.dtype(), dy.device());
+    const std::int64_t pieces = kernels::haar_pieces(bands[1], bands[2], dy.dim(3));
+    partial = Tensor::empty({bands[0], pieces, bands[3]}, dy.dtype(), dy.device());
   }
   kernels::haar_analysis(false, {dy.ptr<T>(), style.ptr<T>(), to_style ? x.ptr<T>() : nullptr, out_or_null<T>(g.dx),
                                  out_or_null<T>(g.dscale), out_or_null<T>(partial), bands[0], bands[1], bands[2], dy.dim(3)});

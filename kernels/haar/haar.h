@@ -1,4 +1,5 @@
 // One step of the Haar wavelet transform: synthesis makes one picture of four bands at half its size, analysis goes back.
+// All throw Error where a shape, type or device does not fit, and say which.
 #pragma once
 
 #include "engine/tensor.h"

@@ -53,6 +53,15 @@ TEST_CASE("haar_synthesis_modulated has the gradients of style * x, with a graph
   }
 }
 
+TEST_CASE("haar: on the device, tensors of the CPU stay where they are" * doctest::skip(no_test_device())) {
+  const DefaultDevice guard(test_device());
+  auto cpu = [](const char* name, const Shape& shape) { return hashed_input(name, shape).to(Device{}).set_requires_grad(); };
+  Tensor x = cpu("x", {1, 4, 5, 8}), style = cpu("style", {1, 8});
+  const Tensor y = haar_synthesis_modulated(x, style);
+  const std::vector<Tensor> d = grad({y}, {x, style}, {cpu("dy", y.shape()).detach()});
+  for (const Tensor& t : {y, d[0], d[1]}) CHECK(t.device() == Device{});
+}
+
 TEST_CASE("haar refuses what it cannot do") {
   CHECK_THROWS_WITH_AS(haar_synthesis(Tensor::zeros({2, 4, 4, 6})), "haar_synthesis: x must be [B,H,W,4C], got f32 [2,4,4,6]", Error);
   CHECK_THROWS_WITH_AS(haar_analysis(Tensor::zeros({2, 4, 5, 6})), "haar_analysis: y must have even sizes, got f32 [2,4,5,6]", Error);

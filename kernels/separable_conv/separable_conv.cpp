@@ -47,13 +47,13 @@ void set_sizes(kernels::SeparableArgs& a, const Tensor& left, std::int64_t n) {
 }
 
 Tensor in_blocks(const Tensor& x, const Tensor& style, const Tensor& depthwise, const Tensor& pointwise, const BiasAct& act) {
-  Tensor y = Tensor::empty({x.dim(0), x.dim(1), x.dim(2), pointwise.dim(0)}, x.dtype()), styled;
+  Tensor y = Tensor::empty({x.dim(0), x.dim(1), x.dim(2), pointwise.dim(0)}, x.dtype(), x.device()), styled;
   check_bias_act(y, act);
-  const Tensor zeros = Tensor::zeros({x.dim(3)}), w = panels(pointwise, false);
+  const Tensor zeros = Tensor::zeros({x.dim(3)}, x.dtype(), x.device()), w = panels(pointwise, false);
   kernels::SeparableArgs a{};
   set_sizes(a, x, pointwise.dim(0));
   count_multiply_adds(9 * x.numel());
-  if (style.defined()) styled = Tensor::empty({x.dim(0), 9, x.dim(3)});
+  if (style.defined()) styled = Tensor::empty({x.dim(0), 9, x.dim(3)}, x.dtype(), x.device());
   a.x = x.data<float>();
   a.taps = depthwise.data<float>();
   a.style = data_or_null(style);
@@ -76,7 +76,7 @@ Tensor in_blocks(const Tensor& x, const Tensor& style, const Tensor& depthwise, 
 
 // conv_transpose2d(g, pointwise), g being dy behind the activation whose output is y.
 Tensor gated_back(const Tensor& dy, const Tensor& y, const Tensor& pointwise, const BiasAct& act) {
-  Tensor dz = Tensor::empty({dy.dim(0), dy.dim(1), dy.dim(2), pointwise.dim(3)}, dy.dtype());
+  Tensor dz = Tensor::empty({dy.dim(0), dy.dim(1), dy.dim(2), pointwise.dim(3)}, dy.dtype(), dy.device());
   const Tensor w = panels(pointwise, true);
   kernels::SeparableArgs a{};
   set_sizes(a, dy, pointwise.dim(3));

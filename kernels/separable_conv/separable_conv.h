@@ -9,7 +9,8 @@ namespace g2s {
 
 // y = bias_act(conv2d(depthwise_conv2d(style * x, depthwise), pointwise), act)
 // x [B,H,W,C]; style [B,C] for each image and channel, or undefined: none; depthwise [3,3,C]; pointwise [O,1,1,C] -> y [B,H,W,O].
-// f32 and f64. `act` must fit y (bias_act.h): noise [1,H,W,1] or [B,H,W,1] with its weight, bias [O], slope and gain.
+// f32 and f64. `act` must fit y (bias_act.h): noise [1,H,W,1] or [B,H,W,1] with its weight [1], bias [O], slope and gain.
+// Throws Error where a shape, type or device does not fit, and says which.
 //
 // With g the gradient before the activation, dz = conv_transpose2d(g, pointwise) and d = depthwise_conv_transpose2d(dz, depthwise):
 //   dx = style d, dstyle[b,c] = sum_pixels x d, ddepthwise and dpointwise as conv.h and depthwise_conv.h say, dbias = sum g; to any order.
