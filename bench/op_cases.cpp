@@ -169,13 +169,13 @@ Body haar_case(std::int64_t batch, std::int64_t side, std::int64_t channels, boo
                      [](const Tensor& x, const Tensor& style) { return haar_synthesis_modulated(x, style); });
 }
 
-Body separable_case(std::int64_t batch, std::int64_t side, std::int64_t channels, bool backward) {
+Body separable_case(std::int64_t batch, std::int64_t side, std::int64_t channels, std::int64_t out, bool backward) {
   Tensor depthwise = random({3, 3, channels}, "depthwise").set_constant();
-  Tensor pointwise = random({channels, 1, 1, channels}, "pointwise").set_constant();
+  Tensor pointwise = random({out, 1, 1, channels}, "pointwise").set_constant();
   BiasAct act;
   act.noise = random({1, side, side, 1}, "noise");
   act.noise_weight = Tensor::full({1}, 1);
-  act.bias = random({channels}, "bias");
+  act.bias = random({out}, "bias");
   return styled_case(batch, side, channels, backward, 0, [=](const Tensor& x, const Tensor& style) {
     return separable_conv2d_bias_act(x, style, depthwise, pointwise, act);
   });
@@ -190,8 +190,11 @@ void add_small_network_cases(std::map<std::string, Setup>& all) {
           const std::string full = str("op_", name, "_", batch, "x", side, "_", channels, backward ? "_fwdbwd" : "_fwd");
           all[full] = [=] { return make(batch, side, channels, backward); };
         };
-        add("separable", separable_case);
+        const auto same = [](std::int64_t b, std::int64_t s, std::int64_t c, bool back) { return separable_case(b, s, c, c, back); };
+        const auto wider = [](std::int64_t b, std::int64_t s, std::int64_t c, bool back) { return separable_case(b, s, 128, c, back); };
+        add("separable", same);
         if (side < 64) continue;
+        add("separable_widening", wider);  // behind a Haar step
         add("depthwise", depthwise_case);
         add("haar", haar_case);
       }

@@ -184,11 +184,16 @@ def depthwise_case(batch, side, channels, backward):
     return small_network_case(depthwise, batch, side, channels, backward, picture(channels, 1, 3, 3))
 
 
-def separable_case(batch, side, channels, backward):
+def separable_case(batch, side, channels, backward, out=None):
     def layer(x, style, w, pointwise, noise, bias):
         return F.leaky_relu(F.conv2d(depthwise(x, style, w), pointwise, bias) + noise, 0.2)
-    return small_network_case(layer, batch, side, channels, backward, picture(channels, 1, 3, 3), picture(channels, channels, 1, 1),
-                              picture(1, 1, side, side), torch.randn(channels))
+    return small_network_case(layer, batch, side, channels, backward, picture(channels, 1, 3, 3), picture(out or channels, channels, 1, 1),
+                              picture(1, 1, side, side), torch.randn(out or channels))
+
+
+def separable_widening_case(batch, side, channels, backward):
+    """Behind a Haar step."""
+    return separable_case(batch, side, 128, backward, channels)
 
 
 def haar_case(batch, side, channels, backward):
@@ -225,7 +230,7 @@ CASES = {
 }
 for batch in (1, 8):
     for side in (8, 16, 32, 64, 128):
-        for case in [separable_case] + ([depthwise_case, haar_case] if side >= 64 else []):
+        for case in [separable_case] + ([separable_widening_case, depthwise_case, haar_case] if side >= 64 else []):
             for backward in (False, True):
                 sizes = (batch, side, 512 if side < 128 else 256, backward)
                 CASES[f'op_{case.__name__[:-5]}_{batch}x{side}_{sizes[2]}_{"fwdbwd" if backward else "fwd"}'] = lambda case=case, sizes=sizes: case(*sizes)
