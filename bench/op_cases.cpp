@@ -6,15 +6,18 @@
 #include "kernels/adam/adam.h"
 #include "kernels/bias_act/bias_act.h"
 #include "kernels/conv/conv.h"
+#include "kernels/depthwise_conv/depthwise_conv.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/grid_sample/grid_sample.h"
 #include "kernels/group_norm/group_norm.h"
+#include "kernels/haar/haar.h"
 #include "kernels/lpips_head/lpips_head.h"
 #include "kernels/matmul/matmul.h"
 #include "kernels/modulated_conv/modulated_conv.h"
 #include "kernels/pool/pool.h"
 #include "kernels/random/random.h"
 #include "kernels/resize/resize.h"
+#include "kernels/separable_conv/separable_conv.h"
 #include "kernels/smooth/smooth.h"
 #include "kernels/upfirdn/upfirdn.h"
 
@@ -145,6 +148,58 @@ Body matmul_case(std::int64_t m, std::int64_t n, std::int64_t k) {
   return operator_body([=] { return std::vector<Tensor>{matmul(a, b, false, true)}; }, {a, b});
 }
 
+// What a layer of MobileStyleGAN does to style * x, alone or with the gradients to x and style.
+Body styled_case(std::int64_t batch, std::int64_t side, std::int64_t channels, bool backward, double flops,
+                 std::function<Tensor(const Tensor& x, const Tensor& style)> f) {
+  Tensor x = random({batch, side, side, channels}, "x").set_requires_grad(backward);
+  Tensor style = random({batch, channels}, "style").set_requires_grad(backward);
+  if (backward) return gradient_case({x, style}, [=] { return f(x, style); }, flops);
+  return operator_body([=] { return std::vector<Tensor>{f(x, style)}; }, {x}, flops);
+}
+
+Body depthwise_case(std::int64_t batch, std::int64_t side, std::int64_t channels, bool backward) {
+  Tensor w = random({3, 3, channels}, "w").set_constant();
+  return styled_case(batch, side, channels, backward, 0,
+                     [=](const Tensor& x, const Tensor& style) { return depthwise_conv2d_modulated(x, style, w); });
+}
+
+Body haar_case(std::int64_t batch, std::int64_t side, std::int64_t channels, bool backward) {
+  const double flops = static_cast<double>(batch * side * side * channels) * (backward ? 4 + 5 : 4);
+  return styled_case(batch, side, channels, backward, flops,
+                     [](const Tensor& x, const Tensor& style) { return haar_synthesis_modulated(x, style); });
+}
+
+Body separable_case(std::int64_t batch, std::int64_t side, std::int64_t channels, std::int64_t out, bool backward) {
+  Tensor depthwise = random({3, 3, channels}, "depthwise").set_constant();
+  Tensor pointwise = random({out, 1, 1, channels}, "pointwise").set_constant();
+  BiasAct act;
+  act.noise = random({1, side, side, 1}, "noise");
+  act.noise_weight = Tensor::full({1}, 1);
+  act.bias = random({out}, "bias");
+  return styled_case(batch, side, channels, backward, 0, [=](const Tensor& x, const Tensor& style) {
+    return separable_conv2d_bias_act(x, style, depthwise, pointwise, act);
+  });
+}
+
+void add_small_network_cases(std::map<std::string, Setup>& all) {
+  for (std::int64_t batch : {1, 8})
+    for (std::int64_t side : {8, 16, 32, 64, 128})
+      for (bool backward : {false, true}) {
+        const std::int64_t channels = side < 128 ? 512 : 256;
+        auto add = [&](const char* name, auto make) {
+          const std::string full = str("op_", name, "_", batch, "x", side, "_", channels, backward ? "_fwdbwd" : "_fwd");
+          all[full] = [=] { return make(batch, side, channels, backward); };
+        };
+        const auto same = [](std::int64_t b, std::int64_t s, std::int64_t c, bool back) { return separable_case(b, s, c, c, back); };
+        const auto wider = [](std::int64_t b, std::int64_t s, std::int64_t c, bool back) { return separable_case(b, s, 128, c, back); };
+        add("separable", same);
+        if (side < 64) continue;
+        add("separable_widening", wider);  // behind a Haar step
+        add("depthwise", depthwise_case);
+        add("haar", haar_case);
+      }
+}
+
 }  // namespace
 
 std::map<std::string, Setup> operator_cases() {
@@ -180,6 +235,7 @@ std::map<std::string, Setup> operator_cases() {
   all["op_resize_16x64_to_128_64_fwdbwd"] = resize_case;
   all["op_smooth_16x128_fwdbwd"] = smooth_case;
   all["op_adam_8M"] = adam_case;
+  add_small_network_cases(all);
   return all;
 }
 

@@ -162,6 +162,53 @@ def bias_act_case():
     return backward_case(lambda x, b: F.leaky_relu(x + b[:, None, None], 0.2) * ROOT2, picture(16, 64, 128, 128, grad=True), torch.randn(64))
 
 
+def small_network_case(layer, batch, side, channels, backward, *constants, layout=torch.channels_last):
+    """What a layer of MobileStyleGAN does to style * x, alone or with the gradients to x and style."""
+    x = torch.randn(batch, channels, side, side).to(memory_format=layout).requires_grad_(backward)
+    style = torch.randn(batch, channels, requires_grad=backward)
+    if backward:
+        return backward_case(layer, x, style, *constants)
+    layer = form['wrap'](layer)
+
+    def run():
+        with torch.no_grad():
+            return layer(x, style, *constants)
+    return run
+
+
+def depthwise(x, style, w):
+    return F.conv2d(x * style[:, :, None, None], w, padding=1, groups=x.shape[1])
+
+
+def depthwise_case(batch, side, channels, backward):
+    return small_network_case(depthwise, batch, side, channels, backward, picture(channels, 1, 3, 3))
+
+
+def separable_case(batch, side, channels, backward, out=None):
+    def layer(x, style, w, pointwise, noise, bias):
+        return F.leaky_relu(F.conv2d(depthwise(x, style, w), pointwise, bias) + noise, 0.2)
+    return small_network_case(layer, batch, side, channels, backward, picture(channels, 1, 3, 3), picture(out or channels, channels, 1, 1),
+                              picture(1, 1, side, side), torch.randn(out or channels))
+
+
+def separable_widening_case(batch, side, channels, backward):
+    """Behind a Haar step."""
+    return separable_case(batch, side, 128, backward, channels)
+
+
+def haar_case(batch, side, channels, backward):
+    """As a transposed convolution of channels first: of the ways that PyTorch offers the fastest."""
+    signs = torch.tensor([[1., 1., 1., 1.], [1., 1., -1., -1.], [1., -1., 1., -1.], [1., -1., -1., 1.]]) / 2
+    c = channels // 4
+    w = signs.reshape(4, 1, 2, 2).repeat(c, 1, 1, 1)
+
+    def step(x, style, w):
+        x = x * style[:, :, None, None]
+        bands = torch.cat([x[:, :c, None], x[:, c:].unflatten(1, (c, 3))], 2).flatten(1, 2)
+        return F.conv_transpose2d(bands, w, stride=2, groups=c)
+    return small_network_case(step, batch, side, channels, backward, w, layout=torch.contiguous_format)
+
+
 def matmul_case(m, n, k):
     a, b = torch.randn(m, k), torch.randn(n, k)
     return form['wrap'](lambda: a @ b.T)
@@ -181,6 +228,12 @@ CASES = {
     'op_resize_16x64_to_128_64_fwdbwd': lambda: backward_case(lambda x: F.interpolate(x, size=(128, 128), mode='bilinear'), picture(16, 64, 64, 64, grad=True)),
     'op_adam_8M': adam_case,
 }
+for batch in (1, 8):
+    for side in (8, 16, 32, 64, 128):
+        for case in [separable_case] + ([separable_widening_case, depthwise_case, haar_case] if side >= 64 else []):
+            for backward in (False, True):
+                sizes = (batch, side, 512 if side < 128 else 256, backward)
+                CASES[f'op_{case.__name__[:-5]}_{batch}x{side}_{sizes[2]}_{"fwdbwd" if backward else "fwd"}'] = lambda case=case, sizes=sizes: case(*sizes)
 CONVOLUTIONS = [('vgg_16x128_64_64', 16, 128, 64, 64, 3, 1), ('vgg_16x64_128_128', 16, 64, 128, 128, 3, 1), ('vgg_16x32_256_256', 16, 32, 256, 256, 3, 1),
                 ('vgg_16x16_512_512', 16, 16, 512, 512, 3, 1), ('vgg_1x128_64_64', 1, 128, 64, 64, 3, 1), ('disc_1x64_256_512_down', 1, 64, 256, 512, 3, 2),
                 ('net_16x32_64_128_k4', 16, 32, 64, 128, 4, 2), ('net_1x32_128_128_k5', 1, 32, 128, 128, 5, 1)]

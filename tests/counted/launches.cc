@@ -14,10 +14,12 @@
 #include "kernels/bias_act/bias_act.h"
 #include "kernels/conv/conv.h"
 #include "kernels/depth_mesh/depth_mesh.h"
+#include "kernels/depthwise_conv/depthwise_conv.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/geometry/geometry.h"
 #include "kernels/grid_sample/grid_sample.h"
 #include "kernels/group_norm/group_norm.h"
+#include "kernels/haar/haar.h"
 #include "kernels/lpips_head/lpips_head.h"
 #include "kernels/matmul/matmul.h"
 #include "kernels/matmul/math_mode.h"
@@ -26,6 +28,7 @@
 #include "kernels/random/random.h"
 #include "kernels/reduce/reduce.h"
 #include "kernels/resize/resize.h"
+#include "kernels/separable_conv/separable_conv.h"
 #include "kernels/shape/shape.h"
 #include "kernels/smooth/smooth.h"
 #include "kernels/upfirdn/upfirdn.h"
@@ -98,6 +101,23 @@ void modulated() {
       act.scale = act.scale.detach();
       differentiate(modulated_conv2d_bias_act(x, w.detach().set_constant(), style.detach(), act, {.upsample = upsample}), {x, act.bias});
     }
+}
+
+// The layers of a generator of depthwise convolutions.
+void separable() {
+  for (std::int64_t c : {64, 36, 33}) {
+    Tensor x = input("x", {2, 16, 16, c}), style = input("style", {2, c}), w = input("w", {3, 3, c});
+    differentiate(depthwise_conv2d(x, w), {x, w});
+    differentiate(depthwise_conv2d_modulated(x, style, w), {x, style, w});
+    Tensor bands = input("bands", {2, 8, 8, 4 * c}), band_style = input("band_style", {2, 4 * c});
+    differentiate(haar_synthesis_modulated(bands, band_style), {bands, band_style});
+    if (c != 64) continue;
+    BiasAct act;
+    act.noise = input("noise", {1, 16, 16, 1}).detach();
+    act.noise_weight = input("weight", {1}).detach();
+    act.bias = input("bias", {c}).detach();
+    differentiate(separable_conv2d_bias_act(x, style, w.detach(), input("pointwise", {c, 1, 1, c}).detach(), act), {x, style});
+  }
 }
 
 void modes() {
@@ -201,6 +221,7 @@ TEST_CASE("launches like a fit's" * doctest::skip(no_test_device())) {
   large_products();
   matrices();
   modulated();
+  separable();
   modes();
   channels();
   shapes();
