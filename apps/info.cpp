@@ -41,7 +41,7 @@ json weights_info(const std::string& path) {
     const convert::ConversionPlan plan = convert::make_plan({file}, {});
     info["kind"] = plan.kind, info["description"] = plan.description;
     for (const auto& [key, value] : plan.metadata) info["metadata"][key] = value;
-    if (plan.kind.rfind("stylegan2", 0) == 0) info["size"] = std::stoll(plan.metadata.at("size"));
+    if (plan.kind.find("stylegan") != std::string::npos) info["size"] = std::stoll(plan.metadata.at("size"));
     for (const std::string& note : plan.notes) info["notes"].push_back(with_options(note));
   } catch (const Error& e) {
     info["notes"] = {e.message()};  // it looks like a network and is not quite one
@@ -62,7 +62,7 @@ json file_info(const std::string& path) {
 json describe_weights(const std::string& folder) {
   if (!fs::is_directory(folder)) fail(Errc::io, folder, fs::exists(folder) ? "is not a folder" : "does not exist");
   json all = json::array();
-  for (const char* name : {"stylegan2_g", "stylegan2_d", "lpips_vgg", "u2netp"}) {
+  for (const char* name : {"stylegan2_g", "stylegan2_d", "mobilestylegan", "lpips_vgg", "u2netp", "face_detector", "face_landmarks"}) {
     const std::string path = folder + "/" + name + ".safetensors";
     if (fs::exists(path)) all.push_back(weights_info(path));
   }
