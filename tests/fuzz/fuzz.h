@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "weights_converter/checkpoint.h"
 
@@ -11,6 +12,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
 namespace g2s::test {
 
-void fuzz_reader(convert::Format format, const std::uint8_t* data, std::size_t size);
+// `beside`: what a second file holds (convert::read_checkpoint).
+void fuzz_reader(convert::Format format, const std::uint8_t* data, std::size_t size, const std::string& beside = {});
 
 }  // namespace g2s::test
