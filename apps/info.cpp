@@ -78,7 +78,8 @@ void print_weights(const json& info, bool with_list) {
   for (const json& note : info.value("notes", json::array())) std::cout << "  " << shown(note) << '\n';
   const json metadata = info.value("metadata", json::object());
   for (const auto& [key, value] : metadata.items()) {
-    if (key != "kind" && key != "what") std::cout << "  " << convert::printable(key) << ": " << shown(value) << '\n';
+    const bool shown_already = key == "kind" || key == "what", too_long = key == "graph" && !with_list;
+    if (!shown_already && !too_long) std::cout << "  " << convert::printable(key) << ": " << shown(value) << '\n';
   }
   if (!with_list) return;
   for (const json& t : info["list"]) std::cout << "  " << shown(t["name"]) << ' ' << shown(t["dtype"]) << ' ' << t["shape"].dump() << '\n';
