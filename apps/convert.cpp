@@ -28,17 +28,27 @@ std::optional<convert::NumberType> dtype_named(const std::string& name) {
   fail(Errc::invalid_argument, "--dtype", "'", name, "' is none of f16, f32, bf16");
 }
 
+bool is_folder(const std::string& path) { return (!path.empty() && path.back() == '/') || std::filesystem::is_directory(path); }
+
+std::string in_folder(const std::string& folder, const convert::ConversionPlan& plan) {
+  const std::string name = convert::usual_file(plan.kind);
+  if (name.empty()) fail(Errc::invalid_argument, folder, "is a folder: name the .safetensors file that the ", plan.kind, " should be");
+  return (std::filesystem::path(folder) / name).string();
+}
+
 int run(const Options& o) {
   const CommandContext context({});
   convert::Request request = o.request;
   request.dtype = dtype_named(o.dtype);
-  const std::string& out = o.files.back();
   // Whoever forgets OUT must not lose a checkpoint.
-  if (std::filesystem::path(out).extension() != ".safetensors") fail(Errc::invalid_argument, out, "is the output, which must end in .safetensors");
+  const bool folder = is_folder(o.files.back());
+  if (!folder && std::filesystem::path(o.files.back()).extension() != ".safetensors")
+    fail(Errc::invalid_argument, o.files.back(), "is the output, which must end in .safetensors, or be a folder (or end in /)");
   std::vector<std::shared_ptr<const convert::Checkpoint>> inputs;
   for (std::size_t i = 0; i + 1 < o.files.size(); ++i) inputs.push_back(convert::open_checkpoint(o.files[i]));
   convert::ConversionPlan plan = convert::make_plan(inputs, request);
   for (std::string& note : plan.notes) note = with_options(note);
+  const std::string out = folder ? in_folder(o.files.back(), plan) : o.files.back();
   convert::write_plan(out, plan, inputs);
   if (o.json) {
     json formats = json::array();
@@ -60,13 +70,14 @@ int run(const Options& o) {
 
 Command add_convert(CLI::App& app) {
   auto o = std::make_shared<Options>();
-  app.add_option("files", o->files, "The checkpoint, or several that belong together (LPIPS heads and VGG16), then the .safetensors file to write")
+  app.add_option("files", o->files, "The checkpoint, or several that belong together (LPIPS heads and VGG16; a generator and a head for it), then the .safetensors file to "
+                 "write, or a folder for a file of the usual name")
       ->type_name("IN... OUT")
       ->required()
       ->expected(2, 1000);
   app.add_option("--kind", o->request.kind,
-                 "What it is: auto, stylegan2-generator, stylegan2-discriminator, lpips, u2netp, bisenet, pspnet, gan2shape-nets or tensors "
-                 "(everything as it is)")
+                 "What it is: auto, mobilestylegan, stylegan2-generator, stylegan2-discriminator, lpips, u2netp, face-detector, face-landmarks, bisenet, "
+                 "pspnet, gan2shape-nets or tensors (everything as it is)")
       ->type_name("NAME")
       ->capture_default_str();
   app.add_option("--network", o->request.network, "Which of several in a file: g_ema, g, d, G_ema, G, D, Gs; else G_ema or Gs")->type_name("NAME");

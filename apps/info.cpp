@@ -39,7 +39,7 @@ json weights_info(const std::string& path) {
     const convert::ConversionPlan plan = convert::make_plan({file}, {});
     info["kind"] = plan.kind, info["description"] = plan.description;
     for (const auto& [key, value] : plan.metadata) info["metadata"][key] = value;
-    if (plan.kind.rfind("stylegan2", 0) == 0) info["size"] = std::stoll(plan.metadata.at("size"));
+    if (plan.kind.find("stylegan") != std::string::npos) info["size"] = std::stoll(plan.metadata.at("size"));
     for (const std::string& note : plan.notes) info["notes"].push_back(with_options(note));
   } catch (const Error& e) {
     info["notes"] = {e.message()};  // it looks like a network and is not quite one
@@ -60,7 +60,7 @@ json file_info(const std::string& path) {
 json describe_weights(const std::string& folder) {
   if (!fs::is_directory(folder)) fail(Errc::io, folder, fs::exists(folder) ? "is not a folder" : "does not exist");
   json all = json::array();
-  for (const char* name : {"stylegan2_g", "stylegan2_d", "lpips_vgg", "u2netp"}) {
+  for (const char* name : {"stylegan2_g", "stylegan2_d", "mobilestylegan", "lpips_vgg", "u2netp", "face_detector", "face_landmarks"}) {
     const std::string path = folder + "/" + name + ".safetensors";
     if (fs::exists(path)) all.push_back(weights_info(path));
   }
@@ -76,7 +76,8 @@ void print_weights(const json& info, bool with_list) {
   for (const json& note : info.value("notes", json::array())) std::cout << "  " << shown(note) << '\n';
   const json metadata = info.value("metadata", json::object());
   for (const auto& [key, value] : metadata.items()) {
-    if (key != "kind" && key != "what") std::cout << "  " << convert::printable(key) << ": " << shown(value) << '\n';
+    const bool shown_already = key == "kind" || key == "what", too_long = key == "graph" && !with_list;
+    if (!shown_already && !too_long) std::cout << "  " << convert::printable(key) << ": " << shown(value) << '\n';
   }
   if (!with_list) return;
   for (const json& t : info["list"]) std::cout << "  " << shown(t["name"]) << ' ' << shown(t["dtype"]) << ' ' << t["shape"].dump() << '\n';

@@ -1,6 +1,7 @@
 #include "weights_converter/checkpoint.h"
 
 #include <cstring>
+#include <filesystem>
 
 #include "engine/error.h"
 #include "weights_converter/formats.h"
@@ -37,7 +38,7 @@ std::string guess(std::string_view file) {
   if (starts_with(file, "<!") || starts_with(file, "<html") || starts_with(file, "<HTML")) return "is a web page: the download did not give the file";
   if (starts_with(file, "\x89HDF")) return "is an HDF5 file, which cannot be read";
   if (starts_with(file, "PK\x07\x08")) return "is a ZIP archive in several parts, which cannot be read";
-  return "is no checkpoint of a known format (PyTorch, pickle, numpy, ONNX, safetensors), or is truncated";
+  return "is no checkpoint of a known format (PyTorch, pickle, numpy, ONNX, OpenVINO, TFLite, safetensors), or is truncated";
 }
 
 // Throws naming what the file seems to be if that is none of the formats.
@@ -49,12 +50,15 @@ Format format_of(const std::string& path, const Bytes& file) {
     if (is_pytorch_zip(members)) return Format::pytorch_zip;
     for (const ZipMember& m : members)
       if (m.name.size() > 4 && m.name.substr(m.name.size() - 4) == ".npy") return Format::npz;
-    fail(Errc::format, path, "is a ZIP archive without a PyTorch checkpoint or numpy arrays");
+    if (has_openvino(members)) return Format::openvino;
+    fail(Errc::format, path, "is a ZIP archive without a PyTorch checkpoint, numpy arrays or OpenVINO models");
   }
   if (starts_with(text, "\x93NUMPY")) return Format::npy;
   if (is_pytorch_legacy(text)) return Format::pytorch_legacy;
   if (is_tar(text))
     fail(Errc::unsupported, path, "is a tar archive, as PyTorch before 0.1.10 wrote them: load it with an old PyTorch and save it again");
+  if (looks_like_openvino(text)) return Format::openvino;
+  if (looks_like_tflite(text)) return Format::tflite;
   if (is_safetensors(text)) return Format::safetensors;
   if (is_pickle(text)) return Format::pickle;
   if (looks_like_onnx(text)) return Format::onnx;
@@ -70,6 +74,8 @@ void read_content(Checkpoint& c, ReadContext& context, const Bytes& file) {
     case Format::npz: read_npz(c, context, read_zip(c.path, file)); break;
     case Format::onnx: read_onnx(c, context, file); break;
     case Format::safetensors: read_safetensors(c, context, file); break;
+    case Format::openvino: read_openvino(c, context, file); break;
+    case Format::tflite: read_tflite(c, context, file); break;
   }
   if (c.root) list_tensors(c, context);
 }
@@ -96,6 +102,8 @@ const char* to_string(Format format) {
     case Format::npz: return "numpy archive";
     case Format::onnx: return "ONNX";
     case Format::safetensors: return "safetensors";
+    case Format::openvino: return "OpenVINO";
+    case Format::tflite: return "TFLite";
   }
   return "?";
 }
@@ -105,16 +113,17 @@ const SourceTensor* Checkpoint::find(const std::string& name) const {
   return found == index.end() ? nullptr : &tensors[found->second];
 }
 
-std::shared_ptr<const Checkpoint> read_checkpoint(const std::string& path, const Bytes& file, Format format) {
+std::shared_ptr<const Checkpoint> read_checkpoint(const std::string& path, const Bytes& file, Format format, const Bytes& beside) {
   auto c = std::make_shared<Checkpoint>();
   c->path = path;
   c->file = file;
+  c->beside = beside;
   c->format = format;
-  ReadContext context(path, file.size);
+  ReadContext context(path, file.size + beside.size);
   c->arena = context.arena;
   try {
     read_content(*c, context, file);
-    check_sizes(*c, file.size);
+    check_sizes(*c, file.size + beside.size);
   } catch (const Error& e) {
     if (e.op() == path) throw;
     throw Error(e.code(), path, e.what());
@@ -125,7 +134,10 @@ std::shared_ptr<const Checkpoint> read_checkpoint(const std::string& path, const
 
 std::shared_ptr<const Checkpoint> open_checkpoint(const std::string& path) {
   const Bytes file = map_file(path);
-  return read_checkpoint(path, file, format_of(path, file));
+  const Format format = format_of(path, file);
+  if (format != Format::openvino || looks_like_zip(file.load().view())) return read_checkpoint(path, file, format);
+  const std::string weights = std::filesystem::path(path).replace_extension(".bin").string();
+  return read_checkpoint(path, file, format, std::filesystem::exists(weights) ? map_file(weights) : Bytes{});
 }
 
 }  // namespace g2s::convert

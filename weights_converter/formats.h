@@ -19,6 +19,12 @@ void read_npy(Checkpoint& checkpoint, ReadContext& context, const Bytes& file, c
 void read_npz(Checkpoint& checkpoint, ReadContext& context, const std::vector<ZipMember>& members);
 void read_onnx(Checkpoint& checkpoint, ReadContext& context, const Bytes& file);
 bool looks_like_onnx(std::string_view file);
+// OpenVINO models: the text of one, whose numbers are `checkpoint.beside`, or an archive with pairs of .xml and .bin.
+void read_openvino(Checkpoint& checkpoint, ReadContext& context, const Bytes& file);
+bool looks_like_openvino(std::string_view start);
+bool has_openvino(const std::vector<ZipMember>& members);
+void read_tflite(Checkpoint& checkpoint, ReadContext& context, const Bytes& file);
+bool looks_like_tflite(std::string_view start);
 void read_safetensors(Checkpoint& checkpoint, ReadContext& context, const Bytes& file);
 
 // All tensors of a tree under their paths (tree.cpp).

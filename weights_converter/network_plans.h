@@ -14,6 +14,16 @@ using Inputs = std::vector<std::shared_ptr<const Checkpoint>>;
 bool is_lpips(const Inputs& inputs);
 ConversionPlan plan_lpips(const Inputs& inputs, const Request& request);
 
+// MobileStyleGAN: OpenVINO models or this program's own file of it, and, if it is to be cut, a head that replaces its last blocks.
+bool is_mobilestylegan(const Inputs& inputs);
+ConversionPlan plan_mobilestylegan(const Inputs& inputs, const Request& request);
+
+// The face detector and the landmarks of MediaPipe, told by what their graphs give.
+bool is_face_detector(const Checkpoint& checkpoint);
+ConversionPlan plan_face_detector(const Checkpoint& checkpoint, const Request& request);
+bool is_face_landmarks(const Checkpoint& checkpoint);
+ConversionPlan plan_face_landmarks(const Checkpoint& checkpoint, const Request& request);
+
 // U-2-Net-p, its batch norms folded into the convolutions.
 bool is_u2netp(const Checkpoint& checkpoint);
 ConversionPlan plan_u2netp(const Checkpoint& checkpoint, const Request& request);

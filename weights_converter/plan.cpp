@@ -18,7 +18,7 @@ struct Kind {
 };
 
 const Checkpoint& only(const Inputs& inputs) {
-  if (inputs.size() != 1) fail(Errc::invalid_argument, inputs.at(1)->path, "is a second input, but only LPIPS is made from several");
+  if (inputs.size() != 1) fail(Errc::invalid_argument, inputs.at(1)->path, "is a second input, but only LPIPS and MobileStyleGAN are made from several");
   return *inputs[0];
 }
 
@@ -30,10 +30,13 @@ Kind of_one(const char* name, bool (*matches)(const Checkpoint&), ConversionPlan
 // In the order in which a file is tried.
 const std::vector<Kind>& kinds() {
   static const std::vector<Kind> all = {
+      {"mobilestylegan", is_mobilestylegan, plan_mobilestylegan},
       of_one("stylegan2-generator", [](const Checkpoint& c) { return !find_generators(c).empty(); }, plan_generator),
       of_one("stylegan2-discriminator", [](const Checkpoint& c) { return !find_discriminators(c).empty(); }, plan_discriminator),
       {"lpips", is_lpips, plan_lpips},
       of_one("u2netp", is_u2netp, plan_u2netp),
+      of_one("face-detector", is_face_detector, plan_face_detector),
+      of_one("face-landmarks", is_face_landmarks, plan_face_landmarks),
       of_one("bisenet", is_bisenet, plan_bisenet),
       of_one("pspnet", is_pspnet, plan_pspnet),
       of_one("gan2shape-nets", is_gan2shape_nets, plan_gan2shape_nets),
@@ -59,6 +62,16 @@ void keep_metadata(const Inputs& inputs, ConversionPlan& plan) {
 }  // namespace
 
 OutputTensor output(const std::string& name, const SourceTensor& source) { return {name, source.type, source.shape, {source}}; }
+
+std::string usual_file(const std::string& kind) {
+  constexpr std::pair<std::string_view, const char*> files[] = {
+      {"stylegan2-generator", "stylegan2_g"}, {"stylegan2-discriminator", "stylegan2_d"}, {"mobilestylegan", "mobilestylegan"}, {"lpips", "lpips_vgg"},
+      {"u2netp", "u2netp"}, {"face-detector", "face_detector"}, {"face-landmarks", "face_landmarks"},
+  };
+  for (const auto& [known, file] : files)
+    if (known == kind) return str(file, ".safetensors");
+  return {};
+}
 
 ConversionPlan make_plan(const std::vector<std::shared_ptr<const Checkpoint>>& inputs, const Request& request) {
   if (inputs.empty()) fail(Errc::invalid_argument, "convert", "there is no input");

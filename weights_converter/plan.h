@@ -38,6 +38,9 @@ struct ConversionPlan {
   std::vector<std::string> notes;               // what was left out or chosen, one sentence each
 };
 
+// What the program calls a file of that kind in a folder of weights: stylegan2_g.safetensors; empty for kinds that it does not load from one.
+std::string usual_file(const std::string& kind);
+
 // Throws naming file and tensor when the inputs are not what the request wants.
 ConversionPlan make_plan(const std::vector<std::shared_ptr<const Checkpoint>>& inputs, const Request& request);
 

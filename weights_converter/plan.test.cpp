@@ -162,14 +162,14 @@ TEST_CASE("plan: one kind can be forced, unknown ones are named") {
   const Tensors g = small_generator();
   CHECK_THROWS_WITH_AS(plan_of(g, of_kind("stylegan2-discriminator")), "made.pt: has no StyleGAN2 discriminator in a layout that is known", Error);
   CHECK_THROWS_WITH_AS(plan_of(g, of_kind("sylegan")),
-                       "kind: 'sylegan' is none of auto, stylegan2-generator, stylegan2-discriminator, lpips, u2netp, bisenet, pspnet, "
-                       "gan2shape-nets, tensors",
+                       "kind: 'sylegan' is none of auto, mobilestylegan, stylegan2-generator, stylegan2-discriminator, lpips, u2netp, "
+                       "face-detector, face-landmarks, bisenet, pspnet, gan2shape-nets, tensors",
                        Error);
   const ConversionPlan plan = plan_of(g, of_kind("tensors", NumberType::bf16));
   CHECK(plan.kind == "tensors");
   CHECK(tensor_of(plan, "style.1.bias").type == NumberType::bf16);
   CHECK(plan_of({{"anything", {3}}}).kind == "tensors");
-  CHECK_THROWS_WITH_AS(make_plan({checkpoint_of(g), checkpoint_of(g)}, {}), doctest::Contains("only LPIPS is made from several"), Error);
+  CHECK_THROWS_WITH_AS(make_plan({checkpoint_of(g), checkpoint_of(g)}, {}), doctest::Contains("only LPIPS and MobileStyleGAN are made from several"), Error);
   CHECK_THROWS_WITH_AS(make_plan({checkpoint_of({{"a", {1}}}), checkpoint_of({{"a", {1}}})}, of_kind("tensors")),
                        doctest::Contains("appears twice"), Error);
 }

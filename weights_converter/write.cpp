@@ -30,7 +30,17 @@ SafetensorsWriter::Item item_of(const std::string& path, const OutputTensor& t) 
   return {t.name, stored, t.shape, static_cast<std::uint64_t>(wanted) * size_of(t.type)};
 }
 
-std::string hash_key(std::size_t input, std::size_t inputs) { return inputs == 1 ? "source_xxh128" : str("source_xxh128.", input); }
+using Checkpoints = std::vector<std::shared_ptr<const Checkpoint>>;
+
+// One for each file, in the order in which they are hashed.
+std::vector<std::string> hash_keys(const Checkpoints& inputs) {
+  std::vector<std::string> keys;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    keys.push_back(inputs.size() == 1 ? "source_xxh128" : str("source_xxh128.", i));
+    if (inputs[i]->beside.source) keys.push_back(keys.back() + ".bin");
+  }
+  return keys;
+}
 
 // Bytes of a mapped file that nobody has touched yet make write() fault in the middle of its copying and begin again, at a third of the speed.
 void write_mapped(SafetensorsWriter& file, std::string_view bytes) {
@@ -44,31 +54,40 @@ void write_mapped(SafetensorsWriter& file, std::string_view bytes) {
 
 }  // namespace
 
-void write_plan(const std::string& path, const ConversionPlan& plan, const std::vector<std::shared_ptr<const Checkpoint>>& inputs) {
+void write_plan(const std::string& path, const ConversionPlan& plan, const Checkpoints& inputs) {
   std::vector<SafetensorsWriter::Item> items;
   for (const OutputTensor& t : plan.tensors) items.push_back(item_of(path, t));
   std::map<std::string, std::string> metadata = plan.metadata;
   metadata["kind"] = plan.kind;
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    metadata[inputs.size() == 1 ? "source_format" : str("source_format.", i)] = to_string(inputs[i]->format);
-    metadata[hash_key(i, inputs.size())] = std::string(32, '0');  // known once everything is read
-  }
+  for (std::size_t i = 0; i < inputs.size(); ++i) metadata[inputs.size() == 1 ? "source_format" : str("source_format.", i)] = to_string(inputs[i]->format);
+  const std::vector<std::string> keys = hash_keys(inputs);
+  for (const std::string& key : keys) metadata[key] = std::string(32, '0');  // known once everything is read
   if (const auto parent = std::filesystem::path(path).parent_path(); !parent.empty()) make_folders(parent.string());
   SafetensorsWriter file(path, std::move(items), std::move(metadata), Durability::crash);  // the inputs are still there
 
   auto hashes = std::async(std::launch::async, [&inputs] {
     std::vector<std::string> all;
-    for (const auto& input : inputs) all.push_back(xxh128(input->file.load().view()));
+    for (const auto& input : inputs) {
+      all.push_back(xxh128(input->file.load().view()));
+      if (input->beside.source) all.push_back(xxh128(input->beside.load().view()));
+    }
     return all;
   });
+  Bytes last;  // what is inflated stays for the next tensor, which often comes from the same place
+  Memory kept;
   for (const OutputTensor& t : plan.tensors) {
     check_cancelled("convert");
     for (const SourceTensor& part : t.parts) {
+      if (part.storage.source != last.source) {
+        kept = {};
+        last = part.storage;
+        kept = last.load();
+      }
       stream_numbers(part, t.type, t.scale, t.add, [&](std::string_view piece) { write_mapped(file, piece); });
     }
   }
   const std::vector<std::string> found = hashes.get();
-  for (std::size_t i = 0; i < found.size(); ++i) file.replace_metadata(hash_key(i, inputs.size()), found[i]);
+  for (std::size_t i = 0; i < found.size(); ++i) file.replace_metadata(keys[i], found[i]);
   file.commit();
 }
 

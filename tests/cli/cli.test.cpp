@@ -52,7 +52,9 @@ std::vector<std::string> operator+(std::vector<std::string> a, const std::vector
 TEST_CASE("cli: info tells about the program and files, from any working directory") {
   const json info = json_of(run_program({"info", "--json"}, {.folder = "/tmp"}));
   CHECK(info.at("presets") == json({"car", "cat", "church", "default", "face", "synface"}));
-  CHECK(info.at("weights").size() == 4);
+  CHECK(info.at("weights").size() == 6);
+  CHECK(info.at("weights")[4].at("kind") == "face-detector");
+  CHECK(info.at("weights")[5].at("kind") == "face-landmarks");
   CHECK(info.at("weights")[0].at("size") == 64);
   const json files = json_of(run_program({"info", "--json", head("000_128_depth.png"), source_path("tests/images/exif6.jpg")})).at("files");
   CHECK(files[0].at("bits") == 16);

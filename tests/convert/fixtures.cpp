@@ -4,12 +4,14 @@
 #include <zlib.h>
 
 #include <cstring>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "engine/error.h"
 #include "engine/files.h"
 #include "engine/hashed_tensor.h"
 #include "tests/support/check.h"
+#include "weights_converter/zip.h"
 
 namespace g2s::test {
 
@@ -25,6 +27,15 @@ std::string unpacked_fixture(const TemporaryFolder& folder, const std::string& n
   const std::string path = folder / name;
   write_file(path, content);
   return path;
+}
+
+std::vector<std::string> unpacked_archive(const TemporaryFolder& folder, const std::string& name) {
+  std::vector<std::string> paths;
+  for (const auto& member : ::g2s::convert::read_zip(name, ::g2s::convert::map_file(fixture(name)))) {
+    paths.push_back(folder / std::filesystem::path(member.name).filename().string());
+    write_file(paths.back(), std::string(member.content.load().view()));
+  }
+  return paths;
 }
 
 RawSafetensors read_raw(const std::string& path) {

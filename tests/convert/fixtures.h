@@ -14,6 +14,9 @@ std::string fixture(const std::string& name);
 // tests/fixtures/NAME.gz, unpacked into the folder.
 std::string unpacked_fixture(const TemporaryFolder& folder, const std::string& name);
 
+// The members of the archive tests/fixtures/NAME as files in the folder; their paths.
+std::vector<std::string> unpacked_archive(const TemporaryFolder& folder, const std::string& name);
+
 struct RawTensor {
   std::string dtype;  // as the file names it
   std::vector<std::int64_t> shape;

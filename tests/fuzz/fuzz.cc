@@ -68,10 +68,11 @@ void read_everything(const std::shared_ptr<const Checkpoint>& checkpoint) {
 
 }  // namespace
 
-void fuzz_reader(Format format, const std::uint8_t* data, std::size_t size) {
-  const Allowance input(2 * size + allowance + (4u << 20));  // the input itself is copied once
+void fuzz_reader(Format format, const std::uint8_t* data, std::size_t size, const std::string& beside) {
+  const Allowance input(2 * (size + beside.size()) + allowance + (4u << 20));  // the input itself is copied once
   try {
-    read_everything(read_checkpoint("input", own_bytes(std::string(reinterpret_cast<const char*>(data), size)), format));
+    const Bytes file = own_bytes(std::string(reinterpret_cast<const char*>(data), size)), second = beside.empty() ? Bytes{} : own_bytes(beside);
+    read_everything(read_checkpoint("input", file, format, second));
   } catch (const Error&) {
     // What bad input should come to.
   }

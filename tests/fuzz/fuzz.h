@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "weights_converter/checkpoint.h"
 
@@ -20,6 +21,7 @@ class Allowance {
 };
 std::size_t bytes_in_use();
 
-void fuzz_reader(convert::Format format, const std::uint8_t* data, std::size_t size);
+// `beside`: what a second file holds (convert::read_checkpoint).
+void fuzz_reader(convert::Format format, const std::uint8_t* data, std::size_t size, const std::string& beside = {});
 
 }  // namespace g2s::test

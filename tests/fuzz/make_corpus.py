@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Writes the small files that the fuzz targets start from, tests/fuzz/corpus/<reader>/. Needs PyTorch, numpy, onnx and safetensors."""
+"""Writes the small files that the fuzz targets start from, tests/fuzz/corpus/<reader>/. Needs PyTorch, numpy, onnx and safetensors.
+
+Those of openvino and tflite are written by tests/fixtures/make_openvino.py and make_tflite.py.
+"""
 import collections
 import io
 import os

@@ -23,7 +23,7 @@ each() {  # the compiler line of each, before and after the source
   done
 }
 # What a static library is made with must be there in full.
-static="-lpng -lcrypto -lz -lexif -lxxhash -lstdc++ -lm -lpthread -ldl"
+static="-lpng -lcrypto -lz -lexif -lxxhash -lpugixml -lstdc++ -lm -lpthread -ldl"
 case $how in
   cmake | cmake-static)
     [ "$how" = cmake ] || more=-DGAN2SHAPE_STATIC=ON
