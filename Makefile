@@ -71,7 +71,7 @@ test-sanitized: setup
 	cmake --build build-asan -j $(JOBS)
 	@sh tests/run.sh build-asan $(CTEST) --label-exclude long --timeout 3600
 
-# The kernels of CUDA in the emulator under ThreadSanitizer: a missing barrier is a race.
+# The kernels of CUDA in the emulator under ThreadSanitizer: a missing barrier is a race. And the C interface, called from several threads.
 test-races: setup
 	cmake --preset tsan-emulated
 	cmake --build --preset tsan-emulated -j $(JOBS)

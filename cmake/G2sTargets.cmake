@@ -182,23 +182,30 @@ function(g2s_add_emulated_bench)
   endif()
 endfunction()
 
-# Operators on the emulated device, and the emulator: for a sanitizer under which everything would take long.
+# Operators on the emulated device, the emulator, and the C interface from several threads: for a sanitizer under which everything would take long.
 function(g2s_add_emulated_tests_alone)
   find_path(DOCTEST_INCLUDE_DIR doctest/doctest.h REQUIRED)
   file(GLOB_RECURSE files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/*.test.cpp)
   file(GLOB support CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/support/*.cpp)
   g2s_add_emulator_tests(emulator_tests)
-  add_executable(g2s_tests_emulated ${files} ${support} ${PROJECT_SOURCE_DIR}/tests/main.cpp ${PROJECT_SOURCE_DIR}/tests/captured_graph.test.cpp
+  set(interface ${PROJECT_SOURCE_DIR}/c_api/context.test.cpp ${PROJECT_SOURCE_DIR}/c_api/generator.test.cpp ${PROJECT_SOURCE_DIR}/c_api/handles.test.cpp)
+  add_executable(g2s_tests_emulated ${files} ${support} ${interface} ${PROJECT_SOURCE_DIR}/tests/main.cpp ${PROJECT_SOURCE_DIR}/tests/captured_graph.test.cpp
                                     ${PROJECT_SOURCE_DIR}/tests/context.test.cpp
                                     ${PROJECT_SOURCE_DIR}/tests/cli/program.cpp ${PROJECT_SOURCE_DIR}/bench/dnn_properties.cpp)
   target_include_directories(g2s_tests_emulated SYSTEM PRIVATE ${DOCTEST_INCLUDE_DIR})
   target_compile_definitions(g2s_tests_emulated PRIVATE G2S_SOURCE_DIR="${PROJECT_SOURCE_DIR}" G2S_PROGRAM="")
-  target_link_libraries(g2s_tests_emulated PRIVATE g2s_kernels g2s_cuda_emulated g2s_emulator_tests)
+  target_link_libraries(g2s_tests_emulated PRIVATE g2s_c_api g2s_cuda_emulated g2s_emulator_tests)
   include(G2sTests)
   foreach(path ${files})
     file(RELATIVE_PATH file ${PROJECT_SOURCE_DIR} ${path})
     g2s_test_name(name ${file})
     g2s_add_emulated_entry(${name})
+  endforeach()
+  foreach(path ${interface})
+    get_filename_component(name ${path} NAME)
+    string(REPLACE ".test.cpp" "" entry ${name})
+    add_test(NAME c_api/${entry} COMMAND g2s_tests_emulated --no-intro=true --source-file=*/c_api/${name} WORKING_DIRECTORY ${PROJECT_BINARY_DIR})
+    set_tests_properties(c_api/${entry} PROPERTIES FAIL_REGULAR_EXPRESSION "test cases: *0 [|]")
   endforeach()
   g2s_add_emulated_graph()
   g2s_register_emulator_tests(${emulator_tests})
