@@ -1,5 +1,7 @@
 # libgan2shape, shared and static, made of the same objects, and what is installed beside it.
 
+include(GNUInstallDirs)
+
 # Their objects, by target; and what a program needs besides.
 function(g2s_library_parts out_targets out_objects)
   set(targets g2s_engine g2s_kernels g2s_models g2s_weights_converter ${G2S_CUDA_BACKEND})
@@ -126,7 +128,6 @@ function(g2s_package)
 endfunction()
 
 function(g2s_add_install)
-  include(GNUInstallDirs)
   if(TARGET gan2shape)
     file(RELATIVE_PATH library_from_program /${CMAKE_INSTALL_BINDIR} /${CMAKE_INSTALL_LIBDIR})
     set_target_properties(gan2shape PROPERTIES INSTALL_RPATH "$ORIGIN/${library_from_program}")
