@@ -115,7 +115,7 @@ TEST_CASE("C interface: a context says what it is") {
   g2s_context_options options = CContext::usual();
   const std::string assets = source_path("assets");
   options.threads = 3;
-  options.precision = "bf16";
+  options.precision = other_precision();
   options.assets = assets.c_str();
   options.memory_limit = std::uint64_t{1} << 40;
   const CContext context(options);
@@ -123,7 +123,7 @@ TEST_CASE("C interface: a context says what it is") {
   CHECK(about.at("version") == g2s_version());
   CHECK(about.at("device") == str(test_device()));
   CHECK(about.at("threads") == 3);
-  CHECK(about.at("precision") == "bf16");
+  CHECK(about.at("precision") == options.precision);
   CHECK(about.at("instruction_set") == instruction_set());
   CHECK(about.at("assets") == assets);
   CHECK(about.at("memory_limit") == options.memory_limit);

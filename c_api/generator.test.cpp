@@ -6,6 +6,7 @@
 #include "engine/autograd.h"
 #include "engine/image.h"
 #include "engine/precision.h"
+#include "kernels/precision.h"
 #include "kernels/shape/shape.h"
 #include "tests/support/c_interface.h"
 
@@ -195,13 +196,13 @@ TEST_CASE("C interface: more than there is memory for") {
 TEST_CASE("C interface: two contexts in two threads give the bits of one after the other") {
   g2s_context_options usual = CContext::usual(), other = CContext::usual();
   other.threads = 3;
-  other.precision = "bf16";
+  other.precision = other_precision();
   const CContext a(usual), b(other);
   const TinyGenerator in_a(a), in_b(b);
   const Tensor w = latents(true), dpicture = hashed_input("capi/dpicture", picture_shape);
   const Drawn alone[] = {draw_in_c(in_a, w, dpicture), draw_in_c(in_b, w, dpicture)};
   ContextOptions as_b = usual_options();
-  as_b.settings.precision = Precision::bf16;
+  as_b.settings.precision = precision_for(other.precision, as_b.device);
   CHECK(same(alone[1], draw(in_b.path(), w, dpicture, as_b)));
   for (int round = 0; round < 5; ++round) {
     Drawn beside[2];

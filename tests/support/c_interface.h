@@ -9,6 +9,7 @@
 #include "engine/context.h"
 #include "engine/tensor.h"
 #include "gan2shape/gan2shape.h"
+#include "kernels/isa.h"
 #include "tests/cli/program.h"
 #include "tests/support/cases.h"
 #include "tests/support/check.h"
@@ -48,6 +49,9 @@ class CContext {
 
   g2s_context handle = nullptr;
 };
+
+// Other than f32 where the tests' device can do another.
+inline const char* other_precision() { return !no_test_device() || kernels::bf16_unit() != kernels::Bf16Unit::none ? "bf16" : "f32"; }
 
 // The same in C++.
 inline ContextOptions usual_options() { return {.device = test_device(), .settings = {.threads = 2}}; }
