@@ -7,7 +7,7 @@ PEER ?=
 BENCH ?=
 CTEST = ctest -j $(JOBS) --output-on-failure
 
-.PHONY: help setup build install uninstall package test test-all demo faces bench fuzz clean test-sanitized test-races test-variants cuda-report cuda-memory test-architectures gpu-1 gpu-2 gpu-3 gpu-4 gpu-kit cuda-model
+.PHONY: help setup build installed install uninstall package test test-all demo faces bench fuzz clean test-sanitized test-races test-variants cuda-report cuda-memory test-architectures gpu-1 gpu-2 gpu-3 gpu-4 gpu-kit cuda-model
 
 help:
 	@echo "make setup     install the packages that are missing (Debian 12, Ubuntu 22.04 or later)"
@@ -37,15 +37,16 @@ build: setup $(BUILD)/build.ninja
 	cmake --build $(BUILD) -j $(JOBS) --target gan2shape
 
 PREFIX ?= /usr/local
-install: setup $(BUILD)/build.ninja
+installed: setup $(BUILD)/build.ninja
 	cmake --build $(BUILD) -j $(JOBS) --target gan2shape libgan2shape libgan2shape_static_file
+
+install: installed
 	cmake --install $(BUILD) --prefix $(PREFIX)
 
 uninstall:
 	@sh cmake/uninstall.sh $(BUILD)
 
-package: setup $(BUILD)/build.ninja
-	cmake --build $(BUILD) -j $(JOBS) --target gan2shape libgan2shape libgan2shape_static_file
+package: installed
 	cd $(BUILD) && cpack
 
 test: setup $(BUILD)/build.ninja

@@ -8,7 +8,6 @@
 #include "apps/progress.h"
 #include "apps/settings.h"
 #include "apps/table.h"
-#include "engine/accelerator.h"
 #include "engine/allocator.h"
 #include "engine/files.h"
 #include "engine/context.h"
@@ -131,8 +130,6 @@ int run(const ReconstructOptions& o) {
   make_folders(o.out);
   ProgressPrinter progress(std::cerr, progress_style(o.progress));
   if (const json more = known_beside(session.reconstructor.settings.quality); more.contains("note")) progress.note(more["note"]);
-  const Device device = session.reconstructor.device;
-  if (device.type != DeviceType::cpu) accelerator(device, "reconstruct").synchronize();  // other threads shall see the weights
   std::vector<json> done(session.jobs.size());
   const auto thrown = run_concurrently(session.jobs.size(), static_cast<std::size_t>(o.jobs),
                                        [&](std::size_t i) { done[i] = do_job(o, session.reconstructor, session.jobs[i], progress); });

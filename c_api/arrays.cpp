@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "c_api/call.h"
-#include "engine/accelerator.h"
 #include "engine/image.h"
 
 namespace g2s::capi {
@@ -25,7 +24,9 @@ bool add_product(std::int64_t& a, std::int64_t b, std::int64_t c) {
 
 bool any_zero(const Shape& shape) { return std::find(shape.begin(), shape.end(), 0) != shape.end(); }
 
-void copy_element(char* to, const char* from, std::size_t bytes) {
+// A run is often a single element.
+void copy_bytes(Accelerator* device, char* to, const char* from, std::size_t bytes) {
+  if (device) return device->copy(to, from, bytes, CopyKind::device_to_device);
   switch (bytes) {
     case 1: *to = *from; return;
     case 2: std::memcpy(to, from, 2); return;
@@ -173,31 +174,32 @@ Array& Array::without_batch() {
   return *this;
 }
 
+// Between the array and contiguous memory on its device, run by run: copy(element of the array, place in the other, bytes).
+template <class Copy>
+void Array::for_each_piece(Copy&& copy) const {
+  const auto size = static_cast<std::int64_t>(size_of(dtype_));
+  for_each_run(shape_, strides_, [&](std::int64_t offset, std::int64_t place, std::int64_t count) {
+    copy(data_ + offset * size, place * size, static_cast<std::size_t>(count * size));
+  });
+}
+
+Accelerator* Array::its_accelerator() const { return device_.type == DeviceType::cpu ? nullptr : &accelerator(device_, argument_); }
+
 // Contiguous, where the array is.
 Tensor Array::gather() const {
   Tensor out = Tensor::empty(shape_, dtype_, device_);
   if (empty_) return out;
   char* to = static_cast<char*>(out.mutable_raw());
-  const auto size = static_cast<std::int64_t>(size_of(dtype_));
-  Accelerator* device = out.on_cuda() ? &accelerator(device_, argument_) : nullptr;
-  for_each_run(shape_, strides_, [&](std::int64_t offset, std::int64_t place, std::int64_t count) {
-    const auto bytes = static_cast<std::size_t>(count * size);
-    if (device) device->copy(to + place * size, data_ + offset * size, bytes, CopyKind::device_to_device);
-    else copy_element(to + place * size, data_ + offset * size, bytes);
-  });
+  Accelerator* device = its_accelerator();
+  for_each_piece([&](const char* from, std::int64_t place, std::size_t bytes) { copy_bytes(device, to + place, from, bytes); });
   return out;
 }
 
 void Array::scatter(const Tensor& value) const {
   if (empty_) return;
   const char* from = static_cast<const char*>(value.raw());
-  const auto size = static_cast<std::int64_t>(size_of(dtype_));
-  Accelerator* device = value.on_cuda() ? &accelerator(device_, argument_) : nullptr;
-  for_each_run(shape_, strides_, [&](std::int64_t offset, std::int64_t place, std::int64_t count) {
-    const auto bytes = static_cast<std::size_t>(count * size);
-    if (device) device->copy(data_ + offset * size, from + place * size, bytes, CopyKind::device_to_device);
-    else copy_element(data_ + offset * size, from + place * size, bytes);
-  });
+  Accelerator* device = its_accelerator();
+  for_each_piece([&](char* to, std::int64_t place, std::size_t bytes) { copy_bytes(device, to, from + place, bytes); });
   if (device) device->synchronize();
 }
 

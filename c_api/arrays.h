@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 
+#include "engine/accelerator.h"
 #include "engine/tensor.h"
 #include "gan2shape/gan2shape.h"
 
@@ -49,6 +50,9 @@ class Array {
   Array(const g2s_array& array, const char* argument, Content content);
   void check_layout(bool written);
   void check_overlap() const;
+  template <class Copy>
+  void for_each_piece(Copy&& copy) const;
+  Accelerator* its_accelerator() const;  // null: the CPU
   Tensor gather() const;
   void scatter(const Tensor& value) const;
 

@@ -8,8 +8,10 @@
 #include <mutex>
 #include <string>
 
+#include "c_api/call.h"
 #include "c_api/handles.h"
 #include "engine/context.h"
+#include "engine/safetensors.h"
 #include "engine/thread_state.h"
 #include "gan2shape/gan2shape.h"
 
@@ -92,5 +94,26 @@ class InContext {
   FreshThread fresh_;
   UseContext use_;
 };
+
+// Makes a network in a context, an Object{context, make(file)}, where the file is `path` or else an asset. `what` is its argument's name.
+template <class Object, class Make>
+g2s_status load_network(g2s_context context, const char* path, const char* asset, typename Object::Handle* handle, const char* what, Make&& make) {
+  return call([&] {
+    auto& out = output(handle, what);
+    const auto owner = find<ContextObject>(context, "context");
+    const InContext in(owner, what);
+    out = give(std::make_shared<Object>(Object{owner, make(SafetensorsFile(owner->weights(path, asset)))}));
+  });
+}
+
+// Runs work(object) in the context of the object.
+template <class Object, class Work>
+g2s_status call_network(typename Object::Handle handle, const char* what, Work&& work) {
+  return call([&] {
+    const auto object = find<Object>(handle, what);
+    const InContext in(object->context, what);
+    work(*object);
+  });
+}
 
 }  // namespace g2s::capi

@@ -11,7 +11,7 @@
 #include "c_api/context.h"
 #include "c_api/fit_options.h"
 #include "c_api/objects.h"
-#include "engine/accelerator.h"
+#include "engine/image.h"
 #include "models/gan2shape/export.h"
 #include "models/gan2shape/result.h"
 
@@ -68,16 +68,6 @@ std::string text(const char* argument, const char* value) {
   return value;
 }
 
-// Channels [from, to) of u8 pixels [1,H,W,C].
-Tensor channels(const Tensor& pixels, std::int64_t from, std::int64_t to) {
-  const std::int64_t all = pixels.dim(3), count = to - from;
-  Tensor out = Tensor::empty({1, pixels.dim(1), pixels.dim(2), count}, DType::u8, Device{});
-  const std::uint8_t* p = pixels.data<std::uint8_t>() + from;
-  std::uint8_t* q = out.mutable_data<std::uint8_t>();
-  for (std::int64_t i = 0; i < pixels.dim(1) * pixels.dim(2); ++i, p += all, q += count) std::copy_n(p, count, q);
-  return out;
-}
-
 Tensor as_pixels(const Array& picture) {
   if (picture.dtype() == DType::u8) return picture.read_as_it_is();
   const Tensor image = picture.read().to(Device{});
@@ -93,8 +83,8 @@ InputPixels read_input(const g2s_array* picture, const g2s_array* mask) {
   if (given.dim(1) * given.dim(2) > max_image_pixels)
     fail(Errc::invalid_argument, "picture", "has more than ", max_image_pixels, " pixels");
   const Tensor pixels = as_pixels(given);
-  InputPixels out{channels(pixels, 0, 3), {}, {}};
-  if (pixels.dim(3) == 4) out.alpha = channels(pixels, 3, 4);
+  InputPixels out{channels_u8(pixels, 0, 3), {}, {}};
+  if (pixels.dim(3) == 4) out.alpha = channels_u8(pixels, 3, 1);
   if (!mask) return out;
   const Array object = Array::readable(mask, "mask", Content::mask).with_batch();
   object.require(object.rank() == 3 && object.dim(0) == 1, "[H,W]");
@@ -109,11 +99,7 @@ std::shared_ptr<const Reconstructor> reconstructor_for(ContextObject& object, co
   const WeightSource source{request.weights, default_asset_places(), object.named_assets()};
   const std::string name = str("fit ", settings.preset, " ", to_string(settings.quality), " ", to_string(settings.crop), " ", settings.seed,
                                " ", std::hexfloat, settings.scale, " ", request.weights);
-  return object.shared<Reconstructor>(name, [&] {
-    auto made = std::make_shared<Reconstructor>(load_reconstructor(settings, source));
-    if (made->device.type != DeviceType::cpu) accelerator(made->device, "fit").synchronize();  // other threads shall see the weights
-    return made;
-  });
+  return object.shared<Reconstructor>(name, [&] { return std::make_shared<Reconstructor>(load_reconstructor(settings, source)); });
 }
 
 std::shared_ptr<FitObject> make_fit(std::shared_ptr<ContextObject> context, const InputPixels& pixels, const FitRequest& request) {

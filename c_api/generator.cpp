@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <optional>
 
 #include "c_api/arrays.h"
 #include "c_api/call.h"
@@ -28,14 +29,9 @@ struct GeneratorObject {
 // Samples that are mapped at once.
 constexpr std::int64_t mapped_at_once = 65536;
 
-// Runs work(object) in the generator's context.
 template <class Work>
 g2s_status call_generator(g2s_generator generator, Work&& work) {
-  return call([&] {
-    const auto object = find<GeneratorObject>(generator, "generator");
-    const InContext in(object->context, "generator");
-    work(*object);
-  });
+  return call_network<GeneratorObject>(generator, "generator", work);
 }
 
 void fill_info(const GeneratorObject& object, g2s_generator_info& to) {
@@ -103,13 +99,14 @@ void vjp(const GeneratorObject& object, const g2s_array* w_array, const g2s_arra
   require_latent(object, w);
   dw.require_shape(w.shape());
   dpicture.with_batch().require_shape(object.picture_shape(w.dim(0)));
-  if (picture_array) writable_picture(object, picture_array, w.dim(0));
+  std::optional<Array> drawn;
+  if (picture_array) drawn = writable_picture(object, picture_array, w.dim(0));
   if (w.empty()) return;
   Tensor latent = w.read();
   latent.set_requires_grad();
   const Tensor picture = object.generator.synthesis(latent);
   const Tensor gradient = grad({picture}, {latent}, {dpicture.read()})[0];
-  if (picture_array) writable_picture(object, picture_array, w.dim(0)).write(picture);
+  if (drawn) drawn->write(picture);
   dw.write(gradient);
 }
 
@@ -120,13 +117,8 @@ using namespace g2s;
 using namespace g2s::capi;
 
 g2s_status g2s_generator_load(g2s_context context, const char* path, g2s_generator* generator) {
-  return call([&] {
-    g2s_generator& out = output(generator, "generator");
-    const auto object = find<ContextObject>(context, "context");
-    const InContext in(object, "generator");
-    const SafetensorsFile file(object->weights(path, "stylegan2_g.safetensors"));
-    out = give(std::make_shared<GeneratorObject>(GeneratorObject{object, StyleGan2Generator::load(file)}));
-  });
+  return load_network<GeneratorObject>(context, path, "stylegan2_g.safetensors", generator, "generator",
+                                       [](const SafetensorsFile& file) { return StyleGan2Generator::load(file); });
 }
 
 g2s_status g2s_generator_free(g2s_generator generator) {

@@ -1,6 +1,8 @@
 // The perceptual distance.
 #include "models/lpips.h"
 
+#include <optional>
+
 #include "c_api/arrays.h"
 #include "c_api/call.h"
 #include "c_api/context.h"
@@ -18,15 +20,6 @@ struct LpipsObject {
 };
 
 constexpr std::int64_t least_side = 16;
-
-template <class Work>
-g2s_status call_lpips(g2s_lpips lpips, Work&& work) {
-  return call([&] {
-    const auto object = find<LpipsObject>(lpips, "lpips");
-    const InContext in(object->context, "lpips");
-    work(*object);
-  });
-}
 
 Array readable_pictures(const g2s_array* array, const char* argument) {
   Array a = Array::readable(array, argument, Content::image);
@@ -62,7 +55,8 @@ void gradient(const LpipsObject& object, const g2s_array* a_array, const g2s_arr
   const Array a = readable_pictures(a_array, "a"), b = readable_pictures(b_array, "b");
   b.require_shape(a.shape());
   if (!da_array && !db_array) fail(Errc::invalid_argument, "da", "is null, and db too: no gradient is asked for");
-  if (distance_array) writable_distance(distance_array, a.dim(0));
+  std::optional<Array> distance;
+  if (distance_array) distance = writable_distance(distance_array, a.dim(0));
   std::vector<Array> gradients;
   if (da_array) gradients.push_back(writable_gradient(da_array, "da", a));
   if (db_array) gradients.push_back(writable_gradient(db_array, "db", b));
@@ -73,10 +67,7 @@ void gradient(const LpipsObject& object, const g2s_array* a_array, const g2s_arr
   if (db_array) wanted.push_back(y.set_requires_grad());
   const Tensor d = object.lpips.distance(x, y);
   const std::vector<Tensor> found = grad({d}, wanted, {Tensor::full(d.shape(), 1)});
-  if (distance_array) {
-    const Array distance = writable_distance(distance_array, a.dim(0));
-    distance.write(d.detach().reshape(distance.shape()));
-  }
+  if (distance) distance->write(d.detach().reshape(distance->shape()));
   for (std::size_t i = 0; i < found.size(); ++i) gradients[i].write(found[i]);
 }
 
@@ -87,12 +78,7 @@ using namespace g2s;
 using namespace g2s::capi;
 
 g2s_status g2s_lpips_load(g2s_context context, const char* path, g2s_lpips* lpips) {
-  return call([&] {
-    g2s_lpips& out = output(lpips, "lpips");
-    const auto object = find<ContextObject>(context, "context");
-    const InContext in(object, "lpips");
-    out = give(std::make_shared<LpipsObject>(LpipsObject{object, Lpips(SafetensorsFile(object->weights(path, "lpips_vgg.safetensors")))}));
-  });
+  return load_network<LpipsObject>(context, path, "lpips_vgg.safetensors", lpips, "lpips", [](const SafetensorsFile& file) { return Lpips(file); });
 }
 
 g2s_status g2s_lpips_free(g2s_lpips lpips) {
@@ -100,10 +86,10 @@ g2s_status g2s_lpips_free(g2s_lpips lpips) {
 }
 
 g2s_status g2s_lpips_distance(g2s_lpips lpips, const g2s_array* a, const g2s_array* b, const g2s_array* distance) {
-  return call_lpips(lpips, [&](const LpipsObject& object) { capi::distance(object, a, b, distance); });
+  return call_network<LpipsObject>(lpips, "lpips", [&](const LpipsObject& object) { capi::distance(object, a, b, distance); });
 }
 
 g2s_status g2s_lpips_gradient(g2s_lpips lpips, const g2s_array* a, const g2s_array* b, const g2s_array* distance, const g2s_array* da,
                               const g2s_array* db) {
-  return call_lpips(lpips, [&](const LpipsObject& object) { gradient(object, a, b, distance, da, db); });
+  return call_network<LpipsObject>(lpips, "lpips", [&](const LpipsObject& object) { gradient(object, a, b, distance, da, db); });
 }

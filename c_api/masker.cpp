@@ -29,12 +29,7 @@ using namespace g2s;
 using namespace g2s::capi;
 
 g2s_status g2s_masker_load(g2s_context context, const char* path, g2s_masker* masker) {
-  return call([&] {
-    g2s_masker& out = output(masker, "masker");
-    const auto object = find<ContextObject>(context, "context");
-    const InContext in(object, "masker");
-    out = give(std::make_shared<MaskerObject>(MaskerObject{object, U2NetP(SafetensorsFile(object->weights(path, "u2netp.safetensors")))}));
-  });
+  return load_network<MaskerObject>(context, path, "u2netp.safetensors", masker, "masker", [](const SafetensorsFile& file) { return U2NetP(file); });
 }
 
 g2s_status g2s_masker_free(g2s_masker masker) {
@@ -42,9 +37,5 @@ g2s_status g2s_masker_free(g2s_masker masker) {
 }
 
 g2s_status g2s_masker_find(g2s_masker masker, const g2s_array* picture, const g2s_array* mask) {
-  return call([&] {
-    const auto object = find<MaskerObject>(masker, "masker");
-    const InContext in(object->context, "masker");
-    find_mask(*object, picture, mask);
-  });
+  return call_network<MaskerObject>(masker, "masker", [&](const MaskerObject& object) { find_mask(object, picture, mask); });
 }

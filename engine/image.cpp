@@ -164,20 +164,6 @@ Decoded read_upright(const std::string& path) {
   return d;
 }
 
-// Channels [first, first + count) as u8; a single one may be repeated.
-Tensor channels_u8(const Tensor& x, std::int64_t first, std::int64_t count, bool repeat) {
-  const std::int64_t c = x.dim(3), pixels = x.dim(1) * x.dim(2);
-  Tensor y = Tensor::empty({1, x.dim(1), x.dim(2), count}, DType::u8, Device{});
-  std::uint8_t* to = y.mutable_data<std::uint8_t>();
-  auto copy = [&](const auto* from, auto narrow) {
-    for (std::int64_t p = 0; p < pixels; ++p)
-      for (std::int64_t k = 0; k < count; ++k) to[p * count + k] = narrow(from[p * c + first + (repeat ? 0 : k)]);
-  };
-  if (x.dtype() == DType::u8) copy(x.data<std::uint8_t>(), [](std::uint8_t v) { return v; });
-  else copy(x.data<std::int32_t>(), [](std::int32_t v) { return static_cast<std::uint8_t>((v * 255 + 32767) / 65535); });
-  return y;
-}
-
 template <class T>
 Tensor grey_of(const Tensor& x, const ImageInfo& info, std::int64_t top) {
   const std::int64_t c = x.dim(3), pixels = x.dim(1) * x.dim(2);
@@ -196,10 +182,23 @@ Tensor grey_of(const Tensor& x, const ImageInfo& info, std::int64_t top) {
 
 }  // namespace
 
+Tensor channels_u8(const Tensor& x, std::int64_t first, std::int64_t count, bool repeat) {
+  const std::int64_t c = x.dim(3), pixels = x.dim(1) * x.dim(2);
+  Tensor y = Tensor::empty({1, x.dim(1), x.dim(2), count}, DType::u8, Device{});
+  std::uint8_t* to = y.mutable_data<std::uint8_t>();
+  auto copy = [&](const auto* from, auto narrow) {
+    for (std::int64_t p = 0; p < pixels; ++p)
+      for (std::int64_t k = 0; k < count; ++k) to[p * count + k] = narrow(from[p * c + first + (repeat ? 0 : k)]);
+  };
+  if (x.dtype() == DType::u8) copy(x.data<std::uint8_t>(), [](std::uint8_t v) { return v; });
+  else copy(x.data<std::int32_t>(), [](std::int32_t v) { return static_cast<std::uint8_t>((v * 255 + 32767) / 65535); });
+  return y;
+}
+
 Image read_image(const std::string& path) {
   Decoded d = read_upright(path);
   Image image{d.info, channels_u8(d.pixels, 0, 3, d.info.grey()), {}};
-  if (d.info.has_alpha()) image.alpha = channels_u8(d.pixels, d.info.channels - 1, 1, false);
+  if (d.info.has_alpha()) image.alpha = channels_u8(d.pixels, d.info.channels - 1, 1);
   return image;
 }
 

@@ -48,6 +48,9 @@ void write_png(const std::string& path, const Tensor& pixels);
 enum class ResizeFilter { bilinear, box };
 Tensor resize_pixels(const Tensor& pixels, std::int64_t height, std::int64_t width, ResizeFilter filter = ResizeFilter::bilinear);
 
+// Channels [first, first + count) of u8 or 16-bit (i32) pixels of one image, as u8; `repeat`: the first of them, `count` times.
+Tensor channels_u8(const Tensor& pixels, std::int64_t first, std::int64_t count, bool repeat = false);
+
 // The part from (top, left), which must lie within the image. Any dtype.
 Tensor crop_pixels(const Tensor& pixels, std::int64_t top, std::int64_t left, std::int64_t height, std::int64_t width);
 

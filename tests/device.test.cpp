@@ -209,6 +209,16 @@ TEST_CASE("losses are read when they are there, on the device" * doctest::skip(n
   CHECK(log.drain().empty());
 }
 
+namespace {
+// Its image, all of which is the object.
+FitInput input_of(const World& w) {
+  FitInput input;
+  input.image = w.target.image;
+  input.mask = Tensor::full({1, w.config.size, w.config.size, 1}, 1);
+  return input;
+}
+}  // namespace
+
 TEST_CASE("a fit is interrupted and goes on, on the device: the same bytes" * doctest::skip(no_test_device())) {
   const DefaultDevice guard(test_device());
   Config c = light_config();
@@ -219,9 +229,7 @@ TEST_CASE("a fit is interrupted and goes on, on the device: the same bytes" * do
   c.projection.w_iterations = c.projection.w_plus_iterations = 2;
   c.projection.mean_samples = 16;
   World w(c, small_widths);
-  FitInput input;
-  input.image = w.target.image;
-  input.mask = Tensor::full({1, c.size, c.size, 1}, 1);
+  FitInput input = input_of(w);
   const TemporaryFolder folder;
   FitOptions options;
   options.seed = 7;
@@ -278,9 +286,7 @@ TEST_CASE("a fit's steps come from several threads, on the device: the same byte
   c.prior_iterations = 4;
   c.collect = 2;
   World w(c, small_widths);
-  FitInput input;
-  input.image = w.target.image;
-  input.mask = Tensor::full({1, c.size, c.size, 1}, 1);
+  FitInput input = input_of(w);
   input.latent = w.target.latent;
   const FitResult whole = Fit(c, w.generator, w.discriminator, w.lpips, input, {}).run();
   Fit fit(c, w.generator, w.discriminator, w.lpips, input, {});
@@ -313,9 +319,7 @@ TEST_CASE("a fit names the iteration whose loss is not finite, on the device" * 
     c.collect = 2;
     c.prior_iterations = 5;
     World w(c, small_widths);
-    FitInput input;
-    input.image = w.target.image;
-    input.mask = Tensor::full({1, c.size, c.size, 1}, 1);
+    FitInput input = input_of(w);
     input.latent = w.target.latent;
     int seen = 0;
     FitOptions options;

@@ -1,4 +1,5 @@
 // MediaPipe's networks for faces keep their tensors' names; their operators go on as metadata.
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "engine/error.h"
@@ -62,10 +63,17 @@ std::optional<std::int64_t> points_of(const Graph& graph) {
   return fits ? std::optional(numbers / 3) : std::nullopt;
 }
 
-ConversionPlan plan_of(const Checkpoint& checkpoint, const Request& request) {
+// A network from a square picture to `count` of something, which are called `things`. Its kind is `name` with a dash for the space.
+ConversionPlan plan_of(const Checkpoint& checkpoint, const Request& request, const Graph& graph, const char* name, std::int64_t count, const char* things) {
   const std::shared_ptr<const Checkpoint> borrowed(std::shared_ptr<void>(), &checkpoint);
   ConversionPlan plan = plan_tensors({borrowed}, request);
+  plan.kind = name;
+  std::replace(plan.kind.begin(), plan.kind.end(), ' ', '-');
+  const std::int64_t side = *side_of(graph);
   plan.metadata["graph"] = checkpoint.metadata.at("graph");
+  plan.metadata["size"] = str(side);
+  plan.metadata[things] = str(count);
+  plan.description = str(name, ", ", side, "x", side, ", ", count, " ", things, ", ", graph.operators, " operators");
   return plan;
 }
 
@@ -84,23 +92,13 @@ bool is_face_landmarks(const Checkpoint& checkpoint) {
 ConversionPlan plan_face_detector(const Checkpoint& checkpoint, const Request& request) {
   const std::optional<Graph> graph = graph_of(checkpoint);
   if (!graph || !boxes_of(*graph)) fail(Errc::format, checkpoint.path, "has no graph from a square picture to boxes of ", box_numbers, " numbers and scores");
-  ConversionPlan plan = plan_of(checkpoint, request);
-  plan.kind = "face-detector";
-  plan.metadata["size"] = str(*side_of(*graph));
-  plan.metadata["boxes"] = str(*boxes_of(*graph));
-  plan.description = str("face detector, ", *side_of(*graph), "x", *side_of(*graph), ", ", *boxes_of(*graph), " boxes, ", graph->operators, " operators");
-  return plan;
+  return plan_of(checkpoint, request, *graph, "face detector", *boxes_of(*graph), "boxes");
 }
 
 ConversionPlan plan_face_landmarks(const Checkpoint& checkpoint, const Request& request) {
   const std::optional<Graph> graph = graph_of(checkpoint);
   if (!graph || !points_of(*graph)) fail(Errc::format, checkpoint.path, "has no graph from a square picture to points of a face and a score");
-  ConversionPlan plan = plan_of(checkpoint, request);
-  plan.kind = "face-landmarks";
-  plan.metadata["size"] = str(*side_of(*graph));
-  plan.metadata["points"] = str(*points_of(*graph));
-  plan.description = str("face landmarks, ", *side_of(*graph), "x", *side_of(*graph), ", ", *points_of(*graph), " points, ", graph->operators, " operators");
-  return plan;
+  return plan_of(checkpoint, request, *graph, "face landmarks", *points_of(*graph), "points");
 }
 
 }  // namespace g2s::convert

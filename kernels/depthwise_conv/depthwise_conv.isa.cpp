@@ -88,21 +88,10 @@ void style_gradients(const DepthwiseStyleGradArgs<T>& a) {
 template <class V, class T, int R, int C>
 inline void correlate(const Window<T, R, C>& x, const V (&dy)[R][C], int64_t c, T* sums, int64_t channels) {
   V sum[9] = {};
-#pragma GCC unroll 4
-  for (int q = 0; q < R + 2; ++q) {
-    V in[C + 2];
+  each_tap<V>(x, c, [&](int r, int u, int v, const V* in) {
 #pragma GCC unroll 8
-    for (int i = 0; i < C + 2; ++i) in[i] = read<V>(x.at[q][i] + c);
-#pragma GCC unroll 2
-    for (int r = 0; r < R; ++r) {
-      const int u = q - r;
-      if (u < 0 || u > 2) continue;
-#pragma GCC unroll 3
-      for (int v = 0; v < 3; ++v)
-#pragma GCC unroll 8
-        for (int i = 0; i < C; ++i) sum[3 * u + v] += in[i + v] * dy[r][i];
-    }
-  }
+    for (int i = 0; i < C; ++i) sum[3 * u + v] += in[i] * dy[r][i];
+  });
 #pragma GCC unroll 9
   for (int tap = 0; tap < 9; ++tap) {
     T* to = sums + tap * channels + c;

@@ -78,11 +78,9 @@ inline void along_channels(std::int64_t channels, F&& f) {
   for (; c < channels; ++c) f(T{}, c);
 }
 
-// The outputs of a tile at the channels that begin with c.
-template <class V, class T, int R, int C>
-inline void convolve(const Window<T, R, C>& x, const DepthwiseTaps<T>& w, std::int64_t c, V (&sum)[R][C]) {
-  for (int r = 0; r < R; ++r)
-    for (int i = 0; i < C; ++i) sum[r][i] = V{};
+// Calls f(r, u, v, in) where tap (u, v) meets row r of the tile: in[i] is what it reads for column i, at the channels that begin with c.
+template <class V, class T, int R, int C, class F>
+inline void each_tap(const Window<T, R, C>& x, std::int64_t c, F&& f) {
 #pragma GCC unroll 4
   for (int q = 0; q < R + 2; ++q) {
     V in[C + 2];
@@ -93,13 +91,21 @@ inline void convolve(const Window<T, R, C>& x, const DepthwiseTaps<T>& w, std::i
       const int u = q - r;
       if (u < 0 || u > 2) continue;
 #pragma GCC unroll 3
-      for (int v = 0; v < 3; ++v) {
-        const V tap = read<V>(w.at(u, v) + c);
-#pragma GCC unroll 8
-        for (int i = 0; i < C; ++i) sum[r][i] += in[i + v] * tap;
-      }
+      for (int v = 0; v < 3; ++v) f(r, u, v, in + v);
     }
   }
+}
+
+// The outputs of a tile at the channels that begin with c.
+template <class V, class T, int R, int C>
+inline void convolve(const Window<T, R, C>& x, const DepthwiseTaps<T>& w, std::int64_t c, V (&sum)[R][C]) {
+  for (int r = 0; r < R; ++r)
+    for (int i = 0; i < C; ++i) sum[r][i] = V{};
+  each_tap<V>(x, c, [&](int r, int u, int v, const V* in) {
+    const V tap = read<V>(w.at(u, v) + c);
+#pragma GCC unroll 8
+    for (int i = 0; i < C; ++i) sum[r][i] += in[i] * tap;
+  });
 }
 
 template <int R, int C>

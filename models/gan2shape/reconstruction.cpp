@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/accelerator.h"
 #include "engine/context.h"
 #include "engine/files.h"
 #include "engine/hash.h"
@@ -78,6 +79,7 @@ Reconstructor load_reconstructor(const ReconstructionSettings& settings, const W
   scale_schedule(r.config, settings.scale);
   plan_memory(r.config, r.generator->config(), r.discriminator->config(), settings.memory_limit, r.device.type);
   r.identity = shared_identity(r);
+  if (r.device.type != DeviceType::cpu) accelerator(r.device, "reconstruct").synchronize();  // other threads shall see the weights
   return r;
 }
 

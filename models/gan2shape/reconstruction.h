@@ -38,8 +38,7 @@ struct ReconstructionSettings {
 // Those with dashes are as the first files of results and states have them.
 using Identity = std::map<std::string, std::string>;
 
-// What all images share. It outlives the fits that are made with it; several threads may fit with it at a time, on a device after the
-// thread that loaded it has synchronized.
+// What all images share. It outlives the fits that are made with it; several threads may fit with it at a time.
 struct Reconstructor {
   ReconstructionSettings settings;
   Device device;  // of the context that loaded it

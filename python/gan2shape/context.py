@@ -124,6 +124,12 @@ class Context:
         finally:
             self._running.remove(call)
 
+    def _load(self, kind: str, path: Any, keep: Any) -> Owned:
+        """A network of a .safetensors file; path None: the weights that are shipped."""
+        network = Owned(kind)
+        self._run(f'g2s_{kind}_load', self._owned.handle, None if path is None else path_of(path), network.reference, keep=(network, keep))
+        return network
+
     def _call_that_reports(self) -> Optional[_calls.Call]:
         call = _calls.call_of_this_thread()
         return call or (self._running[-1] if self._running else None)  # the library's own threads help it

@@ -7,7 +7,7 @@ from typing import Any, Optional
 import numpy as np
 
 from ._arrays import reading, result_or
-from ._library import GeneratorInfo, Owned, check, library, path_of
+from ._library import GeneratorInfo, check, library
 from .context import Context, default_context
 
 
@@ -26,8 +26,7 @@ class Generator:
 
     def __init__(self, path: Any = None, *, context: Optional[Context] = None):
         self.context = context or default_context()
-        self._owned = Owned('generator')
-        self.context._run('g2s_generator_load', self.context._owned.handle, None if path is None else path_of(path), self._owned.reference, keep=self)
+        self._owned = self.context._load('generator', path, keep=self)
         info = GeneratorInfo(ctypes.sizeof(GeneratorInfo))
         check(library().g2s_generator_get_info(self._owned.handle, ctypes.byref(info)))
         self.size, self.latent, self.latents = info.size, info.latent, info.latents

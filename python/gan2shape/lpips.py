@@ -6,7 +6,6 @@ from typing import Any, Optional, Tuple
 import numpy as np
 
 from ._arrays import View, reading, result_or
-from ._library import Owned, path_of
 from .context import Context, default_context
 
 
@@ -21,8 +20,7 @@ class Lpips:
 
     def __init__(self, path: Any = None, *, context: Optional[Context] = None):
         self.context = context or default_context()
-        self._owned = Owned('lpips')
-        self.context._run('g2s_lpips_load', self.context._owned.handle, None if path is None else path_of(path), self._owned.reference, keep=self)
+        self._owned = self.context._load('lpips', path, keep=self)
 
     def __repr__(self) -> str:
         return '<gan2shape.Lpips>'

@@ -6,7 +6,6 @@ from typing import Any, Optional
 import numpy as np
 
 from ._arrays import View, reading, writing
-from ._library import Owned, path_of
 from .context import Context, default_context
 from .pictures import picture_of
 
@@ -16,8 +15,7 @@ class Masker:
 
     def __init__(self, path: Any = None, *, context: Optional[Context] = None):
         self.context = context or default_context()
-        self._owned = Owned('masker')
-        self.context._run('g2s_masker_load', self.context._owned.handle, None if path is None else path_of(path), self._owned.reference, keep=self)
+        self._owned = self.context._load('masker', path, keep=self)
 
     def __repr__(self) -> str:
         return '<gan2shape.Masker>'

@@ -19,7 +19,7 @@ import torch
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MASK = (1 << 64) - 1
 TOY = 'tests/support/toy'  # the family that tests the checks themselves
-SKETCH_ABOVE, SKETCH_SIZE = 1024, 512  # as in tests/support/cases.cpp
+SKETCH_SIZE = 512  # buckets, as in tests/support/cases.cpp
 
 
 def fnv1a64(text):
@@ -59,13 +59,12 @@ def make_input(family, case, k):
     return rounded(v)
 
 
-def sketch(x):
-    if x.size <= SKETCH_ABOVE:
+def sketch(x, size=SKETCH_SIZE):
+    if x.size <= 2 * size:
         return x
     u = hashed('sketch', (x.size,))
-    bucket = ((u + 1) * 2.0 ** 52).astype(np.int64) % SKETCH_SIZE
-    out = np.zeros(SKETCH_SIZE)
-    np.add.at(out, bucket, np.where(u < 0, -1.0, 1.0) * x.ravel())
+    out = np.zeros(size)
+    np.add.at(out, ((u + 1) * 2.0 ** 52).astype(np.int64) % size, np.where(u < 0, -1.0, 1.0) * x.ravel())
     return out
 
 

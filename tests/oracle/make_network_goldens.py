@@ -25,20 +25,10 @@ from safetensors.torch import load_file
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from make_goldens import encode, hashed, rounded  # noqa: E402
+from make_goldens import encode, hashed, rounded, sketch  # noqa: E402
 
 BIG, SMALL = 256, 40  # buckets of a sketch: of outputs, of parameters' gradients
 TO_RGB_SCALE = 0.4
-
-
-def sketch(x, size):
-    x = x.detach().numpy().ravel()
-    if x.size <= 2 * size:
-        return np.ascontiguousarray(x)
-    u = hashed('sketch', (x.size,))
-    out = np.zeros(size)
-    np.add.at(out, ((u + 1) * 2.0 ** 52).astype(np.int64) % size, np.where(u < 0, -1.0, 1.0) * x)
-    return out
 
 
 def u(name, like):
@@ -55,7 +45,7 @@ class Results:
 
     def add(self, name, x, size=BIG):
         assert x.dtype == torch.float64 and torch.isfinite(x).all(), (self.case, name)
-        self.arrays[f'{self.case}/{name}'] = sketch(x, size)
+        self.arrays[f'{self.case}/{name}'] = sketch(x.detach().numpy().ravel(), size)
 
     def gradients(self, prefix, value, named):
         """Gradients of the scalar `value` to [(name, tensor)]."""

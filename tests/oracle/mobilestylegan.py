@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from make_goldens import encode, hashed, rounded  # noqa: E402
+from make_goldens import encode, hashed, rounded, sketch  # noqa: E402
 
 SKETCH = 256  # buckets
 MAPPING_TOLERANCE, PICTURE_TOLERANCE = 1e-5, 1e-4
@@ -169,16 +169,6 @@ def hashed_weights(case):
     return weights
 
 
-def sketch(x):
-    x = x.detach().numpy().ravel()
-    if x.size <= 2 * SKETCH:
-        return np.ascontiguousarray(x)
-    u = hashed('sketch', (x.size,))
-    out = np.zeros(SKETCH)
-    np.add.at(out, ((u + 1) * 2.0 ** 52).astype(np.int64) % SKETCH, np.where(u < 0, -1.0, 1.0) * x)
-    return out
-
-
 def golden(_):
     arrays = {}
     for case in json.loads((ROOT / 'models/mobilestylegan.json').read_text())['cases']:
@@ -189,7 +179,7 @@ def golden(_):
 
         def add(what, x):
             assert x.dtype == torch.float64 and torch.isfinite(x).all(), (name, what)
-            arrays[f'{name}/{what}'] = sketch(x)
+            arrays[f'{name}/{what}'] = sketch(x.detach().numpy().ravel(), SKETCH)
 
         def add_gradient(what, y, x):
             dy = rounded(hashed(f'{name}/{what}/dy', tuple(y.shape)))
