@@ -21,10 +21,11 @@ print(gan2shape.Generator()(np.zeros(512, np.float32)).shape)
 GENERATOR = """
 import gan2shape, numpy as np
 generator = gan2shape.Generator()
-w = np.zeros((200, 512), np.float32)
-print('working', flush=True)
+w = np.zeros((50, 512), np.float32)
 try:
-    generator(w)
+    print('working', flush=True)
+    while True: # wherever Ctrl-C comes, it is inside, and nearly always while a call runs
+        generator(w)
 except KeyboardInterrupt:
     print('interrupted', generator.context.info['cancelled'])
 print(generator(w[0]).shape)
