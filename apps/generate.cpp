@@ -33,15 +33,15 @@ std::string numbered(const std::string& folder, std::int64_t i) {
 }
 
 // [N,D] or [N,L,D]
-Tensor make_latents(const Options& o, const StyleGan2Generator& generator) {
-  Tensor w = o.latent.empty() ? random_latents(generator, o.count, o.seed) : read_latents(o.latent, generator.config());
+Tensor make_latents(const Options& o, const Generator& generator) {
+  Tensor w = o.latent.empty() ? random_latents(generator, o.count, o.seed) : read_latents(o.latent, generator);
   if (w.rank() == 1) w = w.reshape({1, w.dim(0)});
   return truncated_latents(generator, w, o.truncation, o.seed);
 }
 
-StyleGan2Generator load_generator(const std::string& path) {
+std::unique_ptr<Generator> load_on_device(const std::string& path) {
   const DefaultDevice guard(Context::current().options().device);
-  return StyleGan2Generator::load(SafetensorsFile(path));
+  return load_generator(SafetensorsFile(path));
 }
 
 void check_options(const Options& o) {
@@ -58,9 +58,10 @@ int run(const Options& o) {
   check_options(o);
   const WeightPaths paths = find_weights(weight_source(o.weights), o.preset, {.generator = true});
   require_writable_folder(o.out);
-  const StyleGan2Generator generator = load_generator(paths.generator);
+  const std::unique_ptr<Generator> loaded = load_on_device(paths.generator);
+  const Generator& generator = *loaded;
   const Tensor w = make_latents(o, generator);
-  const std::int64_t n = w.dim(0), size = generator.config().size;
+  const std::int64_t n = w.dim(0), size = generator.size();
   make_folders(o.out);
   Tensor all = o.raw ? Tensor::empty({n, size, size, 3}) : Tensor();
   nlohmann::json files = nlohmann::json::array();

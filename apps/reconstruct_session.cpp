@@ -65,7 +65,7 @@ void check_options(const ReconstructOptions& o) {
 
 void read_job_latents(const ReconstructOptions& o, ReconstructSession& session) {
   if (o.latent.empty()) return;
-  const GeneratorConfig& generator = session.reconstructor.generator->config();
+  const Generator& generator = *session.reconstructor.generator;
   if (!fs::exists(o.latent)) fail(Errc::io, o.latent, "does not exist (--latent)");
   if (fs::is_directory(o.latent)) {
     for (Job& job : session.jobs) {

@@ -30,7 +30,7 @@ std::size_t peak_of(Work work) {
 TEST_CASE("steps on the device stay below what the memory plan expects of them" * doctest::skip(no_test_device())) {
   const DefaultDevice guard(test_device());
   World w(small_config(), small_widths);
-  const GeneratorConfig& g = w.generator.config();
+  const NetworkMemory g = w.generator.memory();
   const DiscriminatorConfig& d = w.discriminator.config();
   // What a fit has collected by then.
   const Tensor samples = Tensor::empty({w.config.collect * w.config.batch, w.config.size, w.config.size, 4});

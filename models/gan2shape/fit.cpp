@@ -39,17 +39,17 @@ void require_input(const FitInput& input, const Config& config) {
 }
 
 // [1,512] or [1,L,512], a copy.
-Tensor given_latent(const Tensor& given, const GeneratorConfig& generator) {
+Tensor given_latent(const Tensor& given, const Generator& generator) {
   Tensor latent = given.to(DType::f32);
   if (latent.rank() == 1) latent = latent.reshape({1, latent.dim(0)});
-  const Shape w{1, generator.style_dim}, w_plus{1, generator.latents(), generator.style_dim};
+  const Shape w{1, generator.style_dim()}, w_plus{1, generator.latents(), generator.style_dim()};
   if (latent.shape() != w && latent.shape() != w_plus) {
     fail(Errc::invalid_argument, "latent", "has shape ", given.shape(), ", expected ", w, " or ", w_plus);
   }
   return latent.clone();
 }
 
-Target target_of(const FitInput& input, const Config& config, const StyleGan2Generator& generator, std::uint64_t seed) {
+Target target_of(const FitInput& input, const Config& config, const Generator& generator, std::uint64_t seed) {
   const Device device = default_device();
   Target out;
   out.image = input.image.to(device);
@@ -57,13 +57,13 @@ Target target_of(const FitInput& input, const Config& config, const StyleGan2Gen
   out.original_size = input.original_size;
   Random samples(seed, "mean_latent");
   if (config.truncation < 1 || !input.latent) out.mean_latent = generator.mean_latent(samples, config.projection.mean_samples);
-  if (input.latent) out.latent = given_latent(input.latent.to(device), generator.config());
+  if (input.latent) out.latent = given_latent(input.latent.to(device), generator);
   return out;
 }
 
 }  // namespace
 
-Fit::Fit(const Config& config, const StyleGan2Generator& generator, const StyleGan2Discriminator& discriminator, const Lpips& lpips,
+Fit::Fit(const Config& config, const Generator& generator, const StyleGan2Discriminator& discriminator, const Lpips& lpips,
          const FitInput& input, FitOptions options)
     : device_(default_device()),
       config_(config),
@@ -74,7 +74,7 @@ Fit::Fit(const Config& config, const StyleGan2Generator& generator, const StyleG
       last_save_(Clock::now()) {
   config_.validate();
   require_input(input, config_);
-  memory_plan_ = plan_memory(config_, generator.config(), discriminator.config(), options_.memory_limit, device_.type);
+  memory_plan_ = plan_memory(config_, generator.memory(), discriminator.config(), options_.memory_limit, device_.type);
   identity_ = full_identity(config_, memory_plan_, options_);
   if (input.truth) truth_ = input.truth.to(device_);
   if (options_.depth_prior) state_.networks.netD.load(*options_.depth_prior, "netD.");
@@ -251,9 +251,9 @@ void Fit::resume(const std::string& path) {
   half_done_ = false;
 }
 
-void require_resumable(const std::string& path, const Config& config, const StyleGan2Generator& generator,
+void require_resumable(const std::string& path, const Config& config, const Generator& generator,
                        const StyleGan2Discriminator& discriminator, const FitOptions& options) {
-  const MemoryPlan plan = plan_memory(config, generator.config(), discriminator.config(), options.memory_limit, default_device().type);
+  const MemoryPlan plan = plan_memory(config, generator.memory(), discriminator.config(), options.memory_limit, default_device().type);
   SavedState(path).require(full_identity(config, plan, options));
 }
 

@@ -73,7 +73,7 @@ class Fit {
  public:
   // Fresh networks from the seed, on the default device, where generator, discriminator and LPIPS must be. Throws if the input does not fit the
   // configuration. The generator, discriminator and LPIPS outlive it.
-  Fit(const Config& config, const StyleGan2Generator& generator, const StyleGan2Discriminator& discriminator, const Lpips& lpips,
+  Fit(const Config& config, const Generator& generator, const StyleGan2Discriminator& discriminator, const Lpips& lpips,
       const FitInput& input, FitOptions options);
   ~Fit();
   Fit(const Fit&) = delete;
@@ -128,7 +128,7 @@ class Fit {
 };
 
 // Throws naming file and reason if a fit of these, on the default device, cannot resume the state in a file. Makes no networks.
-void require_resumable(const std::string& path, const Config& config, const StyleGan2Generator& generator,
+void require_resumable(const std::string& path, const Config& config, const Generator& generator,
                        const StyleGan2Discriminator& discriminator, const FitOptions& options);
 
 }  // namespace g2s

@@ -60,7 +60,7 @@ void change_identity(Metadata& metadata, const std::function<void(json&)>& chang
 // Without a memory limit, and with one that leaves a single image at a time.
 std::pair<FitOptions, FitOptions> whole_and_parted(const World& w) {
   FitOptions whole, parted;
-  const GeneratorConfig& g = w.generator.config();
+  const NetworkMemory g = w.generator.memory();
   const DiscriminatorConfig& d = w.discriminator.config();
   parted.memory_limit = std::max(step2_bytes(w.config, g, d, 1), step3_bytes(w.config, g, d, 1));
   return {whole, parted};

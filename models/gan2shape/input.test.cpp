@@ -9,6 +9,7 @@
 #include "engine/npy.h"
 #include "engine/safetensors.h"
 #include "models/gan2shape/latents.h"
+#include "models/stylegan2_generator.h"
 #include "tests/support/check.h"
 
 using namespace g2s;
@@ -213,9 +214,11 @@ TEST_CASE("input: a true depth at another size is averaged over what is there") 
 
 TEST_CASE("latents: what they may look like") {
   Folder folder;
-  GeneratorConfig generator;
-  generator.style_dim = 4;
-  generator.channels = {8, 8, 8};
+  GeneratorConfig config;
+  config.size = 16;
+  config.style_dim = 4;
+  config.channels = {8, 8, 8};
+  const StyleGan2Generator generator(config, generator_parameters(config));
   const std::string path = folder / "l.npy";
   auto read = [&](const Tensor& x) {
     write_npy(path, x);

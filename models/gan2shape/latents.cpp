@@ -22,12 +22,12 @@ Tensor read_any(const std::string& path, std::string& tensor) {
 
 }  // namespace
 
-Tensor read_latents(const std::string& path, const GeneratorConfig& generator) {
+Tensor read_latents(const std::string& path, const Generator& generator) {
   std::string tensor;
   Tensor stored = read_any(path, tensor);
   const std::string what = tensor.empty() ? "the latent" : "tensor " + tensor;
   if (stored.dtype() == DType::i32 || stored.dtype() == DType::u8) fail(Errc::format, path, what, " is ", stored.dtype(), ", not floating point");
-  const std::int64_t d = generator.style_dim, l = generator.latents();
+  const std::int64_t d = generator.style_dim(), l = generator.latents();
   const int r = stored.rank();
   const bool fits = r >= 1 && r <= 3 && stored.dim(-1) == d && (r < 3 || stored.dim(1) == l) && stored.numel() > 0;
   if (!fits) fail(Errc::format, path, what, " has shape ", stored.shape(), "; the generator takes [", d, "], [N,", d, "] or [N,", l, ",", d, "]");

@@ -56,7 +56,7 @@ TEST_CASE("step 3 in parts gives the losses and gradients of the whole batch") {
 }
 
 TEST_CASE("a memory plan takes whole batches, parts, or says what it needs") {
-  const GeneratorConfig g = World::generator_of({512, 512, 512, 512, 256, 128});
+  const NetworkMemory g = generator_memory(World::generator_of({512, 512, 512, 512, 256, 128}));
   const DiscriminatorConfig d = World::discriminator_of({512, 512, 512, 512, 256, 128});
   const Config face = preset("face");
   MemoryPlan whole = plan_memory(face, g, d, 0);
@@ -72,7 +72,7 @@ TEST_CASE("a memory plan takes whole batches, parts, or says what it needs") {
 
 TEST_CASE("steps of the face preset stay below the memory limit [long]") {
   World w(preset("face"), {512, 512, 512, 512, 256, 128});
-  const GeneratorConfig& g = w.generator.config();
+  const NetworkMemory g = w.generator.memory();
   const DiscriminatorConfig& d = w.discriminator.config();
   const std::size_t limit = step2_bytes(w.config, g, d, 4);
   const MemoryPlan plan = plan_memory(w.config, g, d, limit);

@@ -83,7 +83,7 @@ class Projection final : public TrainingPhase {
     const bool w_plus = state_.iteration >= p.w_iterations;
     if (w_plus && latent_.rank() == 2) {
       const std::int64_t dim = latent_.dim(1);
-      start_from(broadcast_to(latent_.detach().reshape({1, 1, dim}), {1, method_.generator.config().latents(), dim}));
+      start_from(broadcast_to(latent_.detach().reshape({1, 1, dim}), {1, method_.generator.latents(), dim}));
     }
     optimizer()->set_lr(w_plus ? scheduled_lr(p, state_.iteration - p.w_iterations, p.w_plus_iterations)
                                : scheduled_lr(p, state_.iteration, p.w_iterations));

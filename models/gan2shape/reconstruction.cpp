@@ -18,7 +18,7 @@ constexpr int discriminator_blocks = 4;  // that step 2 compares
 
 void load_networks(Reconstructor& r) {
   const DefaultDevice guard(r.device);
-  r.generator = std::make_unique<StyleGan2Generator>(StyleGan2Generator::load(SafetensorsFile(r.weights.generator)));
+  r.generator = load_generator(SafetensorsFile(r.weights.generator));
   r.discriminator = std::make_unique<StyleGan2Discriminator>(StyleGan2Discriminator::load(SafetensorsFile(r.weights.discriminator)));
   r.lpips = std::make_unique<Lpips>(SafetensorsFile(r.weights.lpips));
   const int blocks = r.discriminator->config().blocks();
@@ -74,10 +74,10 @@ Reconstructor load_reconstructor(const ReconstructionSettings& settings, const W
   r.weights = find_weights(source, settings.preset,
                            {.generator = true, .discriminator = true, .lpips = true, .depth_prior = settings.quality != Quality::paper});
   load_networks(r);
-  r.config.gan_size = r.generator->config().size;  // the method takes any size of images from the generator
+  r.config.gan_size = r.generator->size();  // the method takes any size of images from the generator
   apply_quality(r.config, settings.quality, r.depth_prior != nullptr);
   scale_schedule(r.config, settings.scale);
-  plan_memory(r.config, r.generator->config(), r.discriminator->config(), settings.memory_limit, r.device.type);
+  plan_memory(r.config, r.generator->memory(), r.discriminator->config(), settings.memory_limit, r.device.type);
   r.identity = shared_identity(r);
   if (r.device.type != DeviceType::cpu) accelerator(r.device, "reconstruct").synchronize();  // other threads shall see the weights
   return r;

@@ -96,7 +96,7 @@ AdamOptions adam_options(const Config& c) { return {c.lr, c.beta1, c.beta2, c.ep
 Tensor generate(const Method& c, const Target& target, const Tensor& latent) {
   if (c.config.truncation >= 1) return c.generator.synthesis(latent);
   check(target.mean_latent.defined(), "generate", "truncation needs the mean latent");
-  return c.generator.synthesis(StyleGan2Generator::truncate(latent, target.mean_latent, c.config.truncation));
+  return c.generator.synthesis(Generator::truncate(latent, target.mean_latent, c.config.truncation));
 }
 
 Tensor at_input_size(const Method& c, const Target& target, const Tensor& generated) {
@@ -114,9 +114,9 @@ void prepare_target(const Method& c, Target& target) {
   NoGrad no_grad;
   check(c.config.crop == 0 || target.original_size >= c.config.crop, "prepare_target", "the original picture is ", target.original_size,
         " pixels wide, the crop ", c.config.crop);
-  const StyleGan2Generator& g = c.generator;
+  const Generator& g = c.generator;
   const int cut = 8 - c.config.f1_depth;
-  target.center_h = g.mapping_range(Tensor::zeros({1, g.config().style_dim}, target.latent.dtype()), 0, cut);
+  target.center_h = g.mapping_range(Tensor::zeros({1, g.style_dim()}, target.latent.dtype()), 0, cut);
   target.center_w = g.mapping_range(target.center_h, cut, g.mapping_modules());
   target.gan_image = as_input(c, target, generate(c, target, target.latent));
 }
@@ -216,7 +216,7 @@ Step2::Pseudo Step2::render(const Tensor& views, const Tensor& lights) const {
 
 Step2::Projection Step2::project(const Tensor& images) const {
   const Config& c = method_.config;
-  const StyleGan2Generator& g = method_.generator;
+  const Generator& g = method_.generator;
   const int cut = 8 - c.f1_depth;
   Projection out;
   Tensor offset;

@@ -9,9 +9,9 @@
 #include "models/gan2shape/config.h"
 #include "models/gan2shape/networks.h"
 #include "models/gan2shape/scene.h"
+#include "models/generator.h"
 #include "models/lpips.h"
 #include "models/stylegan2_discriminator.h"
-#include "models/stylegan2_generator.h"
 
 namespace g2s G2S_EXPORTED {
 
@@ -57,13 +57,13 @@ struct Update {
 struct Method {
   const Config& config;
   const Networks& networks;
-  const StyleGan2Generator& generator;
+  const Generator& generator;
   const StyleGan2Discriminator& discriminator;
   const Lpips& lpips;
   Renderer renderer;
 
   Device device() const { return networks.netD.parameters().tensors().front().device(); }
-  Method(const Config& c, const Networks& n, const StyleGan2Generator& g, const StyleGan2Discriminator& d, const Lpips& l)
+  Method(const Config& c, const Networks& n, const Generator& g, const StyleGan2Discriminator& d, const Lpips& l)
       : config(c), networks(n), generator(g), discriminator(d), lpips(l), renderer(c.renderer()) {}
 };
 

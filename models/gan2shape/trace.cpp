@@ -15,6 +15,7 @@
 #include "kernels/shape/shape.h"
 #include "models/gan2shape/prior.h"
 #include "models/gan2shape/steps.h"
+#include "models/stylegan2_generator.h"
 #include "models/gan2shape/trace_output.h"
 #include "models/hashed_weights.h"
 

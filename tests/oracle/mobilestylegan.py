@@ -150,7 +150,7 @@ def shapes(case):
 
 def hashed_weights(case):
     """Every parameter a multiple of u("CASE/G/NAME", i), plus 1 for biases of modulations: sqrt(3) u for what multiplies, and over the root of
-    what is summed for weights of the mapping, of modulations and of 1x1 convolutions; 0.1 u for biases and noise. `scale` is 1 / sqrt(9 c) of
+    what is summed for weights of the mapping and of modulations; 0.1 u for biases and noise. `scale` is 1 / sqrt(9 c) of
     the channels that it multiplies (of to_img 1 / sqrt(c)), times 1.25 after the first layer."""
     sizes = shapes(case)
     weights = {}

@@ -6,6 +6,7 @@
 
 #include "engine/safetensors.h"
 #include "models/gan2shape/steps.h"
+#include "models/stylegan2_generator.h"
 #include "tests/support/check.h"
 
 namespace g2s::test {
