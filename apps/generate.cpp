@@ -97,7 +97,7 @@ Command add_generate(CLI::App& app) {
   app.add_option("--seed", o->seed, "Seed of the random pictures")->type_name("N")->capture_default_str();
   app.add_option("--truncation", o->truncation, "Below 1: draw latents towards the mean one")->type_name("PSI")->capture_default_str();
   app.add_flag("--raw", o->raw, "Write the pictures unclipped, without truncation, as OUT/images.npy, float32 [N,H,W,3]");
-  app.add_option("--weights", o->weights, "Folder with stylegan2_g.safetensors; else the program's own, for the preset default")->type_name("DIR");
+  app.add_option("--weights", o->weights, "Folder with stylegan2_g or mobilestylegan .safetensors; else the program's own, for the preset default")->type_name("DIR");
   app.add_option("--preset", o->preset, "Whose generator it is")->type_name("NAME")->capture_default_str();
   app.add_flag("--json", o->json, "Print the result as JSON");
   add_precision_option(app, o->precision);

@@ -1,4 +1,4 @@
-/* gan2shape: StyleGAN2, LPIPS, object masks and whole 3D reconstructions of single pictures, in C99.
+/* gan2shape: generators, LPIPS, object masks and whole 3D reconstructions of single pictures, in C99.
  *
  * Calls. Every function that can fail returns a g2s_status. G2S_OK is 0. After a failure g2s_last_error() says, in this thread, what went wrong
  * and names the file, the option or the argument at fault. No exception crosses this header and nothing is printed. What a failed call was to
@@ -166,7 +166,7 @@ G2S_API g2s_status g2s_picture_read(const char* path, g2s_tensor* picture);
 /* As PNG: u8, or images in [-1,1]; [H,W,C] or [1,H,W,C] with 1, 3 or 4 channels. */
 G2S_API g2s_status g2s_picture_write(const char* path, const g2s_array* picture);
 
-/* ---- the StyleGAN2 generator ------------------------------------------------------------------------------------------------------------- */
+/* ---- generators: StyleGAN2 and MobileStyleGAN -------------------------------------------------------------------------------------------- */
 
 typedef struct g2s_generator_info {
   uint32_t struct_size; /* set by the caller: sizeof(g2s_generator_info) */
@@ -175,7 +175,7 @@ typedef struct g2s_generator_info {
   int32_t latents;      /* L: W+ is [B,L,D] */
 } g2s_generator_info;
 
-/* path: a .safetensors file of `gan2shape convert`. Null: the generator of the assets. */
+/* path: a .safetensors file of `gan2shape convert`, whose tensors say which of them it is. Null: the StyleGAN2 of the assets. */
 G2S_API g2s_status g2s_generator_load(g2s_context context, const char* path, g2s_generator* generator);
 G2S_API g2s_status g2s_generator_free(g2s_generator generator);
 G2S_API g2s_status g2s_generator_get_info(g2s_generator generator, g2s_generator_info* info);

@@ -1,4 +1,4 @@
-"""StyleGAN2, LPIPS, object masks and whole 3D reconstructions of single pictures, on numpy arrays.
+"""Generators, LPIPS, object masks and whole 3D reconstructions of single pictures, on numpy arrays.
 
     import gan2shape
     face = gan2shape.reconstruct('face.jpg')
