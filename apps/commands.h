@@ -16,6 +16,7 @@ using Command = std::function<int()>;
 
 Command add_reconstruct(CLI::App& app);
 Command add_generate(CLI::App& app);
+Command add_faces(CLI::App& app);
 Command add_evaluate(CLI::App& app);
 Command add_trace(CLI::App& app);
 Command add_convert(CLI::App& app);

@@ -95,6 +95,8 @@ WeightPaths find_weights(const WeightSource& source, const std::string& preset, 
   }
   if (needs.lpips) paths.lpips = finder.own_or_asset("lpips_vgg.safetensors");
   if (needs.u2netp) paths.u2netp = finder.own_or_asset("u2netp.safetensors");
+  if (needs.faces) paths.face_detector = finder.own_or_asset("face_detector.safetensors");
+  if (needs.faces) paths.face_landmarks = finder.own_or_asset("face_landmarks.safetensors");
   const bool shipped = preset == "default" || preset == "synface";
   if (needs.depth_prior && (shipped || finder.has(depth_prior_file))) paths.depth_prior = finder.own_or_asset(depth_prior_file);
   return paths;
