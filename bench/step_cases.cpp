@@ -21,7 +21,7 @@ struct World {
 
   World(const Config& c, const std::string& assets)
       : config(c), networks(c, 0), generator(random_generator(c.gan_size)), discriminator(random_discriminator(c.gan_size)),
-        lpips(SafetensorsFile(assets + "/lpips_vgg.safetensors")), method(config, networks, generator, discriminator, lpips) {
+        lpips(SafetensorsFile(assets + "/lpips_vgg.safetensors")), method(config, networks, generator, &discriminator, lpips) {
     networks.set_trainable();
     target.image = random_images(1, c.size, "input");
     target.mask = Tensor::full({1, c.size, c.size, 1}, 1);

@@ -49,7 +49,8 @@ Tensor given_latent(const Tensor& given, const Generator& generator) {
   return latent.clone();
 }
 
-Target target_of(const FitInput& input, const Config& config, const Generator& generator, std::uint64_t seed) {
+Target target_of(const FitInput& input, const Config& config, const Generator& generator, const PoseDirections* directions,
+                 std::uint64_t seed) {
   const Device device = default_device();
   Target out;
   out.image = input.image.to(device);
@@ -58,28 +59,33 @@ Target target_of(const FitInput& input, const Config& config, const Generator& g
   Random samples(seed, "mean_latent");
   if (config.truncation < 1 || !input.latent) out.mean_latent = generator.mean_latent(samples, config.projection.mean_samples);
   if (input.latent) out.latent = given_latent(input.latent.to(device), generator);
+  if (directions) out.rotations = rotations_from_pose(input.pose.to(device), *directions, config.renderer());
   return out;
+}
+
+DiscriminatorConfig discriminator_config(const StyleGan2Discriminator* discriminator) {
+  return discriminator ? discriminator->config() : DiscriminatorConfig{};
 }
 
 }  // namespace
 
-Fit::Fit(const Config& config, const Generator& generator, const StyleGan2Discriminator& discriminator, const Lpips& lpips,
+Fit::Fit(const Config& config, const Generator& generator, const StyleGan2Discriminator* discriminator, const Lpips& lpips,
          const FitInput& input, FitOptions options)
     : device_(default_device()),
       config_(config),
       options_(std::move(options)),
       state_(config_, options_.seed),
-      method_(config_, state_.networks, generator, discriminator, lpips),
+      method_(config_, state_.networks, generator, discriminator, lpips, options_.directions),
       losses_(device_),
       last_save_(Clock::now()) {
   config_.validate();
   require_input(input, config_);
-  memory_plan_ = plan_memory(config_, generator.memory(), discriminator.config(), options_.memory_limit, device_.type);
+  memory_plan_ = plan_memory(config_, generator.memory(), discriminator_config(discriminator), options_.memory_limit, device_.type);
   identity_ = full_identity(config_, memory_plan_, options_);
   if (input.truth) truth_ = input.truth.to(device_);
   if (options_.depth_prior) state_.networks.netD.load(*options_.depth_prior, "netD.");
   state_.networks.set_trainable();
-  state_.target = target_of(input, config_, generator, options_.seed);
+  state_.target = target_of(input, config_, generator, options_.directions, options_.seed);
   state_.phase = input.latent ? Phase::prior : Phase::project;
   if (iterations() == 0) advance(config_, state_.phase, state_.stage);
 }
@@ -252,8 +258,8 @@ void Fit::resume(const std::string& path) {
 }
 
 void require_resumable(const std::string& path, const Config& config, const Generator& generator,
-                       const StyleGan2Discriminator& discriminator, const FitOptions& options) {
-  const MemoryPlan plan = plan_memory(config, generator.memory(), discriminator.config(), options.memory_limit, default_device().type);
+                       const StyleGan2Discriminator* discriminator, const FitOptions& options) {
+  const MemoryPlan plan = plan_memory(config, generator.memory(), discriminator_config(discriminator), options.memory_limit, default_device().type);
   SavedState(path).require(full_identity(config, plan, options));
 }
 
@@ -269,8 +275,9 @@ std::optional<Measures> Fit::measures() const {
   if (!truth_) return std::nullopt;
   NoGrad no_grad;
   const Target& t = state_.target;
-  const Tensor view = view_of(method_, state_.networks.netV(t.image));
-  const Warp seen = warp(method_.renderer, predict_depth(method_, t.image), view);
+  const Tensor depth = predict_depth(method_, t.image);
+  const Tensor view = view_of(method_, state_.networks.netV(t.image), t.rotations, depth);
+  const Warp seen = warp(method_.renderer, depth, view);
   return measure_all(seen.depth, seen.valid, truth_, t.mask, config_);
 }
 

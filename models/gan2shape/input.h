@@ -7,6 +7,7 @@
 
 #include "engine/export.h"
 #include "engine/image.h"
+#include "models/face/sampling.h"
 #include "models/gan2shape/config.h"
 
 namespace g2s G2S_EXPORTED {
@@ -55,7 +56,9 @@ struct PreparedInput {
   Tensor photo;             // u8 [1,N,N,3]: what `image` was made from, at most max_photo_side pixels wide
   int original_size = 0;    // side of the image that a preset's centre crop is meant for; 0 without one
   ImageBox box;             // what was used of the image
-  std::string mask_source;  // "file", "given", "alpha" or "u2netp"
+  Tensor pose;              // f32 [1,2]: yaw and pitch of the face in degrees; of an aligned face only
+  std::vector<Point> corners;  // of what was used, where that is not upright: top left, bottom left, bottom right, top right, in the image's pixels
+  std::string mask_source;  // "file", "given", "alpha", "landmarks" or "u2netp"
   std::vector<std::string> notes;  // what was done to the image, one clause each
 };
 

@@ -44,9 +44,9 @@ TEST_CASE("step 3 in parts gives the losses and gradients of the whole batch") {
     for (bool flip : {false, true}) {
       World w(small_config(), small_widths, dtype);
       Step3 step(w.method, w.target, flip);
-      Step3::PartedUpdate whole = step.update(w.images(), w.masks(), 6);
+      Step3::PartedUpdate whole = step.update({w.images(), w.masks(), {}}, 6);
       for (std::int64_t part : {1, 4}) {
-        Step3::PartedUpdate parted = step.update(w.images(), w.masks(), part);
+        Step3::PartedUpdate parted = step.update({w.images(), w.masks(), {}}, part);
         if (dtype == DType::f64) CHECK(rel_error(parted.gradients, whole.gradients) < 1e-9);
         check_losses(parted.batch, whole.batch, dtype == DType::f64 ? 1e-10 : 1e-5);
         check_losses(parted.input, whole.input, dtype == DType::f64 ? 1e-10 : 1e-5);

@@ -199,7 +199,7 @@ class Collect final : public FitPhase {
  public:
   explicit Collect(const FitParts& fit) : FitPhase(fit), random_(config_), step_(method_, state_.target, state_.snapshot) {
     prepare_target(method_, state_.target);
-    if (state_.iteration == 0) state_.samples = {{}, {}, {}, state_.samples.index};
+    if (state_.iteration == 0) state_.samples = {{}, {}, {}, {}, state_.samples.index};
   }
 
   void iterate() override {
@@ -209,10 +209,12 @@ class Collect final : public FitPhase {
     std::vector<Tensor> parts;
     for (std::int64_t begin = 0; begin < config_.batch; begin += memory_plan_.step2) {
       const std::int64_t end = std::min<std::int64_t>(begin + memory_plan_.step2, config_.batch);
-      parts.push_back(step_.project(slice(pseudo.image, 0, begin, end)).image);
+      const Tensor rotations = pseudo.rotations ? slice(pseudo.rotations, 0, begin, end) : Tensor();
+      parts.push_back(step_.project(slice(pseudo.image, 0, begin, end), rotations).image);
     }
     state_.samples.images.push_back(concat(parts, 0));
     state_.samples.masks.push_back(pseudo.mask);
+    if (pseudo.rotations) state_.samples.rotations.push_back(pseudo.rotations);
   }
 
  private:
@@ -236,6 +238,7 @@ class Step3Phase final : public TrainingPhase {
     const std::int64_t b = config_.batch_of_step3(), s = config_.size;
     images_ = Tensor::empty({b, s, s, 3});
     masks_ = Tensor::empty({b, s, s, 1});
+    if (method_.directions) rotations_ = Tensor::empty({b, 2});
     train(step_.parameters(), adam_options(config_));
   }
 
@@ -263,11 +266,14 @@ class Step3Phase final : public TrainingPhase {
       Tensor image = image_of(images_, i), mask = image_of(masks_, i);
       copy_into(image, image_of(all.images[batch], k % collected));
       copy_into(mask, image_of(all.masks[batch], k % collected));
+      if (!rotations_) continue;
+      Tensor rotation = image_of(rotations_, i);
+      copy_into(rotation, image_of(all.rotations[batch], k % collected));
     }
   }
 
   Result compute() override {
-    const Step3::PartedUpdate u = step_.update(images_, masks_, memory_plan_.step3);
+    const Step3::PartedUpdate u = step_.update({images_, masks_, rotations_}, memory_plan_.step3);
     state_.snapshot.canon_mask = u.canon_mask;
     NamedTensors losses = named(u.batch);
     for (const auto& input : named(u.input, "input_")) losses.push_back(input);
@@ -275,7 +281,7 @@ class Step3Phase final : public TrainingPhase {
   }
 
   Step3 step_;
-  Tensor images_, masks_;  // of this iteration: where the work reads them
+  Tensor images_, masks_, rotations_;  // of this iteration: where the work reads them
 };
 
 template <class Kind>

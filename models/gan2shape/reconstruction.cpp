@@ -8,6 +8,7 @@
 #include "engine/files.h"
 #include "engine/hash.h"
 #include "engine/precision.h"
+#include "models/gan2shape/face_input.h"
 #include "models/gan2shape/result.h"
 #include "models/u2netp.h"
 
@@ -16,15 +17,19 @@ namespace {
 
 constexpr int discriminator_blocks = 4;  // that step 2 compares
 
+std::unique_ptr<StyleGan2Discriminator> load_discriminator(const std::string& path) {
+  auto loaded = std::make_unique<StyleGan2Discriminator>(StyleGan2Discriminator::load(SafetensorsFile(path)));
+  const int blocks = loaded->config().blocks();
+  if (blocks < discriminator_blocks) fail(Errc::format, path, "has ", blocks, " residual blocks, the method needs ", discriminator_blocks);
+  return loaded;
+}
+
 void load_networks(Reconstructor& r) {
   const DefaultDevice guard(r.device);
   r.generator = load_generator(SafetensorsFile(r.weights.generator));
-  r.discriminator = std::make_unique<StyleGan2Discriminator>(StyleGan2Discriminator::load(SafetensorsFile(r.weights.discriminator)));
+  if (!r.weights.discriminator.empty()) r.discriminator = load_discriminator(r.weights.discriminator);
   r.lpips = std::make_unique<Lpips>(SafetensorsFile(r.weights.lpips));
-  const int blocks = r.discriminator->config().blocks();
-  if (blocks < discriminator_blocks) {
-    fail(Errc::format, r.weights.discriminator, "has ", blocks, " residual blocks, the method needs ", discriminator_blocks);
-  }
+  if (!r.weights.directions.empty()) r.directions = std::make_unique<PoseDirections>(PoseDirections::load(SafetensorsFile(r.weights.directions)));
   if (r.weights.depth_prior.empty()) return;
   r.depth_prior = std::make_unique<SafetensorsFile>(r.weights.depth_prior);
   const DefaultDevice host{Device{}};
@@ -33,11 +38,12 @@ void load_networks(Reconstructor& r) {
 
 Identity shared_identity(const Reconstructor& r) {
   Identity out = {{"generator", sha256_file(r.weights.generator)},
-                  {"discriminator", sha256_file(r.weights.discriminator)},
+                  {"discriminator", r.discriminator ? sha256_file(r.weights.discriminator) : ""},
                   {"LPIPS weights", sha256_file(r.weights.lpips)},
                   {"depth prior", r.depth_prior ? sha256_file(r.weights.depth_prior) : ""},
                   {"--crop", to_string(r.settings.crop)},
                   {"--precision", to_string(precision())}};
+  if (r.directions) out["pose directions"] = sha256_file(r.weights.directions);
   if (r.device.type != DeviceType::cpu) out["--device"] = str(r.device);  // rounds otherwise
   return out;
 }
@@ -55,6 +61,12 @@ Identity identity_with(const Reconstructor& r, const std::string& picture, const
 }
 
 PreparedInput prepared(const Reconstructor& r, const LoadedInput& input) {
+  if (r.faces) {
+    const DefaultDevice host{Device{}};
+    const std::vector<Face> found = (*r.faces)(input.image.rgb);
+    if (found.empty()) fail(Errc::invalid_argument, input.names.image, "no face was found in the picture, which the preset ", r.settings.preset, " needs");
+    return prepare_face(input, r.config, found.front());
+  }
   auto find_mask = [&](const Tensor& image) {
     const WithPrecision exact(Precision::f32);  // every precision shall fit the same object
     return U2NetP(SafetensorsFile(mask_weights(r))).mask(image);
@@ -71,13 +83,20 @@ Reconstructor load_reconstructor(const ReconstructionSettings& settings, const W
   r.device = Context::current().options().device;
   r.source = source;
   r.config = preset(settings.preset);
+  const bool directions = r.config.views == ViewSource::directions;
   r.weights = find_weights(source, settings.preset,
-                           {.generator = true, .discriminator = true, .lpips = true, .depth_prior = settings.quality != Quality::paper});
+                           {.generator = true,
+                            .discriminator = !directions,
+                            .lpips = true,
+                            .depth_prior = settings.quality != Quality::paper,
+                            .faces = directions,
+                            .directions = directions});
   load_networks(r);
+  if (directions) r.faces = std::make_unique<FaceFinder>(SafetensorsFile(r.weights.face_detector), SafetensorsFile(r.weights.face_landmarks));
   r.config.gan_size = r.generator->size();  // the method takes any size of images from the generator
   apply_quality(r.config, settings.quality, r.depth_prior != nullptr);
   scale_schedule(r.config, settings.scale);
-  plan_memory(r.config, r.generator->memory(), r.discriminator->config(), settings.memory_limit, r.device.type);
+  plan_memory(r.config, r.generator->memory(), r.discriminator ? r.discriminator->config() : DiscriminatorConfig{}, settings.memory_limit, r.device.type);
   r.identity = shared_identity(r);
   if (r.device.type != DeviceType::cpu) accelerator(r.device, "reconstruct").synchronize();  // other threads shall see the weights
   return r;
@@ -105,6 +124,7 @@ FitOptions with_job(const Reconstructor& r, const ReconstructionJob& job, FitOpt
   options.seed = r.settings.seed;
   options.memory_limit = r.settings.memory_limit;
   options.depth_prior = r.depth_prior.get();
+  options.directions = r.directions.get();
   options.identity = job.identity;
   return options;
 }
@@ -113,15 +133,15 @@ FitOptions with_job(const Reconstructor& r, const ReconstructionJob& job, FitOpt
 std::unique_ptr<Fit> start_fit(const Reconstructor& r, const ReconstructionJob& job, const FitOptions& options, const std::string& resume_from) {
   const PreparedInput& in = job.input;
   const DefaultDevice guard(r.device);
-  auto fit = std::make_unique<Fit>(r.config, *r.generator, *r.discriminator, *r.lpips,
-                                   FitInput{in.image, in.mask, in.original_size, job.latent, in.truth}, with_job(r, job, options));
+  auto fit = std::make_unique<Fit>(r.config, *r.generator, r.discriminator.get(), *r.lpips,
+                                   FitInput{in.image, in.mask, in.original_size, job.latent, in.pose, in.truth}, with_job(r, job, options));
   if (!resume_from.empty()) fit->resume(resume_from);
   return fit;
 }
 
 void require_resumable(const Reconstructor& r, const ReconstructionJob& job, const std::string& state_path) {
   const DefaultDevice guard(r.device);
-  require_resumable(state_path, r.config, *r.generator, *r.discriminator, with_job(r, job, {}));
+  require_resumable(state_path, r.config, *r.generator, r.discriminator.get(), with_job(r, job, {}));
 }
 
 nlohmann::json write_result(const Reconstructor& r, const ReconstructionJob& job, const Fit& fit, const FitResult& result, const std::string& folder,

@@ -15,6 +15,7 @@
 #include <string>
 
 #include "engine/export.h"
+#include "models/face/finder.h"
 #include "models/gan2shape/export.h"
 #include "models/gan2shape/fit.h"
 #include "models/gan2shape/input.h"
@@ -46,8 +47,10 @@ struct Reconstructor {
   WeightPaths weights;
   Config config;
   std::unique_ptr<Generator> generator;
-  std::unique_ptr<StyleGan2Discriminator> discriminator;
+  std::unique_ptr<StyleGan2Discriminator> discriminator;  // null: LPIPS takes its place
   std::unique_ptr<Lpips> lpips;
+  std::unique_ptr<PoseDirections> directions;    // of Config::views
+  std::unique_ptr<FaceFinder> faces;             // with those
   std::unique_ptr<SafetensorsFile> depth_prior;  // null: networks start from random weights
   Identity identity;                             // without that of an image
 };

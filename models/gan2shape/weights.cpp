@@ -16,6 +16,7 @@ namespace fs = std::filesystem;
 const char* const generator_file = "stylegan2_g.safetensors";
 const char* const mobile_generator_file = "mobilestylegan.safetensors";
 const char* const discriminator_file = "stylegan2_d.safetensors";
+const char* const directions_file = "pose_directions.safetensors";
 const char* const depth_prior_file = "depth_prior.safetensors";
 
 class Finder {
@@ -92,6 +93,11 @@ WeightPaths find_weights(const WeightSource& source, const std::string& preset, 
     auto path = [&](const char* name) { return own ? finder.own(name) : finder.asset(name); };
     if (needs.generator) paths.generator = path(own ? finder.generator() : generator_file);
     if (needs.discriminator) paths.discriminator = path(discriminator_file);
+  }
+  if (needs.directions) {
+    paths.directions = finder.own(directions_file);
+    if (!finder.has(directions_file)) fail(Errc::io, paths.directions, "is missing; `make faces` writes it");
+    if (finder.has(discriminator_file)) paths.discriminator = finder.own(discriminator_file);
   }
   if (needs.lpips) paths.lpips = finder.own_or_asset("lpips_vgg.safetensors");
   if (needs.u2netp) paths.u2netp = finder.own_or_asset("u2netp.safetensors");

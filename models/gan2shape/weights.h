@@ -17,11 +17,13 @@ struct WeightSource {
 struct WeightPaths {
   std::string generator, discriminator, lpips, u2netp;  // empty: not needed
   std::string depth_prior;                              // empty: not needed, or there is none
+  std::string directions;                               // pose_directions.safetensors; empty: not needed
   std::string face_detector, face_landmarks;            // empty: not needed
 };
 
 struct WeightNeeds {
   bool generator = false, discriminator = false, lpips = false, u2netp = false, depth_prior = false, faces = false;
+  bool directions = false;              // then a discriminator is taken where there is one
 };
 
 // Beside the library, or the program that it is linked into: assets/ (a Python package), ../share/gan2shape/assets (an installed prefix, a build
