@@ -31,10 +31,6 @@ Tensor on_canvas(const Tensor& pixels) {
   return pad(pad(image, 1, 0, rounded_up(image.dim(1)) - image.dim(1), -1), 2, 0, rounded_up(image.dim(2)) - image.dim(2), -1);
 }
 
-Tensor quarter_turned(const Tensor& x) { return flip(permute(x, {0, 2, 1, 3}), 2); }
-// From a picture that was turned by a quarter, clockwise, to the one before, whose height that is.
-Point turned_back(Point p, double height) { return {p.y, height - p.x}; }
-
 FaceBox read_box(const float* p, Point anchor, double score) {
   FaceBox box;
   auto point = [&](int i) { return anchor + Point{static_cast<double>(p[2 * i]), static_cast<double>(p[2 * i + 1])}; };
@@ -72,17 +68,17 @@ FaceBox blended(const std::vector<FaceBox>& boxes) {
   sum.centre = 1 / weight * sum.centre;
   sum.width /= weight, sum.height /= weight;
   for (Point& p : sum.points) p = 1 / weight * p;
-  sum.score = boxes.front().score, sum.turn = boxes.front().turn;
+  sum.score = boxes.front().score;
   return sum;
 }
 
-// One box for all that overlap the surest of them and were found in the same turn.
+// One box for all that overlap the surest of them.
 std::vector<FaceBox> merged(std::vector<FaceBox> boxes) {
   std::stable_sort(boxes.begin(), boxes.end(), [](const FaceBox& a, const FaceBox& b) { return a.score > b.score; });
   std::vector<FaceBox> out;
   while (!boxes.empty()) {
     const FaceBox best = boxes.front();
-    auto same = [&](const FaceBox& b) { return b.turn == best.turn && overlap(b, best) > same_face; };
+    auto same = [&](const FaceBox& b) { return overlap(b, best) > same_face; };
     const auto others = std::stable_partition(boxes.begin(), boxes.end(), same);
     if (others == boxes.begin()) {  // a box without area
       boxes.erase(boxes.begin());
@@ -103,24 +99,16 @@ double overlap(const FaceBox& a, const FaceBox& b) {
   return w * h / (a.width * a.height + b.width * b.height - w * h);
 }
 
-// Adds what is found in pixels that the picture was reduced to by `scale`, and turned.
-void FaceDetector::look(const Tensor& pixels, int turn, double scale, std::vector<FaceBox>& found) const {
-  Tensor x = on_canvas(pixels);
-  const double height = static_cast<double>(x.dim(1)), width = static_cast<double>(x.dim(2));
-  for (int i = 0; i < turn; ++i) x = quarter_turned(x);
+// Adds what is found in pixels that the picture was reduced to by `scale`.
+void FaceDetector::look(const Tensor& pixels, double scale, std::vector<FaceBox>& found) const {
+  const Tensor x = on_canvas(pixels);
   const std::vector<Tensor> out = network_(x);
   const std::int64_t boxes = x.dim(1) / 16 * (x.dim(2) / 16) * 2 + x.dim(1) / 32 * (x.dim(2) / 32) * 6;
   check(out.size() == 2 && out[0].shape() == Shape{1, boxes, numbers} && out[1].shape() == Shape{1, boxes, 1}, "face detector",
         "the network gives no boxes of the known form");
   for (FaceBox box : read_boxes(out[0], out[1], x.dim(1), x.dim(2))) {
-    box.turn = turn;
-    auto in_picture = [&](Point p) {
-      for (int i = turn; i > 0; --i) p = turned_back(p, i % 2 == 1 ? height : width);
-      return 1 / scale * p;
-    };
-    box.centre = in_picture(box.centre);
-    for (Point& p : box.points) p = in_picture(p);
-    if (turn % 2 == 1) std::swap(box.width, box.height);
+    box.centre = 1 / scale * box.centre;
+    for (Point& p : box.points) p = 1 / scale * p;
     box.width /= scale, box.height /= scale;
     found.push_back(box);
   }
@@ -138,7 +126,7 @@ std::vector<FaceBox> FaceDetector::operator()(const Tensor& pixels) const {
     const double scale = static_cast<double>(side) / static_cast<double>(longer);
     auto scaled = [scale](std::int64_t n) { return std::max<std::int64_t>(1, std::llround(static_cast<double>(n) * scale)); };
     at = resize_pixels(at, scaled(h), scaled(w));
-    for (int turn = 0; turn < 4; ++turn) look(at, turn, scale, found);
+    look(at, scale, found);
   }
   return merged(std::move(found));
 }

@@ -15,19 +15,18 @@ struct FaceBox {
   double width = 0, height = 0;
   double score = 0;              // 0 to 1
   std::array<Point, 6> points;   // eye to the left and to the right as seen, nose, mouth, ear to the left and to the right
-  int turn = 0;                  // by how many quarters of a circle, clockwise, the picture was turned where it was found
 };
 
 class FaceDetector {
  public:
   explicit FaceDetector(const SafetensorsFile& file) : network_(file) {}
 
-  // Faces of 4% of the picture's longer side or more, surest first, also of heads that lie or stand on their heads: then a face may come once for
-  // each turn that showed it. pixels u8 [1,H,W,3].
+  // Faces of 4% of the picture's longer side or more, surest first, and much that is none. Heads may lie or be upside down: they score less, and
+  // their points may be wrong. pixels u8 [1,H,W,3].
   std::vector<FaceBox> operator()(const Tensor& pixels) const;
 
  private:
-  void look(const Tensor& pixels, int turn, double scale, std::vector<FaceBox>& found) const;
+  void look(const Tensor& pixels, double scale, std::vector<FaceBox>& found) const;
   StoredNetwork network_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 
 #include "engine/autograd.h"
 #include "kernels/elementwise/elementwise.h"
@@ -11,15 +12,17 @@ namespace {
 
 // MediaPipe's: the square that the points' network looks at is so much larger than the box around a face.
 constexpr double margin = 1.5;
-constexpr double least_presence = 0.5, same_face = 0.3;
+// Of photographs the network says 28 to 56, of paintings 15 to 42, of sketches 2 to 30; of cats, and of faces a quarter turned or more, below 10.
+constexpr double least_presence = 8, sure_presence = 22;
+constexpr double same_face = 0.3;
 constexpr double least_width = 30;                        // pixels of a face
 constexpr double doubtful_yaw = 45, greatest_yaw = 60;    // degrees
 constexpr double doubtful_outside = 0.02, greatest_outside = 0.25;  // shares of the points beyond the picture's edge
 
 double angle_of(Point v) { return std::atan2(v.y, v.x); }
 
-Corners square_of(const FaceBox& box) {
-  return square_corners(box.centre, margin * std::max(box.width, box.height), angle_of(box.points[1] - box.points[0]));
+Corners square_of(const FaceBox& box, double turned) {
+  return square_corners(box.centre, margin * std::max(box.width, box.height), angle_of(box.points[1] - box.points[0]) + turned);
 }
 
 // Around the points along the line of the eyes' outer corners.
@@ -86,20 +89,30 @@ FaceFinder::Points FaceFinder::points_in(const Tensor& pixels, const Corners& sq
     f = {at.x, at.y, scale * static_cast<double>(p[2])};
     p += 3;
   }
-  points.presence = 1 / (1 + std::exp(-out[1].item()));
+  points.presence = out[1].item();
   return points;
+}
+
+// The detector's eyes say how the head is turned; where no sure face is seen that way, all others are tried. Then it is looked at again, in the
+// square around the points: where they are varies three times less with that than with the detector's box.
+FaceFinder::Points FaceFinder::points_near(const Tensor& pixels, const FaceBox& box) const {
+  Points best = points_in(pixels, square_of(box, 0));
+  for (int i = 1; i < 8 && best.presence < sure_presence; ++i) {
+    const Points turned = points_in(pixels, square_of(box, std::numbers::pi / 4 * i));
+    if (turned.presence > best.presence) best = turned;
+  }
+  for (int i = 0; i < 2 && best.presence >= least_presence; ++i) best = points_in(pixels, square_of(best.mesh));
+  return best;
 }
 
 std::vector<Face> FaceFinder::operator()(const Tensor& pixels) const {
   const NoGrad no_grad;
   std::vector<Face> faces;
   for (const FaceBox& box : detector_(pixels)) {
-    const Points first = points_in(pixels, square_of(box));
-    if (first.presence < least_presence) continue;
-    const Points second = points_in(pixels, square_of(first.mesh));
-    if (second.presence < least_presence) continue;
+    const Points points = points_near(pixels, box);
+    if (points.presence < least_presence) continue;
     Face face;
-    face.score = box.score, face.presence = second.presence, face.points = second.mesh;
+    face.score = box.score, face.presence = points.presence, face.points = points.mesh;
     set_box(face);
     faces.push_back(face);
   }

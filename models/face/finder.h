@@ -22,6 +22,7 @@ class FaceFinder {
     double presence = 0;
   };
   Points points_in(const Tensor& pixels, const Corners& square) const;
+  Points points_near(const Tensor& pixels, const FaceBox& box) const;
   FaceDetector detector_;
   StoredNetwork landmarks_;
 };

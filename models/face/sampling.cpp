@@ -18,6 +18,7 @@ void require_pixels(const char* op, const Tensor& x) {
 
 // Mirrored at 0 and n until it lies between them.
 double mirrored(double v, double n) {
+  if (v >= 0 && v <= n) return v;
   v = std::fmod(std::abs(v), 2 * n);
   return v > n ? 2 * n - v : v;
 }
