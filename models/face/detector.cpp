@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "engine/autograd.h"
 #include "engine/image.h"
 #include "kernels/shape/shape.h"
 
@@ -30,6 +29,11 @@ Tensor on_canvas(const Tensor& pixels) {
   const Tensor image = pixels_to_image(pixels);
   return pad(pad(image, 1, 0, rounded_up(image.dim(1)) - image.dim(1), -1), 2, 0, rounded_up(image.dim(2)) - image.dim(2), -1);
 }
+
+// Clockwise.
+Tensor quarter_turned(const Tensor& x) { return flip(permute(x, {0, 2, 1, 3}), 2); }
+// From a picture that was turned so to the one before, whose height that is.
+Point turned_back(Point p, double height) { return {p.y, height - p.x}; }
 
 FaceBox read_box(const float* p, Point anchor, double score) {
   FaceBox box;
@@ -99,34 +103,43 @@ double overlap(const FaceBox& a, const FaceBox& b) {
   return w * h / (a.width * a.height + b.width * b.height - w * h);
 }
 
-// Adds what is found in pixels that the picture was reduced to by `scale`.
-void FaceDetector::look(const Tensor& pixels, double scale, std::vector<FaceBox>& found) const {
-  const Tensor x = on_canvas(pixels);
-  const std::vector<Tensor> out = network_(x);
-  const std::int64_t boxes = x.dim(1) / 16 * (x.dim(2) / 16) * 2 + x.dim(1) / 32 * (x.dim(2) / 32) * 6;
-  check(out.size() == 2 && out[0].shape() == Shape{1, boxes, numbers} && out[1].shape() == Shape{1, boxes, 1}, "face detector",
-        "the network gives no boxes of the known form");
-  for (FaceBox box : read_boxes(out[0], out[1], x.dim(1), x.dim(2))) {
-    box.centre = 1 / scale * box.centre;
-    for (Point& p : box.points) p = 1 / scale * p;
-    box.width /= scale, box.height /= scale;
-    found.push_back(box);
-  }
-}
-
-std::vector<FaceBox> FaceDetector::operator()(const Tensor& pixels) const {
-  const NoGrad no_grad;
+FaceSearch FaceDetector::prepare(const Tensor& pixels) {
   const std::int64_t h = pixels.dim(1), w = pixels.dim(2), longer = std::max(h, w);
-  std::vector<FaceBox> found;
-  Tensor at = pixels;
-  // Twice as large as needed is enough to begin with.
-  if (const std::int64_t k = std::min(longer / (2 * sides[0]), std::min(h, w)); k > 1) at = reduce_pixels(pixels, std::min<std::int64_t>(k, 256));
+  FaceSearch search{{}, pixels, std::clamp<std::int64_t>(longer / (2 * sides[0]), 1, std::min({h, w, std::int64_t{256}}))};
+  if (search.reduction > 1) search.reduced = reduce_pixels(pixels, search.reduction);
+  Tensor at = search.reduced;
   for (std::int64_t side : sides) {
     if (side == sides[0] && longer <= sides[1]) continue;  // it has no more to show
     const double scale = static_cast<double>(side) / static_cast<double>(longer);
     auto scaled = [scale](std::int64_t n) { return std::max<std::int64_t>(1, std::llround(static_cast<double>(n) * scale)); };
     at = resize_pixels(at, scaled(h), scaled(w));
-    look(at, scale, found);
+    search.sizes.push_back({on_canvas(at), scale});
+  }
+  return search;
+}
+
+std::vector<FaceBox> FaceDetector::find(const FaceSearch& search, int quarters) const {
+  std::vector<FaceBox> found;
+  for (const FaceSearch::Size& size : search.sizes) {
+    if (quarters > 0 && &size == &search.sizes.back()) break;  // what fills the picture is found upright, however it is turned
+    Tensor x = size.canvas;
+    const double height = static_cast<double>(x.dim(1)), width = static_cast<double>(x.dim(2));
+    for (int i = 0; i < quarters; ++i) x = quarter_turned(x);
+    const std::vector<Tensor> out = network_(x);
+    const std::int64_t boxes = x.dim(1) / 16 * (x.dim(2) / 16) * 2 + x.dim(1) / 32 * (x.dim(2) / 32) * 6;
+    check(out.size() == 2 && out[0].shape() == Shape{1, boxes, numbers} && out[1].shape() == Shape{1, boxes, 1}, "face detector",
+          "the network gives no boxes of the known form");
+    for (FaceBox box : read_boxes(out[0], out[1], x.dim(1), x.dim(2))) {
+      auto in_picture = [&](Point p) {
+        for (int i = quarters; i > 0; --i) p = turned_back(p, i % 2 == 1 ? height : width);
+        return 1 / size.scale * p;
+      };
+      box.centre = in_picture(box.centre);
+      for (Point& p : box.points) p = in_picture(p);
+      if (quarters % 2 == 1) std::swap(box.width, box.height);
+      box.width /= size.scale, box.height /= size.scale;
+      found.push_back(box);
+    }
   }
   return merged(std::move(found));
 }

@@ -38,6 +38,14 @@ Corners square_of(const FaceMesh& mesh) {
   return square_corners({c * u - s * v, s * u + c * v}, margin * std::max(right - left, bottom - top), angle);
 }
 
+// What the network sees: from the reduced picture where that has two pixels for each of it.
+Tensor seen_square(const Tensor& pixels, const Tensor& reduced, double reduction, const Corners& square, std::int64_t side) {
+  if (length(square[3] - square[0]) < 2 * reduction * static_cast<double>(side)) return sample_square(pixels, square, side);
+  Corners smaller = square;
+  for (Point& p : smaller) p = 1 / reduction * p;
+  return sample_square(reduced, smaller, side);
+}
+
 FaceBox box_of(const Face& face) {
   FaceBox box;
   box.centre = {face.left + face.width / 2, face.top + face.height / 2};
@@ -76,9 +84,9 @@ void judge(Face& face, double width, double height) {
 
 FaceFinder::FaceFinder(const SafetensorsFile& detector, const SafetensorsFile& landmarks) : detector_(detector), landmarks_(landmarks) {}
 
-FaceFinder::Points FaceFinder::points_in(const Tensor& pixels, const Corners& square) const {
+FaceFinder::Points FaceFinder::points_in(const Views& views, const Corners& square) const {
   const std::int64_t side = landmarks_.side();
-  const std::vector<Tensor> out = landmarks_(sample_square(pixels, square, side) / 255);
+  const std::vector<Tensor> out = landmarks_(seen_square(views.pixels, views.reduced, views.reduction, square, side) / 255);
   check(out.size() == 2 && out[0].numel() == 3 * static_cast<std::int64_t>(face_points) && out[1].numel() == 1, "face landmarks",
         "the network gives no points of the known form");
   const double n = static_cast<double>(side), scale = length(square[3] - square[0]) / n;
@@ -94,44 +102,51 @@ FaceFinder::Points FaceFinder::points_in(const Tensor& pixels, const Corners& sq
   return points;
 }
 
-// The detector's eyes say how the head is turned; where no sure face is seen that way, all others are tried. Then it is looked at again in the
+// The detector's eyes say how the head is turned; where no sure face is seen that way, all others are tried if they may be. Then it is looked at again in the
 // square around the points, until that stays in place: what is found varies three times less then than by the detector's box alone.
-FaceFinder::Points FaceFinder::points_near(const Tensor& pixels, const FaceBox& box) const {
+FaceFinder::Points FaceFinder::points_near(const Views& views, const FaceBox& box, bool any_turn) const {
   Corners square = square_of(box, 0);
-  Points best = points_in(pixels, square);
-  for (int i = 1; i < 8 && best.presence < sure_presence; ++i) {
+  Points best = points_in(views, square);
+  for (int i = 1; any_turn && i < 8 && best.presence < sure_presence; ++i) {
     const Corners turned = square_of(box, std::numbers::pi / 4 * i);
-    Points points = points_in(pixels, turned);
+    Points points = points_in(views, turned);
     if (points.presence > best.presence) best = std::move(points), square = turned;
   }
   for (int i = 0; i < most_looks && best.presence >= least_presence; ++i) {
     const Corners next = square_of(best.mesh);
     const double moved = std::max(length(next[0] - square[0]), length(next[2] - square[2]));
     if (i > 0 && moved < 0.02 * length(next[3] - next[0])) break;
-    best = points_in(pixels, next), square = next;
+    best = points_in(views, next), square = next;
   }
   return best;
 }
 
 std::vector<Face> FaceFinder::operator()(const Tensor& pixels) const {
   const NoGrad no_grad;
+  const FaceSearch search = FaceDetector::prepare(pixels);
+  const Views views{pixels, search.reduced, static_cast<double>(search.reduction)};
+  const double width = static_cast<double>(pixels.dim(2)), height = static_cast<double>(pixels.dim(1));
   std::vector<Face> faces;
-  for (const FaceBox& box : detector_(pixels)) {
-    const Points points = points_near(pixels, box);
-    if (points.presence < least_presence) continue;
-    Face face;
-    face.score = box.score, face.presence = points.presence, face.points = points.mesh;
-    set_box(face);
-    faces.push_back(face);
-  }
-  std::stable_sort(faces.begin(), faces.end(), [](const Face& a, const Face& b) { return a.score * a.presence > b.score * b.presence; });
+  for (int quarters = 0; quarters < 4; ++quarters)
+    for (const FaceBox& box : detector_.find(search, quarters)) {
+      // Turned pictures are searched for what was not surely seen upright.
+      auto seen = [&](const Face& face) { return face.presence >= sure_presence && overlap(box_of(face), box) > same_face; };
+      if (quarters > 0 && std::any_of(faces.begin(), faces.end(), seen)) continue;
+      const Points points = points_near(views, box, quarters == 0);
+      if (points.presence < least_presence || share_outside(points.mesh, width, height) > 0.5) continue;
+      Face face;
+      face.score = box.score, face.presence = points.presence, face.points = points.mesh;
+      set_box(face);
+      faces.push_back(face);
+    }
+  std::stable_sort(faces.begin(), faces.end(), [](const Face& a, const Face& b) { return a.presence > b.presence; });
   std::vector<Face> kept;
   for (Face& face : faces) {
     auto same = [&](const Face& other) { return overlap(box_of(face), box_of(other)) > same_face; };
     if (std::any_of(kept.begin(), kept.end(), same)) continue;
     face.pose = face_pose(face.points);
     face.frame = face_frame(face.points);
-    judge(face, static_cast<double>(pixels.dim(2)), static_cast<double>(pixels.dim(1)));
+    judge(face, width, height);
     kept.push_back(std::move(face));
   }
   std::stable_sort(kept.begin(), kept.end(), [](const Face& a, const Face& b) { return a.width * a.height > b.width * b.height; });
