@@ -13,7 +13,7 @@ namespace {
 // MediaPipe's: the square that the points' network looks at is so much larger than the box around a face.
 constexpr double margin = 1.5;
 // Of photographs the network says 28 to 56, of paintings 15 to 42, of sketches 2 to 30; of cats, and of faces a quarter turned or more, below 10.
-constexpr double least_presence = 8, sure_presence = 22;
+constexpr double least_presence = 8, clear_presence = 14, sure_presence = 22;
 constexpr int most_looks = 4;
 constexpr double same_face = 0.3;
 constexpr double least_width = 30;                        // pixels of a face
@@ -77,6 +77,7 @@ void judge(Face& face, double width, double height) {
   if (outside > greatest_outside) say(FaceState::unfit, str("the picture's edge cuts off ", std::lround(100 * outside), "% of it"));
   if (yaw > greatest_yaw) say(FaceState::unfit, str("it is turned aside by ", std::lround(yaw), " degrees, more than ", greatest_yaw));
   if (outside > doubtful_outside) say(FaceState::doubtful, str("the picture's edge cuts off ", std::lround(100 * outside), "% of it"));
+  if (face.presence < clear_presence) say(FaceState::doubtful, "it is hardly seen as a face: it may be covered, or drawn");
   if (yaw > doubtful_yaw) say(FaceState::doubtful, str("it is turned aside by ", std::lround(yaw), " degrees"));
 }
 
