@@ -27,24 +27,26 @@ std::string stem_of(const std::string& path) { return std::filesystem::path(path
 
 void check_options(const Options& o) {
   if (o.aligned != 0 && (o.aligned < 16 || o.aligned > 4096)) fail(Errc::invalid_argument, "--aligned", o.aligned, " is not between 16 and 4096");
+  check_face_choice(o.face);
   std::set<std::string> stems;
   for (const std::string& path : o.pictures)
     if (!stems.insert(stem_of(path)).second) fail(Errc::invalid_argument, path, "another picture has this name too: their results would overwrite each other");
+  for (const std::string& path : o.pictures) image_info(path);  // refuses what is no picture
 }
 
 // One line for a person.
-std::string told(std::size_t number, const Face& face) {
+std::string told(const Face& face) {
   const auto whole = [](double v) { return std::lround(v); };
-  std::string text = str("  ", number, ": ", whole(face.width), " x ", whole(face.height), " pixels at (", whole(face.left), ", ", whole(face.top), "), yaw ",
+  std::string text = str("  ", face.number, ": ", whole(face.width), " x ", whole(face.height), " pixels at (", whole(face.left), ", ", whole(face.top), "), yaw ",
                          whole(face.pose.yaw), ", pitch ", whole(face.pose.pitch), ", roll ", whole(face.pose.roll), " degrees");
   if (!face.remark.empty()) text += str("; ", to_string(face.state), ": ", face.remark);
   return text;
 }
 
 // Writes the crop of a face that is fit for it, and says where.
-void write_aligned(const Options& o, const std::string& stem, std::size_t number, const Tensor& pixels, const Face& face, json& entry) {
+void write_aligned(const Options& o, const std::string& stem, const Tensor& pixels, const Face& face, json& entry) {
   if (o.aligned == 0 || face.state == FaceState::unfit) return;
-  entry["aligned"] = str(o.out, "/", stem, "_face", number, ".png");
+  entry["aligned"] = str(o.out, "/", stem, "_face", face.number, ".png");
   write_png(entry["aligned"], align_face(pixels, face.frame, o.aligned));
 }
 
@@ -55,7 +57,7 @@ json do_picture(const Options& o, const FaceFinder& finder, const std::string& p
   json entries = json::array();
   for (const Face& face : faces) {
     json entry = face_json(face);
-    write_aligned(o, stem, entries.size() + 1, image.rgb, face, entry);
+    write_aligned(o, stem, image.rgb, face, entry);
     entries.push_back(std::move(entry));
   }
   json result = {{"picture", path}, {"width", image.width()}, {"height", image.height()}, {"faces", entries}, {"drawn", o.out + "/" + stem + "_faces.png"}};
@@ -64,7 +66,7 @@ json do_picture(const Options& o, const FaceFinder& finder, const std::string& p
   if (o.json) return result;
   std::cout << path << ": " << (faces.empty() ? "no face was found" : faces.size() == 1 ? "1 face" : str(faces.size(), " faces")) << ", "
             << result["drawn"].get<std::string>() << '\n';
-  for (std::size_t i = 0; i < faces.size(); ++i) std::cout << told(i + 1, faces[i]) << '\n';
+  for (const Face& face : faces) std::cout << told(face) << '\n';
   return result;
 }
 

@@ -30,6 +30,7 @@ enum class FaceState {
 };
 
 struct Face {
+  std::size_t number = 0;  // 1 is the largest face of the picture
   double left = 0, top = 0, width = 0, height = 0;  // the box around the points, in pixels of the upright picture; may reach beyond it
   double score = 0;     // of the detector, 0 to 1
   double presence = 0;  // how sure the points' network is to see a face: photographs 28 to 56, paintings 15 to 42; least 8

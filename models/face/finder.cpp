@@ -151,6 +151,7 @@ std::vector<Face> FaceFinder::operator()(const Tensor& pixels) const {
     kept.push_back(std::move(face));
   }
   std::stable_sort(kept.begin(), kept.end(), [](const Face& a, const Face& b) { return a.width * a.height > b.width * b.height; });
+  for (std::size_t i = 0; i < kept.size(); ++i) kept[i].number = i + 1;
   return kept;
 }
 

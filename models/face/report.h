@@ -18,7 +18,9 @@ Tensor draw_faces(const Tensor& pixels, const std::vector<Face>& faces);
 // The fields that docs/faces.md tells.
 nlohmann::json face_json(const Face& face);
 
-// "largest", "all" or a number from 1 on: which faces of those that were found are meant. Throws naming the setting `face`, and the picture.
+// "largest", "all" or a number from 1 on: which faces of those that were found are meant. Throws naming the setting `face`, or the picture if it
+// has no face of that number; of a picture without faces none are chosen.
+void check_face_choice(const std::string& which);  // the same without a picture
 std::vector<Face> choose_faces(const std::vector<Face>& faces, const std::string& which, const std::string& picture);
 
 }  // namespace g2s
