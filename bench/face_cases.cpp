@@ -16,8 +16,8 @@ Tensor photograph(const std::string& assets) {
 }
 
 std::function<void()> finder_case(const std::string& assets) {
-  const auto finder =
-      std::make_shared<FaceFinder>(SafetensorsFile(assets + "/face_detector.safetensors"), SafetensorsFile(assets + "/face_landmarks.safetensors"));
+  const auto finder = std::make_shared<FaceFinder>(SafetensorsFile(assets + "/face_detector.safetensors"),
+                                                   SafetensorsFile(assets + "/face_landmarks.safetensors"));
   const Tensor pixels = photograph(assets);
   return [=] { check((*finder)(pixels).size() == 1, "faces_12mp", "the head was not found"); };
 }

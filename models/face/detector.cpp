@@ -10,8 +10,8 @@ namespace g2s {
 namespace {
 
 constexpr double least_score = 0.5, same_face = 0.3;
-// Pixels of the picture's longer side where it is looked at. Of a side of 512 the network finds nearly all faces from 3.5% on, of one of 256 those
-// that are too large for that, of one of 128 those that fill the picture.
+// Pixels of the picture's longer side where it is looked at. Of a side of 512 the network finds nearly all faces from 3.5% on, of one of
+// 256 those that are too large for that, of one of 128 those that fill the picture.
 constexpr std::array<std::int64_t, 3> sides = {512, 256, 128};
 constexpr std::int64_t least_canvas = 256, canvas_step = 32;
 
@@ -54,7 +54,8 @@ std::vector<FaceBox> read_boxes(const Tensor& boxes, const Tensor& scores, std::
       for (std::int64_t x = 0; x < w / grid.stride; ++x)
         for (std::int64_t i = 0; i < grid.boxes; ++i, p += numbers, ++s) {
           const double score = 1 / (1 + std::exp(-static_cast<double>(*s))), stride = static_cast<double>(grid.stride);
-          if (score >= least_score) found.push_back(read_box(p, {(static_cast<double>(x) + 0.5) * stride, (static_cast<double>(y) + 0.5) * stride}, score));
+          if (score >= least_score)
+            found.push_back(read_box(p, {(static_cast<double>(x) + 0.5) * stride, (static_cast<double>(y) + 0.5) * stride}, score));
         }
   return found;
 }
@@ -97,8 +98,10 @@ std::vector<FaceBox> merged(std::vector<FaceBox> boxes) {
 }  // namespace
 
 double overlap(const FaceBox& a, const FaceBox& b) {
-  const double w = std::min(a.centre.x + a.width / 2, b.centre.x + b.width / 2) - std::max(a.centre.x - a.width / 2, b.centre.x - b.width / 2);
-  const double h = std::min(a.centre.y + a.height / 2, b.centre.y + b.height / 2) - std::max(a.centre.y - a.height / 2, b.centre.y - b.height / 2);
+  const double w =
+      std::min(a.centre.x + a.width / 2, b.centre.x + b.width / 2) - std::max(a.centre.x - a.width / 2, b.centre.x - b.width / 2);
+  const double h =
+      std::min(a.centre.y + a.height / 2, b.centre.y + b.height / 2) - std::max(a.centre.y - a.height / 2, b.centre.y - b.height / 2);
   if (!(w > 0 && h > 0)) return 0;
   return w * h / (a.width * a.height + b.width * b.height - w * h);
 }

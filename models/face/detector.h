@@ -13,8 +13,8 @@ namespace g2s G2S_EXPORTED {
 struct FaceBox {
   Point centre;
   double width = 0, height = 0;
-  double score = 0;              // 0 to 1
-  std::array<Point, 6> points;   // eye to the left and to the right as seen, nose, mouth, ear to the left and to the right
+  double score = 0;             // 0 to 1
+  std::array<Point, 6> points;  // eye to the left and to the right as seen, nose, mouth, ear to the left and to the right
 };
 
 // A picture as the network looks at it, in several sizes.
@@ -34,8 +34,9 @@ class FaceDetector {
 
   // pixels u8 [1,H,W,3]
   static FaceSearch prepare(const Tensor& pixels);
-  // Faces of 4% of the picture's longer side or more, surest first, and some that are none. The picture is turned by so many quarters of a circle,
-  // clockwise, before the network sees it: of heads that lie or are upside down it finds few otherwise. Boxes are in the picture as it was.
+  // Faces of 4% of the picture's longer side or more, surest first, and some that are none. The picture is turned by so many quarters of a
+  // circle, clockwise, before the network sees it: of heads that lie or are upside down it finds few otherwise. Boxes are in the picture as
+  // it was.
   std::vector<FaceBox> find(const FaceSearch& search, int quarters) const;
 
  private:
@@ -45,4 +46,4 @@ class FaceDetector {
 // How much of two boxes together is common to both, 0 to 1.
 double overlap(const FaceBox& a, const FaceBox& b);
 
-}  // namespace g2s
+}  // namespace G2S_EXPORTED

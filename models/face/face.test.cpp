@@ -30,7 +30,8 @@ Tensor plain(std::int64_t height, std::int64_t width, int value) {
 double largest_difference(const Tensor& a, const Tensor& b) {
   REQUIRE(a.numel() == b.numel());
   double most = 0;
-  for (std::int64_t i = 0; i < a.numel(); ++i) most = std::max(most, static_cast<double>(std::abs(a.data<float>()[i] - b.data<float>()[i])));
+  for (std::int64_t i = 0; i < a.numel(); ++i)
+    most = std::max(most, static_cast<double>(std::abs(a.data<float>()[i] - b.data<float>()[i])));
   return most;
 }
 
@@ -151,14 +152,17 @@ TEST_CASE("face: twenty faces, the largest first, chosen by number") {
   CHECK(choose_faces(faces, "largest", "p.png").at(0).left == faces[0].left);
   CHECK(choose_faces(faces, "3", "p.png").at(0).left == faces[2].left);
   CHECK_THROWS_WITH_AS(choose_faces(faces, "21", "p.png"), doctest::Contains("has 20 faces"), Error);
-  for (const char* wrong : {"0", "-1", "1x", "", "two"}) CHECK_THROWS_WITH_AS(choose_faces(faces, wrong, "p.png"), doctest::Contains("face"), Error);
+  for (const char* wrong : {"0", "-1", "1x", "", "two"})
+    CHECK_THROWS_WITH_AS(choose_faces(faces, wrong, "p.png"), doctest::Contains("face"), Error);
 }
 
 TEST_CASE("face: pictures without a face, and faces that are too small or cut off") {
-  for (const Tensor& nothing : {plain(1, 1, 128), plain(64, 64, 128), plain(480, 640, 0), plain(3, 2000, 255), plain(2000, 3, 30)}) CHECK(found(nothing).empty());
+  for (const Tensor& nothing : {plain(1, 1, 128), plain(64, 64, 128), plain(480, 640, 0), plain(3, 2000, 255), plain(2000, 3, 30)})
+    CHECK(found(nothing).empty());
   Tensor noise = plain(300, 400, 0);
   const Tensor values = hashed_input("face/noise", noise.shape(), DType::f32, 127, 128);
-  for (std::int64_t i = 0; i < noise.numel(); ++i) noise.mutable_data<std::uint8_t>()[i] = static_cast<std::uint8_t>(values.data<float>()[i]);
+  for (std::int64_t i = 0; i < noise.numel(); ++i)
+    noise.mutable_data<std::uint8_t>()[i] = static_cast<std::uint8_t>(values.data<float>()[i]);
   CHECK(found(noise).empty());
 
   const Tensor pixels = read_image(portrait("grace_hopper.jpg")).rgb;

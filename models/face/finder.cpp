@@ -12,12 +12,13 @@ namespace {
 
 // MediaPipe's: the square that the points' network looks at is so much larger than the box around a face.
 constexpr double margin = 1.5;
-// Of photographs the network says 28 to 56, of paintings 15 to 42, of sketches 2 to 30; of cats, and of faces a quarter turned or more, below 10.
+// Of photographs the network says 28 to 56, of paintings 15 to 42, of sketches 2 to 30; of cats, and of faces a quarter turned or more,
+// below 10.
 constexpr double least_presence = 8, clear_presence = 14, sure_presence = 22;
 constexpr int most_looks = 4;
 constexpr double same_face = 0.3;
-constexpr double least_width = 30;                        // pixels of a face
-constexpr double doubtful_yaw = 45, greatest_yaw = 60;    // degrees
+constexpr double least_width = 30;                                  // pixels of a face
+constexpr double doubtful_yaw = 45, greatest_yaw = 60;              // degrees
 constexpr double doubtful_outside = 0.02, greatest_outside = 0.25;  // shares of the points beyond the picture's edge
 
 double angle_of(Point v) { return std::atan2(v.y, v.x); }
@@ -62,8 +63,8 @@ void set_box(Face& face) {
 }
 
 double share_outside(const FaceMesh& points, double width, double height) {
-  const auto outside = std::count_if(points.begin(), points.end(),
-                                     [=](const FacePoint& p) { return p.x < 0 || p.y < 0 || p.x > width || p.y > height; });
+  const auto outside =
+      std::count_if(points.begin(), points.end(), [=](const FacePoint& p) { return p.x < 0 || p.y < 0 || p.x > width || p.y > height; });
   return static_cast<double>(outside) / static_cast<double>(face_points);
 }
 
@@ -73,7 +74,8 @@ void judge(Face& face, double width, double height) {
   auto say = [&](FaceState state, const std::string& remark) {
     if (state > face.state) face.state = state, face.remark = remark;
   };
-  if (size < least_width) say(FaceState::unfit, str("it is only ", std::lround(size), " pixels wide, at least ", least_width, " are needed"));
+  if (size < least_width)
+    say(FaceState::unfit, str("it is only ", std::lround(size), " pixels wide, at least ", least_width, " are needed"));
   if (outside > greatest_outside) say(FaceState::unfit, str("the picture's edge cuts off ", std::lround(100 * outside), "% of it"));
   if (yaw > greatest_yaw) say(FaceState::unfit, str("it is turned aside by ", std::lround(yaw), " degrees, more than ", greatest_yaw));
   if (outside > doubtful_outside) say(FaceState::doubtful, str("the picture's edge cuts off ", std::lround(100 * outside), "% of it"));
@@ -103,8 +105,9 @@ FaceFinder::Points FaceFinder::points_in(const Views& views, const Corners& squa
   return points;
 }
 
-// The detector's eyes say how the head is turned; where no sure face is seen that way, all others are tried if they may be. Then it is looked at again in the
-// square around the points, until that stays in place: what is found varies three times less then than by the detector's box alone.
+// The detector's eyes say how the head is turned; where no sure face is seen that way, all others are tried if they may be. Then it is
+// looked at again in the square around the points, until that stays in place: what is found varies three times less then than by the
+// detector's box alone.
 FaceFinder::Points FaceFinder::points_near(const Views& views, const FaceBox& box, bool any_turn) const {
   Corners square = square_of(box, 0);
   Points best = points_in(views, square);

@@ -31,4 +31,4 @@ class FaceFinder {
   StoredNetwork landmarks_;
 };
 
-}  // namespace g2s
+}  // namespace G2S_EXPORTED

@@ -42,8 +42,8 @@ Tensor depthwise(const Tensor& x, const Tensor& w, std::int64_t stride) {
   return stride == 2 ? odd_pixels(y) : y;
 }
 
-// y = s where that is positive, else slope s, of s = a + b, or of a alone where b is undefined. Slopes [C], or one for all. One pass: these networks
-// are bound by memory.
+// y = s where that is positive, else slope s, of s = a + b, or of a alone where b is undefined. Slopes [C], or one for all. One pass: these
+// networks are bound by memory.
 Tensor rectified(const Tensor& a, const Tensor& b, const Tensor& slope) {
   const std::int64_t channels = a.dim(-1), pixels = a.numel() / channels, step = slope.numel() == 1 ? 0 : 1;
   check((!b.defined() || b.shape() == a.shape()) && (step == 0 || slope.numel() == channels), "rectified", describe(a), " does not fit");
@@ -197,7 +197,8 @@ class StoredNetworkReader {
     const Tensor w = constant(inputs.at(1));
     const std::int64_t stride = stride_of(name, options);
     const bool known = w.rank() == 4 && w.dim(1) == 3 && w.dim(2) == 3 && stride <= 2 && options.at("padding") == "same";
-    if (!known || activation(name, options) != "none" || readers_[name] != 1) fail_format(name, "is a depthwise convolution of an unknown form");
+    if (!known || activation(name, options) != "none" || readers_[name] != 1)
+      fail_format(name, "is a depthwise convolution of an unknown form");
     Tensor taps = w.reshape({3, 3, w.dim(3)}).clone();
     waiting_[name] = {value(inputs.at(0)), taps.set_constant(), constant(inputs.at(2)), stride};
   }

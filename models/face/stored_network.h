@@ -24,7 +24,7 @@ class StoredNetwork {
  private:
   using Operator = std::function<Tensor(const std::vector<Tensor>&)>;
   struct Step {
-    Operator run;                   // takes the inputs below
+    Operator run;                     // takes the inputs below
     std::vector<std::size_t> inputs;  // values
     std::vector<std::size_t> last;    // values that nobody reads afterwards
   };
@@ -35,4 +35,4 @@ class StoredNetwork {
   std::int64_t side_ = 0;
 };
 
-}  // namespace g2s
+}  // namespace G2S_EXPORTED

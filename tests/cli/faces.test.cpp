@@ -39,7 +39,8 @@ std::string complaint(const std::vector<std::string>& arguments) {
 
 TEST_CASE("faces: draws, writes JSON and aligned crops, the same with any number of threads") {
   const TemporaryFolder folder;
-  const json one = run_json({"faces", portrait("astronaut.jpg"), portrait("grace_hopper.jpg"), "--out", folder / "a", "--aligned", "64", "--threads", "1"});
+  const json one = run_json(
+      {"faces", portrait("astronaut.jpg"), portrait("grace_hopper.jpg"), "--out", folder / "a", "--aligned", "64", "--threads", "1"});
   REQUIRE(one.at("pictures").size() == 2);
   const json& picture = one["pictures"][0];
   CHECK(picture.at("width") == 512);
@@ -53,7 +54,8 @@ TEST_CASE("faces: draws, writes JSON and aligned crops, the same with any number
   CHECK(read_image(picture.at("drawn")).height() == 512);
   CHECK(json::parse(read_file(folder / "a/astronaut_faces.json")) == picture);
   CHECK(entries(folder / "a").size() == 6);
-  run_program({"faces", portrait("astronaut.jpg"), portrait("grace_hopper.jpg"), "--out", folder / "b", "--aligned", "64", "--threads", "3"});
+  run_program(
+      {"faces", portrait("astronaut.jpg"), portrait("grace_hopper.jpg"), "--out", folder / "b", "--aligned", "64", "--threads", "3"});
   CHECK(same_bits(read_image(folder / "b/astronaut_face1.png").rgb, read_image(folder / "a/astronaut_face1.png").rgb));
 }
 
