@@ -29,7 +29,7 @@ struct MachineOptions {
   std::string device = "auto";
 };
 void add_machine_options(CLI::App& app, MachineOptions& options);
-// Commands that run no networks work on the CPU.
+// Commands that run no networks, or small ones, work on the CPU.
 enum class DeviceSupport { cpu, any };
 // Checks them; throws naming the option. Of a command for the CPU alone `auto` is the CPU.
 ContextOptions context_options(const MachineOptions& options, DeviceSupport support = DeviceSupport::any, const std::string& precision = "f32");

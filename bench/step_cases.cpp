@@ -1,6 +1,7 @@
 // One whole iteration of each step of the method, Adam's update included.
 #include <memory>
 
+#include "bench/face_cases.h"
 #include "bench/network_cases.h"
 #include "kernels/adam/adam.h"
 #include "kernels/elementwise/elementwise.h"
@@ -84,6 +85,7 @@ std::map<std::string, Setup> step_cases(const std::string& assets) {
 std::map<std::string, Setup> cases(const std::string& assets) {
   std::map<std::string, Setup> all = network_cases(assets);
   all.merge(step_cases(assets));
+  all.merge(face_cases(assets));
   all.merge(operator_cases());
   all.merge(c_api_cases());
   return all;

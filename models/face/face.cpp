@@ -57,8 +57,6 @@ Tensor align_face(const Tensor& pixels, const Corners& frame, std::int64_t size)
   return out;
 }
 
-const char* to_string(FaceState state) {
-  return state == FaceState::good ? "good" : state == FaceState::doubtful ? "doubtful" : "unfit";
-}
+const char* to_string(FaceState state) { return state == FaceState::good ? "good" : state == FaceState::doubtful ? "doubtful" : "unfit"; }
 
 }  // namespace g2s

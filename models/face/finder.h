@@ -21,9 +21,14 @@ class FaceFinder {
     FaceMesh mesh;
     double presence = 0;
   };
-  Points points_in(const Tensor& pixels, const Corners& square) const;
+  struct Views {
+    const Tensor &pixels, &reduced;
+    double reduction;  // pixels for one of `reduced`
+  };
+  Points points_in(const Views& views, const Corners& square) const;
+  Points points_near(const Views& views, const FaceBox& box, bool any_turn) const;
   FaceDetector detector_;
   StoredNetwork landmarks_;
 };
 
-}  // namespace g2s
+}  // namespace G2S_EXPORTED

@@ -25,7 +25,8 @@ class Canvas {
   void disc(Point centre, double radius, Colour colour) {
     const double x = centre.x * scale_, y = centre.y * scale_;
     const std::int64_t h = pixels_.dim(1), w = pixels_.dim(2);
-    const std::int64_t top = bounded(y - radius, h), bottom = bounded(y + radius + 1, h), left = bounded(x - radius, w), right = bounded(x + radius + 1, w);
+    const std::int64_t top = bounded(y - radius, h), bottom = bounded(y + radius + 1, h), left = bounded(x - radius, w),
+                       right = bounded(x + radius + 1, w);
     for (std::int64_t i = top; i < bottom; ++i)
       for (std::int64_t j = left; j < right; ++j)
         if (std::hypot(static_cast<double>(j) + 0.5 - x, static_cast<double>(i) + 0.5 - y) <= radius)
@@ -62,6 +63,15 @@ void draw_face(Canvas& canvas, const Face& face) {
 double rounded(double v, double steps) { return std::round(v * steps) / steps; }
 json pixels_of(Point p) { return {rounded(p.x, 100), rounded(p.y, 100)}; }
 
+std::size_t number_of(const std::string& which) {
+  std::size_t number = 0;
+  const auto [end, error] = std::from_chars(which.data(), which.data() + which.size(), number);
+  if (error != std::errc() || end != which.data() + which.size() || number == 0) {
+    fail(Errc::invalid_argument, "face", "'", which, "' is none of largest, all or a number from 1 on");
+  }
+  return number;
+}
+
 }  // namespace
 
 Tensor draw_faces(const Tensor& pixels, const std::vector<Face>& faces) {
@@ -77,27 +87,31 @@ json face_json(const Face& face) {
   json frame = json::array(), points = json::array();
   for (Point p : face.frame) frame.push_back(pixels_of(p));
   for (const FacePoint& p : face.points) points.push_back({rounded(p.x, 100), rounded(p.y, 100), rounded(p.z, 100)});
-  json out = {{"box", {rounded(face.left, 100), rounded(face.top, 100), rounded(face.width, 100), rounded(face.height, 100)}},
-              {"score", rounded(face.score, 1e4)},
-              {"presence", rounded(face.presence, 1e4)},
-              {"pose", {{"yaw", rounded(face.pose.yaw, 100)}, {"pitch", rounded(face.pose.pitch, 100)}, {"roll", rounded(face.pose.roll, 100)}}},
-              {"frame", frame},
-              {"state", to_string(face.state)},
-              {"points", points}};
+  json out = {
+      {"number", face.number},
+      {"box", {rounded(face.left, 100), rounded(face.top, 100), rounded(face.width, 100), rounded(face.height, 100)}},
+      {"score", rounded(face.score, 1e4)},
+      {"presence", rounded(face.presence, 1e4)},
+      {"pose", {{"yaw", rounded(face.pose.yaw, 100)}, {"pitch", rounded(face.pose.pitch, 100)}, {"roll", rounded(face.pose.roll, 100)}}},
+      {"frame", frame},
+      {"state", to_string(face.state)},
+      {"points", points}};
   if (!face.remark.empty()) out["remark"] = face.remark;
   return out;
 }
 
+void check_face_choice(const std::string& which) {
+  if (which != "all" && which != "largest") number_of(which);
+}
+
 std::vector<Face> choose_faces(const std::vector<Face>& faces, const std::string& which, const std::string& picture) {
+  check_face_choice(which);
   if (which == "all" || faces.empty()) return faces;
   if (which == "largest") return {faces.front()};
-  std::size_t number = 0;
-  const auto [end, error] = std::from_chars(which.data(), which.data() + which.size(), number);
-  if (error != std::errc() || end != which.data() + which.size() || number == 0) {
-    fail(Errc::invalid_argument, "face", "'", which, "' is none of largest, all or a number from 1 on");
-  }
+  const std::size_t number = number_of(which);
   if (number > faces.size()) {
-    fail(Errc::invalid_argument, picture, "has ", faces.size(), faces.size() == 1 ? " face" : " faces", ", there is none with the number ", number, " (`face`)");
+    fail(Errc::invalid_argument, picture, "has ", faces.size(), faces.size() == 1 ? " face" : " faces", ", there is none with the number ",
+         number, " (`face`)");
   }
   return {faces[number - 1]};
 }

@@ -18,6 +18,7 @@ void require_pixels(const char* op, const Tensor& x) {
 
 // Mirrored at 0 and n until it lies between them.
 double mirrored(double v, double n) {
+  if (v >= 0 && v <= n) return v;
   v = std::fmod(std::abs(v), 2 * n);
   return v > n ? 2 * n - v : v;
 }
@@ -38,7 +39,7 @@ Range seen_range(double low, double high, std::int64_t size) {
   return {begin, std::max(end, begin + 1)};
 }
 
-Range seen_range(const Corners& corners, double Point::* axis, std::int64_t size) {
+Range seen_range(const Corners& corners, double Point::*axis, std::int64_t size) {
   const auto less = [axis](Point a, Point b) { return a.*axis < b.*axis; };
   const auto [low, high] = std::minmax_element(corners.begin(), corners.end(), less);
   return seen_range((*low).*axis, (*high).*axis, size);
@@ -49,8 +50,15 @@ class Source {
  public:
   // `pixels` begin at (left, top) of a picture of width x height, k x k of whose pixels are one of theirs.
   Source(const Tensor& pixels, Range columns, Range rows, std::int64_t k, double width, double height)
-      : data_(pixels.data<std::uint8_t>()), h_(pixels.dim(1)), w_(pixels.dim(2)), c_(pixels.dim(3)), left_(static_cast<double>(columns.begin)),
-        top_(static_cast<double>(rows.begin)), scale_(1 / static_cast<double>(k)), width_(width), height_(height) {}
+      : data_(pixels.data<std::uint8_t>()),
+        h_(pixels.dim(1)),
+        w_(pixels.dim(2)),
+        c_(pixels.dim(3)),
+        left_(static_cast<double>(columns.begin)),
+        top_(static_cast<double>(rows.begin)),
+        scale_(1 / static_cast<double>(k)),
+        width_(width),
+        height_(height) {}
 
   void add(Point p, float* sums) const {
     const double u = (mirrored(p.x, width_) - left_) * scale_ - 0.5, v = (mirrored(p.y, height_) - top_) * scale_ - 0.5;
@@ -108,7 +116,8 @@ Tensor reduce_pixels(const Tensor& pixels, std::int64_t k) {
     std::vector<std::uint16_t> sums(static_cast<std::size_t>(row), 0);  // 256 times 255 fits
     for (std::int64_t r = 0; r < k; ++r) {
       const std::uint8_t* p = from + (i * k + r) * row;
-      for (std::int64_t j = 0; j < row; ++j) sums[static_cast<std::size_t>(j)] = static_cast<std::uint16_t>(sums[static_cast<std::size_t>(j)] + p[j]);
+      for (std::int64_t j = 0; j < row; ++j)
+        sums[static_cast<std::size_t>(j)] = static_cast<std::uint16_t>(sums[static_cast<std::size_t>(j)] + p[j]);
     }
     for (std::int64_t j = 0; j < w * c; ++j) {
       const std::uint16_t* p = sums.data() + j / c * k * c + j % c;

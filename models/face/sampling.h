@@ -22,10 +22,11 @@ using Corners = std::array<Point, 4>;
 // The square of that side about a centre, its upper edge turned by `angle` (radians, clockwise as seen).
 Corners square_corners(Point centre, double side, double angle);
 
-// pixels u8 [1,H,W,C] -> f32 [1,size,size,C] from 0 to 255: each the mean over its part of the square. Beyond its edges the picture is mirrored.
+// pixels u8 [1,H,W,C] -> f32 [1,size,size,C] from 0 to 255: each the mean over its part of the square. Beyond its edges the picture is
+// mirrored.
 Tensor sample_square(const Tensor& pixels, const Corners& corners, std::int64_t size);
 
 // The mean of each k x k pixels, rounded; what is left over at the right and lower edge is dropped. u8 [1,H,W,C], k up to 256.
 Tensor reduce_pixels(const Tensor& pixels, std::int64_t k);
 
-}  // namespace g2s
+}  // namespace G2S_EXPORTED

@@ -1,11 +1,13 @@
 #include "models/face/stored_network.h"
 
+#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 
 #include "engine/autograd.h"
 #include "engine/context.h"
 #include "engine/module.h"
+#include "engine/parallel.h"
 #include "kernels/conv/conv.h"
 #include "kernels/depthwise_conv/depthwise_conv.h"
 #include "kernels/elementwise/elementwise.h"
@@ -40,11 +42,25 @@ Tensor depthwise(const Tensor& x, const Tensor& w, std::int64_t stride) {
   return stride == 2 ? odd_pixels(y) : y;
 }
 
-Tensor prelu(const Tensor& x, const Tensor& slope, const Tensor& rest) { return x * slope + relu(x) * rest; }
-
-Operator activated(Operator op, const std::string& activation) {
-  if (activation == "none") return op;
-  return [op](const Values& x) { return relu(op(x)); };
+// y = s where that is positive, else slope s, of s = a + b, or of a alone where b is undefined. Slopes [C], or one for all. One pass: these
+// networks are bound by memory.
+Tensor rectified(const Tensor& a, const Tensor& b, const Tensor& slope) {
+  const std::int64_t channels = a.dim(-1), pixels = a.numel() / channels, step = slope.numel() == 1 ? 0 : 1;
+  check((!b.defined() || b.shape() == a.shape()) && (step == 0 || slope.numel() == channels), "rectified", describe(a), " does not fit");
+  Tensor y = Tensor::empty(a.shape(), DType::f32, Device{});
+  const float *p = a.data<float>(), *q = b.defined() ? b.data<float>() : nullptr;
+  std::vector<float> slopes(static_cast<std::size_t>(channels));
+  for (std::int64_t k = 0; k < channels; ++k) slopes[static_cast<std::size_t>(k)] = slope.data<float>()[k * step];
+  const float* m = slopes.data();
+  float* to = y.mutable_data<float>();
+  parallel_blocks(pixels, std::max<std::int64_t>(1, (1 << 14) / channels), [=](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin * channels; i < end * channels; i += channels)
+      for (std::int64_t k = 0; k < channels; ++k) {
+        const float s = q ? p[i + k] + q[i + k] : p[i + k];
+        to[i + k] = std::max(s, 0.f) + m[k] * std::min(s, 0.f);
+      }
+  });
+  return y;
 }
 
 }  // namespace
@@ -97,23 +113,33 @@ class StoredNetworkReader {
     const json& inputs = node.at("inputs");
     if (kind == "DEPTHWISE_CONV_2D") return add_depthwise(name, inputs, options);
     if (kind == "CONV_2D" && waiting_.contains(inputs.at(0))) return add_separable(name, inputs, options);
-    Operator op = single(kind, name, inputs, options);
+    if (kind == "RELU") return add_rectifier(name, inputs.at(0), Tensor::zeros({1}));
+    if (kind == "PRELU") return add_rectifier(name, inputs.at(0), constant(inputs.at(1)));
+    if (activation(name, options) != "none") fail_format(name, "has an activation of its own");
     std::vector<std::size_t> from = {value(inputs.at(0))};
     if (kind == "ADD" || kind == "CONCATENATION")
       for (std::size_t i = 1; i < inputs.size(); ++i) from.push_back(value(inputs[i]));
-    push(name, activated(std::move(op), activation(name, options)), std::move(from));
+    push(name, single(kind, name, inputs, options), std::move(from));
+    if (kind == "ADD" && readers_[name] == 1) sums_[name] = network_.steps_.size() - 1;
+  }
+
+  // With the sum before it, where nobody else reads that, it is one step.
+  void add_rectifier(const std::string& name, const std::string& input, const Tensor& slope) {
+    if (const auto sum = sums_.find(input); sum != sums_.end()) {
+      StoredNetwork::Step& step = network_.steps_[sum->second];
+      check(step.inputs.size() == 2, "stored network", input, " is no sum of two");
+      step.run = [slope](const Values& x) { return rectified(x[0], x[1], slope); };
+      values_[name] = values_.at(input);
+      return;
+    }
+    push(name, [slope](const Values& x) { return rectified(x[0], {}, slope); }, {value(input)});
   }
 
   Operator single(const std::string& kind, const std::string& name, const json& inputs, const json& options) const {
     if (kind == "CONV_2D") return convolution(name, inputs, options);
     if (kind == "MAX_POOL_2D") return pooling(name, options);
     if (kind == "PAD") return padding(inputs);
-    if (kind == "RELU") return [](const Values& x) { return relu(x[0]); };
     if (kind == "ADD") return [](const Values& x) { return x[0] + x[1]; };
-    if (kind == "PRELU") {
-      const Tensor slope = constant(inputs.at(1)), rest = 1 - slope;
-      return [slope, rest](const Values& x) { return prelu(x[0], slope, rest); };
-    }
     if (kind == "CONCATENATION") {
       const int axis = options.at("axis");
       return [axis](const Values& x) { return concat(x, axis); };
@@ -171,7 +197,8 @@ class StoredNetworkReader {
     const Tensor w = constant(inputs.at(1));
     const std::int64_t stride = stride_of(name, options);
     const bool known = w.rank() == 4 && w.dim(1) == 3 && w.dim(2) == 3 && stride <= 2 && options.at("padding") == "same";
-    if (!known || activation(name, options) != "none" || readers_[name] != 1) fail_format(name, "is a depthwise convolution of an unknown form");
+    if (!known || activation(name, options) != "none" || readers_[name] != 1)
+      fail_format(name, "is a depthwise convolution of an unknown form");
     Tensor taps = w.reshape({3, 3, w.dim(3)}).clone();
     waiting_[name] = {value(inputs.at(0)), taps.set_constant(), constant(inputs.at(2)), stride};
   }
@@ -194,7 +221,7 @@ class StoredNetworkReader {
   }
 
   void push(const std::string& name, Operator op, std::vector<std::size_t> inputs) {
-    network_.steps_.push_back({name, std::move(op), std::move(inputs), {}});
+    network_.steps_.push_back({std::move(op), std::move(inputs), {}});
     values_[name] = network_.steps_.size();
   }
 
@@ -209,6 +236,7 @@ class StoredNetworkReader {
   const SafetensorsFile& file_;
   StoredNetwork& network_;
   std::map<std::string, std::size_t> values_, readers_;
+  std::map<std::string, std::size_t> sums_;  // steps that add, and whose sum is read once
   std::map<std::string, Depthwise> waiting_;
 };
 

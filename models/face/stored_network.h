@@ -24,10 +24,9 @@ class StoredNetwork {
  private:
   using Operator = std::function<Tensor(const std::vector<Tensor>&)>;
   struct Step {
-    std::string name;             // of what it computes
-    Operator run;                 // takes the inputs below
-    std::vector<std::size_t> inputs;
-    std::vector<std::size_t> last;  // values that nobody reads afterwards
+    Operator run;                     // takes the inputs below
+    std::vector<std::size_t> inputs;  // values
+    std::vector<std::size_t> last;    // values that nobody reads afterwards
   };
   friend class StoredNetworkReader;
 
@@ -36,4 +35,4 @@ class StoredNetwork {
   std::int64_t side_ = 0;
 };
 
-}  // namespace g2s
+}  // namespace G2S_EXPORTED

@@ -61,10 +61,11 @@ Config ffhq() {
   Config c = face();
   c.preset = c.category = "ffhq";
   c.gan_size = 256;
-  c.crop = 192;
+  c.crop = 224;
   c.use_mask = true;
   c.views = ViewSource::directions;
   c.view_scale = 1;
+  c.lam_regular = 1;
   c.batch = 8;
   c.stages = 1;
   return c;
@@ -113,7 +114,7 @@ constexpr std::pair<const char*, double Config::*> shared_numbers[] = {
     {"lam_regular", &Config::lam_regular},
 };
 // Those of result.json alone.
-constexpr std::pair<const char*, double Config::*> own_numbers[] = {{"lam_step2_perc", &Config::lam_step2_perc}, {"lam_view", &Config::lam_view}};
+constexpr std::pair<const char*, double Config::*> own_numbers[] = {{"mask_growth", &Config::mask_growth}, {"lam_base", &Config::lam_base}, {"lam_step2_perc", &Config::lam_step2_perc}, {"lam_view", &Config::lam_view}};
 
 template <class T>
 T field(const json& j, const std::string& origin, const char* name) {
@@ -230,6 +231,8 @@ void apply_quality(Config& c, Quality quality, bool depth_prior) {
   if (c.preset == "ffhq") {
     c.projection.w_iterations = 50;
     c.projection.w_plus_iterations = 100;
+    c.first_stage = {80, 20, 40};
+    c.collect = 24;
   }
 }
 

@@ -69,6 +69,7 @@ struct Config {
   int f1_depth = 2;       // F1_d: the mapping network is cut before module 8 - F1_d
   bool relative_encoder = true, use_mask = false;
   ViewSource views = ViewSource::encoder;
+  double mask_growth = 1.25;  // with directions: how much larger than the hull of the landmarks the part is that the losses see
 
   // Networks.
   int nf = 32, gn_base = 8, zdim = 256, enc_nf = 32;
@@ -87,6 +88,7 @@ struct Config {
   // Losses and Adam.
   double lam_perc = 0.5, lam_smooth = 0.01, lam_regular = 0.01;
   double lam_step2_perc = 1;  // of LPIPS in step 2, where there is no discriminator
+  double lam_base = 3;        // of the mean square of netD's output, where that is a change of a given shape
   double lam_view = 1;        // in step 3 with directions: of the square of what views differ from those asked for, in units
   double lr = 1e-4, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 5e-4;
 

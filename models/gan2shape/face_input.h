@@ -1,13 +1,14 @@
-// A photograph of a face as the preset ffhq wants it: in FFHQ's frame, with the face's pose and mask from its landmarks.
+// What the preset ffhq takes from a face's landmarks: its mask and its pose.
 #pragma once
 
 #include "engine/export.h"
 #include "models/face/face.h"
-#include "models/gan2shape/input.h"
 
 namespace g2s G2S_EXPORTED {
 
-// The mask is the hull of the landmarks, a little larger. Throws naming the picture if the face cannot be worked with.
-PreparedInput prepare_face(const LoadedInput& input, const Config& config, const Face& face);
+// The hull of the landmarks, `growth` times as large, in the face's frame: f32 [side,side], how much of each pixel is inside.
+Tensor face_mask(const Face& face, std::int64_t side, double growth);
+// f32 [1,2]: yaw and pitch in degrees.
+Tensor pose_of(const Face& face);
 
 }  // namespace g2s

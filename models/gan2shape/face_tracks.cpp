@@ -151,18 +151,19 @@ void turn_to(const std::vector<Matrix3>& wanted, TrackedShape& shape) {
   for (TrackCamera& c : shape.cameras) c.rotation = product(c.rotation, transposed(turn));
 }
 
-double residual(const std::vector<std::vector<TrackPoint>>& places, const TrackedShape& shape) {
-  double sum = 0;
+std::vector<double> residuals(const std::vector<std::vector<TrackPoint>>& places, const TrackedShape& shape) {
+  std::vector<double> sums(shape.points.size(), 0.0);
   for (std::size_t k = 0; k < places.size(); ++k) {
     const TrackCamera& c = shape.cameras[k];
     for (std::size_t i = 0; i < shape.points.size(); ++i) {
       const TrackPoint& p = shape.points[i];
       auto along = [&](std::size_t row) { return c.scale * (c.rotation[row][0] * p.x + c.rotation[row][1] * p.y + c.rotation[row][2] * p.z); };
       const double dx = along(0) + c.x - places[k][i].x, dy = along(1) + c.y - places[k][i].y;
-      sum += dx * dx + dy * dy;
+      sums[i] += dx * dx + dy * dy;
     }
   }
-  return std::sqrt(sum / static_cast<double>(places.size() * shape.points.size()));
+  for (double& sum : sums) sum = std::sqrt(sum / static_cast<double>(places.size()));
+  return sums;
 }
 
 // Of the thin plate, in two dimensions.
@@ -190,17 +191,17 @@ TrackedShape structure_from_motion(const std::vector<std::vector<TrackPoint>>& p
     for (std::size_t k = 0; k < places.size(); ++k) fit_camera(places[k], shape.points, shape.cameras[k]);
   }
   turn_to(rotations, shape);
-  shape.residual = residual(places, shape);
+  shape.residuals = residuals(places, shape);
   return shape;
 }
 
-ThinPlate::ThinPlate(std::vector<TrackPoint> knots, double smoothness) : knots_(std::move(knots)) {
+ThinPlate::ThinPlate(std::vector<TrackPoint> knots, const std::vector<double>& give) : knots_(std::move(knots)) {
   const std::size_t n = knots_.size(), all = n + 3;
   std::vector<double> a(all * all, 0.0);
   weights_.assign(all, 0.0);
   for (std::size_t i = 0; i < n; ++i) {
     for (std::size_t j = 0; j < n; ++j) a[i * all + j] = kernel(knots_[i].x - knots_[j].x, knots_[i].y - knots_[j].y);
-    a[i * all + i] = smoothness;
+    a[i * all + i] = give[i];
     const double plane[3] = {1, knots_[i].x, knots_[i].y};
     for (std::size_t k = 0; k < 3; ++k) a[i * all + n + k] = a[(n + k) * all + i] = plane[k];
     weights_[i] = knots_[i].z;

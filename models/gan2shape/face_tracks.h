@@ -24,17 +24,17 @@ struct TrackCamera {
 struct TrackedShape {
   std::vector<TrackPoint> points;  // in the frame of reference of the rotations that were given, about their mean
   std::vector<TrackCamera> cameras;
-  double residual = 0;             // root mean square, in the unit of the places
+  std::vector<double> residuals;   // of each point, root mean square over the pictures, in the unit of the places
 };
 
 // places[k][i]: where picture k shows point i (z is not read); rotations[k]: roughly how picture k is turned. At least three pictures that differ
 // in their rotation, each with the same number of points. Alternates between points and cameras, which become rotations with a scale.
 TrackedShape structure_from_motion(const std::vector<std::vector<TrackPoint>>& places, const std::vector<Matrix3>& rotations);
 
-// Values at places as a smooth function of the plane: a thin plate spline, which gives way by `smoothness`.
+// Values at places as a smooth function of the plane: a thin plate spline, which gives way by each knot's `give`; 0 passes through it.
 class ThinPlate {
  public:
-  ThinPlate(std::vector<TrackPoint> knots, double smoothness);  // z are the values
+  ThinPlate(std::vector<TrackPoint> knots, const std::vector<double>& give);  // z are the values
   double operator()(double x, double y) const;
 
  private:

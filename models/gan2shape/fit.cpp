@@ -33,6 +33,7 @@ void require_input(const FitInput& input, const Config& config) {
   };
   require(input.image, "image", 3);
   require(input.mask, "mask", 1);
+  if (input.wide_mask) require(input.wide_mask, "wide mask", 1);
   if (input.truth) require(input.truth, "truth", 1);
   check(config.crop == 0 || input.original_size >= config.crop, "fit", "a crop of ", config.crop, " pixels needs the original picture's size");
   ellipsoid_depth(input.mask, config);  // throws now rather than in the prior
@@ -54,13 +55,24 @@ Target target_of(const FitInput& input, const Config& config, const Generator& g
   const Device device = default_device();
   Target out;
   out.image = input.image.to(device);
-  out.mask = input.mask.to(device);
+  out.mask = (input.wide_mask ? input.wide_mask : input.mask).to(device);
   out.original_size = input.original_size;
   Random samples(seed, "mean_latent");
   if (config.truncation < 1 || !input.latent) out.mean_latent = generator.mean_latent(samples, config.projection.mean_samples);
   if (input.latent) out.latent = given_latent(input.latent.to(device), generator);
   if (directions) out.rotations = rotations_from_pose(input.pose.to(device), *directions, config.renderer());
   return out;
+}
+
+// Its output becomes 0 everywhere.
+void clear_last_layer(LayerNet& net) {
+  const std::vector<Parameter>& all = net.parameters().all();
+  std::size_t last = all.size();
+  while (last > 0 && net.roles()[last - 1] != ParameterRole::conv) --last;
+  for (std::size_t i = last - 1; i < all.size(); ++i) {
+    Tensor value = all[i].value;
+    copy_into(value, Tensor::zeros(value.shape(), value.dtype()));
+  }
 }
 
 DiscriminatorConfig discriminator_config(const StyleGan2Discriminator* discriminator) {
@@ -75,7 +87,7 @@ Fit::Fit(const Config& config, const Generator& generator, const StyleGan2Discri
       config_(config),
       options_(std::move(options)),
       state_(config_, options_.seed),
-      method_(config_, state_.networks, generator, discriminator, lpips, options_.directions),
+      method_(config_, state_.networks, generator, discriminator, lpips, options_.directions, options_.faces),
       losses_(device_),
       last_save_(Clock::now()) {
   config_.validate();
@@ -83,7 +95,9 @@ Fit::Fit(const Config& config, const Generator& generator, const StyleGan2Discri
   memory_plan_ = plan_memory(config_, generator.memory(), discriminator_config(discriminator), options_.memory_limit, device_.type);
   identity_ = full_identity(config_, memory_plan_, options_);
   if (input.truth) truth_ = input.truth.to(device_);
+  object_ = input.mask.to(device_);
   if (options_.depth_prior) state_.networks.netD.load(*options_.depth_prior, "netD.");
+  if (options_.directions) clear_last_layer(state_.networks.netD);  // the shape is what the prior says, until it learns better
   state_.networks.set_trainable();
   state_.target = target_of(input, config_, generator, options_.directions, options_.seed);
   state_.phase = input.latent ? Phase::prior : Phase::project;
@@ -267,7 +281,7 @@ ProjectionQuality Fit::projection_quality() const {
   NoGrad no_grad;
   const Target& t = state_.target;
   const Lpips& lpips = method_.lpips;
-  return {mean(lpips.distance(t.gan_image * t.mask, t.image * t.mask)).item(), masked_mse(t.gan_image, t.image, t.mask).item(),
+  return {mean(lpips.distance(t.gan_image * object_, t.image * object_)).item(), masked_mse(t.gan_image, t.image, object_).item(),
           mean(lpips.distance(t.gan_image, t.image)).item(), mean(square(t.gan_image - t.image)).item()};
 }
 
@@ -275,10 +289,10 @@ std::optional<Measures> Fit::measures() const {
   if (!truth_) return std::nullopt;
   NoGrad no_grad;
   const Target& t = state_.target;
-  const Tensor depth = predict_depth(method_, t.image);
+  const Tensor depth = predict_depth(method_, t);
   const Tensor view = view_of(method_, state_.networks.netV(t.image), t.rotations, depth);
   const Warp seen = warp(method_.renderer, depth, view);
-  return measure_all(seen.depth, seen.valid, truth_, t.mask, config_);
+  return measure_all(seen.depth, seen.valid, truth_, object_, config_);
 }
 
 FitResult Fit::result() {
@@ -291,7 +305,9 @@ FitResult Fit::result() {
   const Step1::Result r = step.forward();
   const Rendering& seen = r.copies[0];
   FitResult out;
-  out.target = state_.target.to(Device{});
+  Target of_object = state_.target;
+  of_object.mask = object_;
+  out.target = of_object.to(Device{});
   out.canonical = r.canonical.to(Device{});
   out.texture = seen.texture.to(Device{});
   out.view = step.view().to(Device{});
@@ -300,7 +316,7 @@ FitResult Fit::result() {
   out.normal = method_.renderer.normals(seen.warp.depth).to(Device{});
   out.valid = seen.valid.to(Device{});
   out.recon = seen.recon.to(Device{});
-  out.canonical_mask = canonical_mask(method_, state_.target, r.canonical.depth, step.view()).to(Device{});
+  out.canonical_mask = canonical_mask(method_, of_object, r.canonical.depth, step.view()).to(Device{});
   out.projected = state_.projected;
   out.projection = projection_quality();
   for (const auto& [name, value] : named(r.losses)) out.losses.emplace_back(name, value.item());

@@ -23,6 +23,7 @@ struct ThreadResources;
 struct FitInput {
   Tensor image;           // f32 [1,S,S,3] in [-1,1]
   Tensor mask;            // f32 [1,S,S,1] in [0,1]: the object
+  Tensor wide_mask;       // f32 [1,S,S,1]: where the losses look, if that is more than the object; or undefined
   int original_size = 0;  // side of the image that was cropped; only with a crop
   Tensor latent;          // [512], [1,512] or [1,L,512]; undefined: the image is projected
   Tensor pose;            // f32 [1,2]: yaw and pitch of the face in degrees; where the configuration wants directions
@@ -46,6 +47,7 @@ struct FitOptions {
   double save_interval = 300;                        // seconds between saves within a phase; it is also saved when cancelled and at the end of a phase
   std::size_t memory_limit = 0;                      // bytes, 0: none; steps 2 and 3 then take their batches in parts, see MemoryPlan
   const PoseDirections* directions = nullptr;        // for Config::views directions; outlives the fit
+  const FaceFinder* faces = nullptr;                 // with those
   const SafetensorsFile* depth_prior = nullptr;      // netD starts from these weights (fit_depth_prior) instead of random ones
   // What the state belongs to (hashes of image, weights, ...); the configuration and the seed are added.
   FitIdentity identity;
@@ -118,7 +120,7 @@ class Fit {
   FitOptions options_;
   FitIdentity identity_;
   MemoryPlan memory_plan_;
-  Tensor truth_;
+  Tensor object_, truth_;
   FitState state_;
   Method method_;
   LossLog losses_;

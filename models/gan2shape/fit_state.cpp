@@ -69,6 +69,7 @@ void save_state(const std::string& path, const FitState& state, Adam* optimizer,
   const Snapshot& snapshot = state.snapshot;
   const Samples& samples = state.samples;
   add("state.latent", state.target.latent);
+  add("state.base", state.target.base);
   add("state.snapshot.depth", snapshot.canonical.depth);
   add("state.snapshot.normal", snapshot.canonical.normal);
   add("state.snapshot.albedo", snapshot.canonical.albedo);
@@ -127,6 +128,7 @@ void SavedState::restore(FitState& state) const {
     const json& p = position_;
     state.networks.load(file_);
     state.target.latent = get("state.latent");
+    state.target.base = get("state.base");
     state.target.gan_image = {};
     state.snapshot = {{get("state.snapshot.depth"), get("state.snapshot.normal"), get("state.snapshot.albedo")}, get("state.snapshot.light"),
                       get("state.snapshot.canon_mask")};

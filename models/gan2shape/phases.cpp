@@ -12,6 +12,7 @@
 #include "kernels/shape/shape.h"
 #include "models/gan2shape/losses.h"
 #include "models/gan2shape/prior.h"
+#include "models/gan2shape/tracked_prior.h"
 
 namespace g2s {
 namespace {
@@ -124,6 +125,18 @@ class Prior final : public TrainingPhase {
 
   Tensor ellipsoid_;
 };
+
+// Of a face: the shape that the generator shows when it turns the head. netD learns what differs from it.
+class TrackedPrior final : public FitPhase {
+ public:
+  explicit TrackedPrior(const FitParts& fit) : FitPhase(fit) {}
+  void iterate() override { state_.target.base = method_.renderer.base_of(tracked_depth(method_, state_.target)); }
+};
+
+std::unique_ptr<FitPhase> make_prior(const FitParts& fit) {
+  if (fit.method.directions) return std::make_unique<TrackedPrior>(fit);
+  return std::make_unique<Prior>(fit);
+}
 
 // ---- Step 1 as a phase: the colours. Leaves the snapshot that step 2 draws from.
 
@@ -292,7 +305,7 @@ std::unique_ptr<FitPhase> make(const FitParts& fit) {
 // In the order of Phase.
 constexpr PhaseKind kinds[] = {
     {"projection", false, 0.4, [](const Config& c, int) { return c.projection.w_iterations + c.projection.w_plus_iterations; }, make<Projection>},
-    {"prior", true, 0.5, [](const Config& c, int) { return c.prior_iterations; }, make<Prior>},
+    {"prior", true, 0.5, [](const Config& c, int) { return c.views == ViewSource::directions ? 1 : c.prior_iterations; }, make_prior},
     {"step1", true, 1, [](const Config& c, int stage) { return c.stage_length(stage).step1; }, make<Step1Phase>},
     {"step2", true, 4.5, [](const Config& c, int stage) { return c.stage_length(stage).step2; }, make<Step2Phase>},
     {"collect", false, 1.5, [](const Config& c, int) { return c.collect; }, make<Collect>},

@@ -60,13 +60,19 @@ Identity identity_with(const Reconstructor& r, const std::string& picture, const
   return out;
 }
 
+// A face's frame is cut from the picture first; its mask is that of the landmarks, unless one is given.
+PreparedInput prepared_face(const Reconstructor& r, const LoadedInput& input) {
+  const DefaultDevice host{Device{}};
+  const LoadedInput aligned = align_input(input, *r.faces, "largest").front();
+  auto mask_of = [&](double growth) { return [&, growth](const Tensor& image) { return face_mask(*aligned.face, image.dim(0), growth); }; };
+  PreparedInput out = prepare_input(aligned, r.config, CropMode::automatic, mask_of(1));
+  out.wide_mask = prepare_input(aligned, r.config, CropMode::automatic, mask_of(r.config.mask_growth)).mask;
+  if (!aligned.mask) out.mask_source = "landmarks";
+  return out;
+}
+
 PreparedInput prepared(const Reconstructor& r, const LoadedInput& input) {
-  if (r.faces) {
-    const DefaultDevice host{Device{}};
-    const std::vector<Face> found = (*r.faces)(input.image.rgb);
-    if (found.empty()) fail(Errc::invalid_argument, input.names.image, "no face was found in the picture, which the preset ", r.settings.preset, " needs");
-    return prepare_face(input, r.config, found.front());
-  }
+  if (r.faces) return prepared_face(r, input);
   auto find_mask = [&](const Tensor& image) {
     const WithPrecision exact(Precision::f32);  // every precision shall fit the same object
     return U2NetP(SafetensorsFile(mask_weights(r))).mask(image);
@@ -125,6 +131,7 @@ FitOptions with_job(const Reconstructor& r, const ReconstructionJob& job, FitOpt
   options.memory_limit = r.settings.memory_limit;
   options.depth_prior = r.depth_prior.get();
   options.directions = r.directions.get();
+  options.faces = r.faces.get();
   options.identity = job.identity;
   return options;
 }
@@ -134,7 +141,7 @@ std::unique_ptr<Fit> start_fit(const Reconstructor& r, const ReconstructionJob& 
   const PreparedInput& in = job.input;
   const DefaultDevice guard(r.device);
   auto fit = std::make_unique<Fit>(r.config, *r.generator, r.discriminator.get(), *r.lpips,
-                                   FitInput{in.image, in.mask, in.original_size, job.latent, in.pose, in.truth}, with_job(r, job, options));
+                                   FitInput{in.image, in.mask, in.wide_mask, in.original_size, job.latent, in.face ? pose_of(*in.face) : Tensor(), in.truth}, with_job(r, job, options));
   if (!resume_from.empty()) fit->resume(resume_from);
   return fit;
 }

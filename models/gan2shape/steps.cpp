@@ -86,7 +86,7 @@ NamedTensors named(const Losses& losses, const std::string& prefix) {
 
 Target Target::to(Device device) const {
   Target out = *this;
-  for (Tensor* t : {&out.image, &out.mask, &out.latent, &out.mean_latent, &out.gan_image, &out.center_w, &out.center_h, &out.rotations})
+  for (Tensor* t : {&out.image, &out.mask, &out.latent, &out.mean_latent, &out.gan_image, &out.center_w, &out.center_h, &out.rotations, &out.base})
     if (*t) *t = t->to(device);
   return out;
 }
@@ -121,7 +121,7 @@ void prepare_target(const Method& c, Target& target) {
   target.gan_image = as_input(c, target, generate(c, target, target.latent));
 }
 
-Tensor predict_depth(const Method& c, const Tensor& image) { return c.renderer.canonical_depth(c.networks.netD(image)); }
+Tensor predict_depth(const Method& c, const Target& target) { return c.renderer.canonical_depth(c.networks.netD(target.image), target.base); }
 
 Tensor view_of(const Method& c, const Tensor& raw_view, const Tensor& rotations, const Tensor& depth) {
   if (rotations) return c.renderer.view_from_units(raw_view + aligned_views(c.renderer, depth, rotations));
@@ -142,7 +142,7 @@ Step1::Step1(const Method& method, const Target& target, bool flip, Tensor canon
     : method_(method), target_(target), canon_mask_(std::move(canon_mask)) {
   NoGrad no_grad;
   const Renderer& renderer = method_.renderer;
-  shape_.depth = predict_depth(method_, target.image);
+  shape_.depth = predict_depth(method_, target);
   view_ = view_of(method_, method_.networks.netV(target.image), target.rotations, shape_.depth);
   light_ = light_of(method_, method_.networks.netL(target.image));
   shape_.normal = renderer.normals(shape_.depth);
@@ -306,7 +306,7 @@ Tensor Step3::with_input(const Tensor& rotations) const { return rotations ? con
 
 Canonical Step3::predict() const {
   Canonical shape;
-  shape.depth = predict_depth(method_, target_.image);
+  shape.depth = predict_depth(method_, target_);
   shape.normal = method_.renderer.normals(shape.depth);
   shape.albedo = method_.networks.netA(target_.image);
   return shape;
@@ -371,6 +371,11 @@ void Step3::add_losses(Result& out, const Images& p) const {
   out.input.smooth_depth = smooth_loss(stacked(depths));
   out.input.smooth_diffuse = smooth_loss(stacked(diffuse));
   add_up_input(out.input, c);
+  if (target_.base) {
+    const Tensor given = method_.renderer.canonical_depth(Tensor::zeros(target_.base.shape(), target_.base.dtype()), target_.base);
+    out.batch.base = mean(square((out.shapes[0].depth - given) * (2 / (c.max_depth - c.min_depth))));
+    out.batch.total = out.batch.total + out.batch.base * c.lam_base;
+  }
   out.batch.total = out.input.total + out.batch.total;
 }
 

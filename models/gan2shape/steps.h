@@ -6,6 +6,7 @@
 
 #include "engine/export.h"
 #include "kernels/adam/adam.h"
+#include "models/face/finder.h"
 #include "models/gan2shape/config.h"
 #include "models/gan2shape/networks.h"
 #include "models/gan2shape/pose_directions.h"
@@ -21,6 +22,7 @@ struct Losses {
   Tensor l1, lpips, l1_flip, lpips_flip;
   Tensor smooth_depth, smooth_diffuse;  // their sum is the smoothness loss
   Tensor disc, latent_norm;             // step 2; disc is LPIPS where there is no discriminator
+  Tensor base;                          // step 3 with directions: how far the shape is from the one that was given
   Tensor view;                          // step 3 with directions: how far views are from those that were asked for
   Tensor total;
 };
@@ -32,7 +34,7 @@ struct LossTerm {
 constexpr LossTerm loss_terms[] = {
     {"l1", &Losses::l1}, {"lpips", &Losses::lpips}, {"l1_flip", &Losses::l1_flip}, {"lpips_flip", &Losses::lpips_flip},
     {"smooth_depth", &Losses::smooth_depth}, {"smooth_diffuse", &Losses::smooth_diffuse},
-    {"disc", &Losses::disc}, {"latent_norm", &Losses::latent_norm}, {"view", &Losses::view}, {"total", &Losses::total}};
+    {"disc", &Losses::disc}, {"latent_norm", &Losses::latent_norm}, {"base", &Losses::base}, {"view", &Losses::view}, {"total", &Losses::total}};
 // Those that apply, by name.
 NamedTensors named(const Losses& losses, const std::string& prefix = "");
 
@@ -42,6 +44,7 @@ struct Target {
   Tensor mask;              // [1,S,S,1]: the object; the steps use it where the configuration says use_mask
   Tensor latent;            // [1,512] or [1,L,512]
   Tensor rotations;         // [1,2]: its pose, see pose_directions.h; with directions only
+  Tensor base;              // [1,S,S,1]: what netD's output is added to; with directions only
   int original_size = 0;    // of the image before crop and resize; with a crop only
   Tensor mean_latent;       // [1,512]; with truncation < 1 only
   Tensor gan_image;         // [1,S,S,3]: the generator's image for the latent, as the steps see images
@@ -64,11 +67,13 @@ struct Method {
   const StyleGan2Discriminator* discriminator;  // null: step 2 compares by LPIPS instead
   const Lpips& lpips;
   const PoseDirections* directions;  // null: netEnc alone finds the offsets of step 2
+  const FaceFinder* faces;           // with directions: finds the landmarks that the prior follows
   Renderer renderer;
 
   Device device() const { return networks.netD.parameters().tensors().front().device(); }
-  Method(const Config& c, const Networks& n, const Generator& g, const StyleGan2Discriminator* d, const Lpips& l, const PoseDirections* p = nullptr)
-      : config(c), networks(n), generator(g), discriminator(d), lpips(l), directions(p), renderer(c.renderer()) {}
+  Method(const Config& c, const Networks& n, const Generator& g, const StyleGan2Discriminator* d, const Lpips& l, const PoseDirections* p = nullptr,
+         const FaceFinder* f = nullptr)
+      : config(c), networks(n), generator(g), discriminator(d), lpips(l), directions(p), faces(f), renderer(c.renderer()) {}
 };
 
 AdamOptions adam_options(const Config& config);
@@ -83,7 +88,7 @@ Tensor as_input(const Method& method, const Target& target, const Tensor& genera
 void prepare_target(const Method& method, Target& target);
 
 // netD's depth with the border blended, [1,S,S,1].
-Tensor predict_depth(const Method& method, const Tensor& image);
+Tensor predict_depth(const Method& method, const Target& target);
 // Network outputs plus the prior's means: views in radians [N,6], lights [N,4].
 // rotations [N,2]: what is known of the views, instead of the prior's mean; or undefined. depth: the canonical shape, for those.
 Tensor view_of(const Method& method, const Tensor& raw_view, const Tensor& rotations = {}, const Tensor& depth = {});
