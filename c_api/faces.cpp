@@ -45,7 +45,8 @@ void align(const g2s_array* picture, const g2s_array* frame, const g2s_array* al
   const Tensor pixels = read_pixels(picture);
   const Corners corners = read_frame(frame);
   Array aligned = Array::writable(aligned_array, "aligned", Content::image);
-  aligned.without_batch().require(aligned.rank() == 3 && aligned.dim(0) == aligned.dim(1) && aligned.dim(2) == 3 && !aligned.empty(), "[S,S,3]");
+  aligned.without_batch().require(aligned.rank() == 3 && aligned.dim(0) == aligned.dim(1) && aligned.dim(2) == 3 && !aligned.empty(),
+                                  "[S,S,3]");
   aligned.write(pixels_to_image(align_face(pixels, corners, aligned.dim(0))).reshape(aligned.shape()));
 }
 

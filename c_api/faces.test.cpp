@@ -36,7 +36,8 @@ TEST_CASE("C interface: faces and aligned crops are those of the C++ calls") {
   REQUIRE_OK(g2s_faces_align(faces, &picture, &corners, &aligned));
   const Tensor same = align_face(pixels, want[0].frame, 64);
   int most = 0;
-  for (std::int64_t i = 0; i < same.numel(); ++i) most = std::max(most, std::abs(same.data<std::uint8_t>()[i] - crop.data<std::uint8_t>()[i]));
+  for (std::int64_t i = 0; i < same.numel(); ++i)
+    most = std::max(most, std::abs(same.data<std::uint8_t>()[i] - crop.data<std::uint8_t>()[i]));
   CHECK(most <= 1);  // the corners are f32
 
   const Tensor three = Tensor::zeros({3, 2});
