@@ -195,4 +195,9 @@ TEST_CASE("face: squares are sampled with antialiasing, turned, and mirrored bey
   for (int j = 0; j < 10; ++j) CHECK(at(beyond, 5, j, 0) == doctest::Approx(at(beyond, 5, 19 - j, 0)));
   const Tensor far = sample_square(ramp, square_corners({500, -700}, 20, 0.3), 8);
   for (std::int64_t i = 0; i < far.numel(); ++i) CHECK(far.data<float>()[i] <= 118.f);
+  const Tensor huge = sample_square(ramp, square_corners({0, 0}, 1e30, 1), 2),
+               point = sample_square(ramp, square_corners({30, 20}, 0, 0), 2);
+  CHECK(huge.data<float>()[0] >= 0);
+  CHECK(at(point, 1, 1, 0) == doctest::Approx(29.5));
+  CHECK_THROWS_WITH_AS(sample_square(ramp, square_corners({NAN, 0}, 5, 0), 2), doctest::Contains("is no number"), Error);
 }

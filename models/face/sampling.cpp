@@ -90,7 +90,7 @@ struct Seen {
 Seen seen_part(const Tensor& pixels, const Corners& corners, double step) {
   Seen s{pixels, seen_range(corners, &Point::x, pixels.dim(2)), seen_range(corners, &Point::y, pixels.dim(1)), 1};
   const std::int64_t w = s.columns.end - s.columns.begin, h = s.rows.end - s.rows.begin;
-  s.k = std::clamp<std::int64_t>(static_cast<std::int64_t>(step / 2), 1, std::min({w, h, std::int64_t{256}}));
+  s.k = static_cast<std::int64_t>(std::clamp(step / 2, 1.0, static_cast<double>(std::min({w, h, std::int64_t{256}}))));
   s.pixels = crop_pixels(pixels, s.rows.begin, s.columns.begin, h, w);
   if (s.k > 1) s.pixels = reduce_pixels(s.pixels, s.k);
   return s;
@@ -138,7 +138,7 @@ Tensor sample_square(const Tensor& pixels, const Corners& corners, std::int64_t 
   const Seen seen = seen_part(pixels, corners, side / n);
   const Source source(seen.pixels, seen.columns, seen.rows, seen.k, static_cast<double>(pixels.dim(2)), static_cast<double>(pixels.dim(1)));
   const std::int64_t c = pixels.dim(3);
-  const auto samples = std::clamp<std::int64_t>(static_cast<std::int64_t>(std::ceil(side / n / static_cast<double>(seen.k))), 1, 8);
+  const auto samples = static_cast<std::int64_t>(std::clamp(std::ceil(side / n / static_cast<double>(seen.k)), 1.0, 8.0));
   Tensor out = Tensor::zeros({1, size, size, c}, DType::f32, Device{});
   float* to = out.mutable_data<float>();
   parallel_for(size, [&](std::int64_t i) {
