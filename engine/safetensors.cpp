@@ -38,6 +38,7 @@ constexpr StoredType stored_types[] = {
     {"I32", 4, DType::i32, true},  {"U8", 1, DType::u8, true},    {"BOOL", 1, DType::u8, true},   {"I64", 8, DType::i32, true},
     {"I16", 2, DType::i32, true},  {"U16", 2, DType::i32, true},  {"I8", 1, DType::i32, true},    {"U32", 4, DType::i32, false},
     {"U64", 8, DType::i32, false}, {"F8_E4M3", 1, DType::f32, false}, {"F8_E5M2", 1, DType::f32, false},
+    {"F8_E4M3FNUZ", 1, DType::f32, false}, {"F8_E5M2FNUZ", 1, DType::f32, false}, {"F8_E8M0", 1, DType::f32, false},
 };
 
 const StoredType* find_type(const std::string& name) {

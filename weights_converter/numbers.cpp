@@ -230,7 +230,8 @@ void swap_bytes(char* data, std::int64_t n, NumberType type) {
 
 bool can_convert(NumberType from, NumberType to) {
   if (from == to) return true;
-  return is_real(to) && from != NumberType::f8_e4m3 && from != NumberType::f8_e5m2 && safetensors_name(from) != nullptr;
+  const bool eight_bits = from >= NumberType::f8_e4m3 && from <= NumberType::f8_e8m0;
+  return is_real(to) && !eight_bits && safetensors_name(from) != nullptr;
 }
 
 void check_bounds(const SourceTensor& t) {
