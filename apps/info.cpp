@@ -42,7 +42,7 @@ json weights_info(const std::string& path) {
     if (plan.kind.find("stylegan") != std::string::npos) info["size"] = std::stoll(plan.metadata.at("size"));
     for (const std::string& note : plan.notes) info["notes"].push_back(with_options(note));
   } catch (const Error& e) {
-    info["notes"] = {e.message()};  // it looks like a network and is not quite one
+    info["notes"] = {with_options(e.message())};  // it looks like a network and is not quite one
   }
   for (const std::string& note : file->notes) info["notes"].push_back(note);
   for (const auto& [key, value] : file->metadata) info["metadata"][key] = value;
@@ -57,12 +57,22 @@ json file_info(const std::string& path) {
           {"channels", i.channels}, {"bits", i.bit_depth}, {"orientation", i.orientation}};
 }
 
+// One file that cannot be read does not hide what is known of the others.
+json info_or_error(const std::string& path) {
+  try {
+    return file_info(path);
+  } catch (const Error& e) {
+    if (e.code() == Errc::cancelled) throw;
+    return {{"file", path}, {"error", message_of(e)}};
+  }
+}
+
 json describe_weights(const std::string& folder) {
   if (!fs::is_directory(folder)) fail(Errc::io, folder, fs::exists(folder) ? "is not a folder" : "does not exist");
   json all = json::array();
   for (const char* name : {"stylegan2_g", "stylegan2_d", "mobilestylegan", "lpips_vgg", "u2netp", "face_detector", "face_landmarks"}) {
     const std::string path = folder + "/" + name + ".safetensors";
-    if (fs::exists(path)) all.push_back(weights_info(path));
+    if (fs::exists(path)) all.push_back(info_or_error(path));
   }
   return all;
 }
@@ -84,6 +94,7 @@ void print_weights(const json& info, bool with_list) {
 }
 
 void print_info(const json& info, bool with_list) {
+  if (info.contains("error")) return;
   if (info.contains("format")) return print_weights(info, with_list);
   std::cout << info.at("file").get<std::string>() << ": picture";
   for (const auto& [key, value] : info.items())
@@ -96,16 +107,23 @@ int run(const Options& o) {
   json out;
   if (!o.files.empty()) {
     out["files"] = json::array();
-    for (const std::string& path : o.files) out["files"].push_back(file_info(path));
+    for (const std::string& path : o.files) out["files"].push_back(info_or_error(path));
   } else {
     out = {{"version", program_version}, {"device", "cpu"},           {"instructions", instruction_set()},
            {"threads", num_threads()},   {"presets", preset_names()}, {"assets", assets_folder(weight_source().assets)}};
     out["cuda"] = cuda_devices();
     out["weights"] = describe_weights(o.weights.empty() ? assets_folder(weight_source().assets) : o.weights);
   }
+  bool all_read = true;
+  for (const json& info : out[o.files.empty() ? "weights" : "files"]) {
+    if (!info.contains("error")) continue;
+    all_read = false;
+    std::cerr << "gan2shape: " << info["error"].get<std::string>() << '\n';
+  }
+  const int code = all_read ? 0 : 1;
   if (o.as_json) {
     std::cout << out.dump(2, ' ', false, json::error_handler_t::replace) << '\n';
-    return 0;
+    return code;
   }
   if (o.files.empty()) {
     std::cout << "gan2shape " << program_version << ", device cpu (" << instruction_set() << ", " << num_threads()
@@ -114,7 +132,7 @@ int run(const Options& o) {
     std::cout << "\nassets: " << out["assets"].get<std::string>() << '\n';
   }
   for (const json& info : out[o.files.empty() ? "weights" : "files"]) print_info(info, !o.files.empty());
-  return 0;
+  return code;
 }
 
 }  // namespace
