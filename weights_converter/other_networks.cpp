@@ -20,7 +20,7 @@ const std::vector<Signature>& signatures() {
       {"a StyleGAN3 generator", {".magnitude_ema", "synthesis.L0_"}},
       {"a SWAGAN generator (wavelets)", {"iwt.ll", "input.input"}},
       {"a SWAGAN discriminator (wavelets)", {"dwt.ll", "final_linear"}},
-      {"an EG3D generator", {"backbone.synthesis.b4.const", "decoder.net"}},
+      {"an EG3D generator", {"backbone.synthesis.b4.const"}},
       {"a generator of StyleGAN, the first", {"Const/StyleMod/weight"}},
       {"a generator of StyleGAN, the first, in the layout of genforce", {"truncation.w_avg", "synthesis.lod"}},
       {"a generator of StyleGAN, the first, in the layout of genforce", {"epilogue.style_mod"}},
@@ -38,8 +38,11 @@ const std::vector<Signature>& signatures() {
 }
 
 const std::string* name_with(const Checkpoint& checkpoint, const std::string& prefix, std::string_view part) {
+  // The prefix's own last part counts: it may be what makes the difference.
+  const std::size_t end = prefix.empty() ? 0 : prefix.size() - 1, dot = prefix.rfind('.', end == 0 ? 0 : end - 1);
+  const std::size_t begin = dot == std::string::npos || dot >= end ? 0 : dot + 1;
   for (const SourceTensor& t : checkpoint.tensors)
-    if (t.name.starts_with(prefix) && t.name.find(part, prefix.size()) != std::string::npos) return &t.name;
+    if (t.name.starts_with(prefix) && t.name.find(part, begin) != std::string::npos) return &t.name;
   return nullptr;
 }
 
@@ -47,7 +50,8 @@ const std::string* name_with(const Checkpoint& checkpoint, const std::string& pr
 
 std::optional<OtherNetwork> find_other_network(const Checkpoint& checkpoint, const std::string& prefix) {
   for (const Signature& s : signatures()) {
-    const bool all = std::all_of(s.parts.begin(), s.parts.end(), [&](const char* part) { return name_with(checkpoint, prefix, part) != nullptr; });
+    const bool all =
+        std::all_of(s.parts.begin(), s.parts.end(), [&](const char* part) { return name_with(checkpoint, prefix, part) != nullptr; });
     if (all) return OtherNetwork{s.title, *name_with(checkpoint, prefix, s.parts[0])};
   }
   return std::nullopt;

@@ -55,6 +55,8 @@ constexpr KnownGlobal globals[] = {
     {"torch_utils.persistence", "_reconstruct_persistent_obj", persistent_object},
     {"dnnlib.tflib.network", "Network", instance},
     {"argparse", "Namespace", instance},
+    {"builtins", "complex", instance},
+    {"torch.serialization", "_get_layout", instance},
 };
 
 struct TorchType {
@@ -121,6 +123,7 @@ GlobalKind kind_of_global(std::string_view module, std::string_view name) {
 
 bool runs_something(std::string_view module, std::string_view name) {
   module = today(module);
+  if (std::any_of(module.begin(), module.end(), [](unsigned char c) { return c < ' '; })) return true;  // no module's name
   return std::any_of(std::begin(dangerous), std::end(dangerous), [&](const Dangerous& d) {
     const bool below = d.names.empty() && module.size() > d.module.size() && module.starts_with(d.module) && module[d.module.size()] == '.';
     if (module != d.module && !below) return false;

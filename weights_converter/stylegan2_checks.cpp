@@ -16,7 +16,8 @@ constexpr std::array<double, 4> blur = {1, 3, 3, 1};
 bool is_blur(const SourceTensor& kernel) {
   if (kernel.shape == Dims{4}) {
     const std::vector<double> values = read_values(kernel, 4);
-    return std::equal(values.begin(), values.end(), blur.begin(), [&](double v, double want) { return std::abs(v / values[0] - want) < 1e-5; });
+    return std::equal(values.begin(), values.end(), blur.begin(),
+                      [&](double v, double want) { return std::abs(v / values[0] - want) < 1e-5; });
   }
   if (kernel.shape != Dims{4, 4}) return false;
   const std::vector<double> values = read_values(kernel, 16);
@@ -33,7 +34,8 @@ bool one_of(const std::string& name, std::initializer_list<const char*> names) {
 
 class NetworkChecks {
  public:
-  NetworkChecks(const StyleGan2Network& network, Role role) : network_(network), layout_(*network.layout), scope_(network.scope), role_(role) {}
+  NetworkChecks(const StyleGan2Network& network, Role role)
+      : network_(network), layout_(*network.layout), scope_(network.scope), role_(role) {}
 
   void run() {
     other_network();
@@ -47,8 +49,7 @@ class NetworkChecks {
  private:
   const char* what() const { return role_ == Role::generator ? "generators" : "discriminators"; }
 
-  template <class... Parts>
-  [[noreturn]] void refuse(const Parts&... parts) const { fail(Errc::unsupported, scope_.path(), parts...); }
+  template <class... Parts> [[noreturn]] void refuse(const Parts&... parts) const { fail(Errc::unsupported, scope_.path(), parts...); }
 
   void other_network() {
     if (const auto other = find_other_network(scope_.checkpoint(), scope_.prefix()))
@@ -60,7 +61,8 @@ class NetworkChecks {
       if (scope_.has(name)) refuse(scope_.shown(name), ": class-conditional ", what(), " are not supported");
     const Value* classes = network_setting(network_, "label_size");
     if (const Value* root = ada_module(network_, {})) classes = root->get("c_dim");
-    if (const auto count = number_of(classes); count && *count > 0) refuse("was trained for ", *count, " classes: class-conditional ", what(), " are not supported");
+    if (const auto count = number_of(classes); count && *count > 0)
+      refuse("was trained for ", *count, " classes: class-conditional ", what(), " are not supported");
   }
 
   void activation(const Value* value, const std::string& where, const std::string& wanted) {
@@ -73,7 +75,8 @@ class NetworkChecks {
     for (const char* name : {"nonlinearity", "mapping_nonlinearity"}) activation(network_setting(network_, name), "", "lrelu");
     if (const Value* value = network_setting(network_, "architecture")) architecture(*value, "");
     const Value* normalised = network_setting(network_, "normalize_latents");
-    if (normalised && normalised->boolean() && !*normalised->boolean()) refuse("its mapping does not normalise what it maps, which is not supported");
+    if (normalised && normalised->boolean() && !*normalised->boolean())
+      refuse("its mapping does not normalise what it maps, which is not supported");
     const Value* kernel = network_setting(network_, "resample_kernel");
     if (!kernel || !kernel->items()) return;
     bool same = kernel->items()->size() == blur.size();
@@ -84,7 +87,8 @@ class NetworkChecks {
   void architecture(const Value& value, const std::string& where) {
     const char* wanted = role_ == Role::generator ? "skip" : "resnet";
     if (const std::string* name = value.string(); name && *name != wanted)
-      refuse("the architecture ", printable(*name), where.empty() ? "" : " of " + printable(where), " is not supported, ", what(), " must be ", wanted);
+      refuse("the architecture ", printable(*name), where.empty() ? "" : " of " + printable(where), " is not supported, ", what(),
+             " must be ", wanted);
   }
 
   // Of NVIDIA's modules those that keep their size may have a kernel of one number, which does nothing.
@@ -131,8 +135,9 @@ void check_network(const StyleGan2Network& network, Role role) { NetworkChecks(n
 void check_colours(const StyleGan2Network& network, const std::string& tensor, std::int64_t colours, Role role) {
   if (colours == 3) return;
   const char* known = colours == 1 ? " (grey)" : colours == 4 ? " (RGBA)" : "";
-  fail(Errc::unsupported, network.scope.path(), network.scope.shown(tensor), ": the ", role == Role::generator ? "generator draws" : "discriminator takes",
-       " pictures of ", colours, colours == 1 ? " channel" : " channels", known, ", only RGB is supported");
+  fail(Errc::unsupported, network.scope.path(), network.scope.shown(tensor), ": the ",
+       role == Role::generator ? "generator draws" : "discriminator takes", " pictures of ", colours,
+       colours == 1 ? " channel" : " channels", known, ", only RGB is supported");
 }
 
 }  // namespace g2s::convert
