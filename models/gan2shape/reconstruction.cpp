@@ -15,12 +15,17 @@ namespace g2s {
 namespace {
 
 constexpr int discriminator_blocks = 4;  // that step 2 compares
+constexpr std::int64_t encoder_width = 512;  // of the offsets that the method's encoder gives
 
 void load_networks(Reconstructor& r) {
   const DefaultDevice guard(r.device);
   r.generator = std::make_unique<StyleGan2Generator>(StyleGan2Generator::load(SafetensorsFile(r.weights.generator)));
   r.discriminator = std::make_unique<StyleGan2Discriminator>(StyleGan2Discriminator::load(SafetensorsFile(r.weights.discriminator)));
   r.lpips = std::make_unique<Lpips>(SafetensorsFile(r.weights.lpips));
+  if (const std::int64_t width = r.generator->config().style_dim; width != encoder_width) {
+    fail(Errc::unsupported, r.weights.generator, "the generator's style is ", width, " numbers wide; a fit takes ", encoder_width,
+         ", other widths only draw pictures");
+  }
   const int blocks = r.discriminator->config().blocks();
   if (blocks < discriminator_blocks) {
     fail(Errc::format, r.weights.discriminator, "has ", blocks, " residual blocks, the method needs ", discriminator_blocks);

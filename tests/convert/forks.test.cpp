@@ -160,3 +160,16 @@ TEST_CASE("info: one file that cannot be read does not hide the others") {
   CHECK(outcome.out.find("torch2_zip.pt: ") != std::string::npos);
   CHECK(outcome.err.find("absent.pt") != std::string::npos);
 }
+
+TEST_CASE("reconstruct: a generator whose style is not 512 wide is refused before the fit") {
+  const TemporaryFolder folder;
+  const std::string in = unpacked_fixture(folder, "stylegan2_s64_ada.pkl"), weights = folder / "weights/";
+  REQUIRE(run_program({"convert", in, weights}).code == 0);
+  REQUIRE(run_program({"convert", in, weights, "--kind", "stylegan2-discriminator"}).code == 0);
+  CHECK(run_program({"generate", "--weights", weights, "--count", "1", "--out", folder / "drawn"}).code == 0);
+  const std::string picture = source_path("assets/heads/000_64.png");
+  const Outcome fit = run_program({"reconstruct", picture, "--weights", weights, "--scale", "0.01", "--out", folder / "fitted"});
+  CHECK(fit.code == 1);
+  CHECK(fit.err.find("stylegan2_g.safetensors: the generator's style is 24 numbers wide") != std::string::npos);
+  CHECK(entries(folder / "fitted").empty());
+}
