@@ -5,6 +5,8 @@
 #include "apps/commands.h"
 #include "apps/settings.h"
 #include "engine/error.h"
+#include "engine/json_text.h"
+#include "engine/shown.h"
 #include "weights_converter/text.h"
 #include "weights_converter/write.h"
 
@@ -58,16 +60,14 @@ int run(const Options& o) {
   if (o.json) {
     json formats = json::array();
     for (const auto& input : inputs) formats.push_back({{"file", input->path}, {"format", convert::to_string(input->format)}});
-    std::cout << json{{"inputs", formats}, {"kind", plan.kind}, {"description", plan.description}, {"tensors", plan.tensors.size()},
-                      {"notes", plan.notes}, {"metadata", plan.metadata}, {"file", out}}
-                     .dump(2, ' ', false, json::error_handler_t::replace)
-              << '\n';
+    std::cout << json_text({{"inputs", formats}, {"kind", plan.kind}, {"description", plan.description}, {"tensors", plan.tensors.size()},
+                      {"notes", plan.notes}, {"metadata", plan.metadata}, {"file", out}}) << '\n';
     return 0;
   }
   std::cout << convert::printable(plan.description, 400) << '\n';
-  for (const auto& input : inputs) std::cout << "  from " << input->path << " (" << convert::to_string(input->format) << ")\n";
+  for (const auto& input : inputs) std::cout << "  from " << shown(input->path) << " (" << convert::to_string(input->format) << ")\n";
   for (const std::string& note : plan.notes) std::cout << "  " << convert::printable(note, 400) << '\n';
-  std::cout << "  " << plan.tensors.size() << (plan.tensors.size() == 1 ? " tensor in " : " tensors in ") << out << '\n';
+  std::cout << "  " << plan.tensors.size() << (plan.tensors.size() == 1 ? " tensor in " : " tensors in ") << shown(out) << '\n';
   return 0;
 }
 

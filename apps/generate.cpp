@@ -7,7 +7,9 @@
 #include "apps/progress.h"
 #include "engine/files.h"
 #include "engine/image.h"
+#include "engine/json_text.h"
 #include "engine/npy.h"
+#include "engine/shown.h"
 #include "kernels/precision.h"
 #include "kernels/shape/shape.h"
 #include "models/drawing.h"
@@ -78,10 +80,10 @@ int run(const Options& o) {
     write_npy(files.back(), all);
   }
   if (o.json) {
-    std::cout << nlohmann::json{{"files", files}, {"pictures", n}, {"size", size}, {"generator", paths.generator}, {"precision", o.precision}}.dump(2) << '\n';
+    std::cout << json_text({{"files", files}, {"pictures", n}, {"size", size}, {"generator", paths.generator}, {"precision", o.precision}}) << '\n';
   } else {
     const std::string where = o.raw ? files.back().get<std::string>() : o.out;
-    std::cout << n << (n == 1 ? " picture of " : " pictures of ") << size << " x " << size << " pixels in " << where << '\n';
+    std::cout << n << (n == 1 ? " picture of " : " pictures of ") << size << " x " << size << " pixels in " << shown(where) << '\n';
   }
   return 0;
 }

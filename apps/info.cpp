@@ -5,7 +5,9 @@
 #include "apps/commands.h"
 #include "apps/settings.h"
 #include "engine/image.h"
+#include "engine/json_text.h"
 #include "engine/parallel.h"
+#include "engine/shown.h"
 #include "kernels/machine.h"
 #include "models/gan2shape/config.h"
 #include "weights_converter/checkpoint.h"
@@ -78,10 +80,10 @@ json describe_weights(const std::string& folder) {
 }
 
 // Names come from files and are shown as plain text.
-std::string shown(const json& value) { return convert::printable(value.is_string() ? value.get<std::string>() : value.dump(), 400); }
+std::string shown(const json& value) { return convert::printable(value.is_string() ? value.get<std::string>() : json_text(value, -1), 400); }
 
 void print_weights(const json& info, bool with_list) {
-  std::cout << info.at("file").get<std::string>() << ": " << (info.contains("description") ? shown(info["description"]) : "tensors") << "; "
+  std::cout << g2s::shown(info.at("file").get<std::string>()) << ": " << (info.contains("description") ? shown(info["description"]) : "tensors") << "; "
             << info.at("format").get<std::string>() << ", " << info.at("tensors") << " tensors, " << info.at("numbers") << " numbers\n";
   for (const json& note : info.value("notes", json::array())) std::cout << "  " << shown(note) << '\n';
   const json metadata = info.value("metadata", json::object());
@@ -96,9 +98,9 @@ void print_weights(const json& info, bool with_list) {
 void print_info(const json& info, bool with_list) {
   if (info.contains("error")) return;
   if (info.contains("format")) return print_weights(info, with_list);
-  std::cout << info.at("file").get<std::string>() << ": picture";
+  std::cout << g2s::shown(info.at("file").get<std::string>()) << ": picture";
   for (const auto& [key, value] : info.items())
-    if (key != "file" && key != "kind") std::cout << ", " << key << ' ' << value.dump();
+    if (key != "file" && key != "kind") std::cout << ", " << key << ' ' << json_text(value, -1);
   std::cout << '\n';
 }
 
@@ -118,18 +120,18 @@ int run(const Options& o) {
   for (const json& info : out[o.files.empty() ? "weights" : "files"]) {
     if (!info.contains("error")) continue;
     all_read = false;
-    std::cerr << "gan2shape: " << info["error"].get<std::string>() << '\n';
+    std::cerr << "gan2shape: " << g2s::shown(info["error"].get<std::string>()) << '\n';
   }
   const int code = all_read ? 0 : 1;
   if (o.as_json) {
-    std::cout << out.dump(2, ' ', false, json::error_handler_t::replace) << '\n';
+    std::cout << json_text(out) << '\n';
     return code;
   }
   if (o.files.empty()) {
     std::cout << "gan2shape " << program_version << ", device cpu (" << instruction_set() << ", " << num_threads()
               << " threads), " << cuda_devices() << "\npresets:";
     for (const std::string& name : preset_names()) std::cout << ' ' << name;
-    std::cout << "\nassets: " << out["assets"].get<std::string>() << '\n';
+    std::cout << "\nassets: " << g2s::shown(out["assets"].get<std::string>()) << '\n';
   }
   for (const json& info : out[o.files.empty() ? "weights" : "files"]) print_info(info, !o.files.empty());
   return code;

@@ -11,6 +11,7 @@
 #include "engine/allocator.h"
 #include "engine/files.h"
 #include "engine/context.h"
+#include "engine/json_text.h"
 #include "models/gan2shape/result.h"
 
 namespace g2s::app {
@@ -67,7 +68,7 @@ void print_results(const ReconstructOptions& o, const std::vector<std::pair<std:
   if (o.json) {
     json all = json::object();
     for (const auto& [stem, result] : results) all[stem] = result;
-    std::cout << json{{"results", all}}.dump(2) << '\n';
+    std::cout << json_text({{"results", all}}) << '\n';
     return;
   }
   MetricRows rows;

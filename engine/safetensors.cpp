@@ -9,6 +9,7 @@
 #include <set>
 
 #include "engine/files.h"
+#include "engine/json_text.h"
 #include "engine/mapped_file.h"
 
 static_assert(std::endian::native == std::endian::little, "safetensors holds little-endian numbers");
@@ -224,7 +225,8 @@ void SafetensorsWriter::check_name(const std::string& name, std::set<std::string
 
 std::string SafetensorsWriter::header() const {
   ordered_json header = ordered_json::object();
-  if (!metadata_.empty()) header["__metadata__"] = metadata_;
+  // Values may tell of files, whose names have any bytes.
+  if (!metadata_.empty()) header["__metadata__"] = ordered_json::parse(json_text(metadata_, -1));
   std::uint64_t at = 0;
   for (const Item& item : items_) {
     header[item.name] = {{"dtype", item.stored}, {"shape", item.shape}, {"data_offsets", {at, at + item.bytes}}};
@@ -234,7 +236,7 @@ std::string SafetensorsWriter::header() const {
   try {
     text = header.dump();
   } catch (const ordered_json::exception&) {
-    fail(Errc::invalid_argument, path_, "a tensor name or metadata is not valid UTF-8");
+    fail(Errc::invalid_argument, path_, "a tensor name is not valid UTF-8");
   }
   text.resize((text.size() + 7) / 8 * 8, ' ');  // the data starts aligned
   if (text.size() > max_header) fail(Errc::invalid_argument, path_, "cannot be written: its header would be ", text.size(), " bytes long");
