@@ -147,7 +147,8 @@ void add_files(CLI::App& app, ReconstructOptions& o) {
   app.add_option("--weights", o.weights, "Folder with stylegan2_g, stylegan2_d, lpips_vgg, u2netp .safetensors; else the program's own")
       ->type_name("DIR");
   app.add_option("--latent", o.latent,
-                 "Latents of the pictures (.npy or .safetensors), or a folder with STEM.npy or STEM.safetensors; else they are projected")
+                 "Latents of the pictures, of this program or of another tool (.safetensors, .npy, .npz, .pt), or a folder with STEM.npy and so on; "
+                 "else they are projected")
       ->type_name("FILE|DIR");
   app.add_option("--mask", o.mask,
                  "Mask of the object, white on black, as large as the picture, or a folder with STEM.png; else its alpha channel, else found")

@@ -8,7 +8,6 @@
 #include "engine/files.h"
 #include "engine/npy.h"
 #include "engine/safetensors.h"
-#include "models/gan2shape/latents.h"
 #include "tests/support/check.h"
 
 using namespace g2s;
@@ -209,28 +208,4 @@ TEST_CASE("input: a true depth at another size is averaged over what is there") 
   Tensor repeated = prepare_truth(depth, {0, 64, 32, 32}, config);
   CHECK(repeated.data<float>()[0] == repeated.data<float>()[1]);
   CHECK(repeated.data<float>()[2] == 1.02f);
-}
-
-TEST_CASE("latents: what they may look like") {
-  Folder folder;
-  GeneratorConfig generator;
-  generator.style_dim = 4;
-  generator.channels = {8, 8, 8};
-  const std::string path = folder / "l.npy";
-  auto read = [&](const Tensor& x) {
-    write_npy(path, x);
-    return read_latents(path, generator);
-  };
-  CHECK(latent_count(read(Tensor::zeros({4}))) == 1);
-  CHECK(latent_at(read(Tensor::zeros({4})), 0).shape() == Shape{1, 4});
-  Tensor many = hashed_input("latents", {3, 6, 4});
-  CHECK(latent_count(read(many)) == 3);
-  CHECK(latent_at(read(many), 2).data<float>()[5] == many.data<float>()[2 * 24 + 5]);
-  CHECK(read(Tensor::zeros({2, 4}, DType::f64)).dtype() == DType::f32);
-  for (const Shape& shape : {Shape{5}, Shape{3, 5}, Shape{3, 5, 4}, Shape{1, 3, 6, 4}, Shape{0, 4}, Shape{}}) CHECK_THROWS_AS(read(Tensor::zeros(shape)), Error);
-  write_safetensors(folder / "one.safetensors", {{"w", Tensor::zeros({4})}});
-  CHECK(read_latents(folder / "one.safetensors", generator).shape() == Shape{4});
-  write_safetensors(folder / "two.safetensors", {{"a", Tensor::zeros({4})}, {"b", Tensor::zeros({4})}});
-  CHECK_THROWS_WITH_AS(read_latents(folder / "two.safetensors", generator), doctest::Contains("no tensor latent"), Error);
-  CHECK_THROWS_AS(read_latents(folder / "l.txt", generator), Error);
 }
