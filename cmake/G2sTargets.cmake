@@ -33,7 +33,10 @@ function(g2s_add_engine)
   g2s_sources(sources engine)
   g2s_library(g2s_engine ${sources})
   target_include_directories(g2s_engine SYSTEM PRIVATE ${STB_INCLUDE_DIR} ${EXIF_INCLUDE_DIR} ${XXHASH_INCLUDE_DIR})
-  target_link_libraries(g2s_engine PUBLIC Threads::Threads nlohmann_json::nlohmann_json PRIVATE PNG::PNG OpenSSL::Crypto ${EXIF_LIBRARY} ${XXHASH_LIBRARY})
+  target_link_libraries(g2s_engine PUBLIC Threads::Threads nlohmann_json::nlohmann_json PRIVATE PNG::PNG ZLIB::ZLIB OpenSSL::Crypto ${EXIF_LIBRARY} ${XXHASH_LIBRARY}
+                        ${G2S_PICTURE_LIBRARIES})
+  target_include_directories(g2s_engine SYSTEM PRIVATE ${G2S_PICTURE_INCLUDE_DIRS})
+  target_compile_definitions(g2s_engine PRIVATE ${G2S_PICTURE_DEFINITIONS})
 endfunction()
 
 # kernels/<family>/*.isa.cpp is compiled once per instruction set (see kernels/isa.h); the *.bf16.isa.cpp among them for units that multiply

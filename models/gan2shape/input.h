@@ -46,6 +46,7 @@ struct LoadedInput {
   Tensor mask;   // f32 [1,H,W,1] in [0,1] as given or from the alpha channel; undefined: neither is there
   Tensor truth;  // f32 [1,H,W,1] true depth, 0 where there is none; undefined without a file
   std::string mask_source;  // "file", "given" in memory, "alpha" or empty
+  std::vector<std::string> mask_notes;  // how its file was understood
 };
 
 struct PreparedInput {
@@ -61,7 +62,7 @@ struct PreparedInput {
 
 constexpr std::int64_t max_photo_side = 2048;
 
-// Reads and checks the files; throws naming the one at fault: unreadable, smaller than min_image_side, of another size than the image, a
+// Reads and checks the files; throws naming the one at fault: unreadable, smaller than min_image_side, of another shape than the image, a
 // truth that is not 16-bit grey, an empty mask.
 LoadedInput load_input(const InputFiles& files);
 LoadedInput load_input(const InputPixels& pixels);
