@@ -130,11 +130,11 @@ RawImage read_jpeg(const std::string& path, std::string_view content, bool pixel
   out.info.channels = stored == 1 ? 1 : 3;
   out.info.orientation = exif_orientation(content);
   if (!pixels) return out;
+  out.profile = profile_of(r);  // while its parts are kept
   out.pixels = Tensor::empty({1, out.info.height, out.info.width, stored}, DType::u8, Device{});
   const auto row = static_cast<std::size_t>(out.info.width * stored);
   if (!r.read_rows(static_cast<unsigned char*>(out.pixels.mutable_raw()), row) || r.failure.cut) r.refuse(path);
   if (r.failure.damaged) fail(Errc::format, path, "is damaged (", r.failure.message, ")");
-  out.profile = profile_of(r);
   if (stored < 4) return out;
   turn_inks_over(out.pixels);
   out.pixels = rgb_of_cmyk(out.pixels, out.profile);

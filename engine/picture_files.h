@@ -25,7 +25,7 @@ RawImage read_webp(const std::string& path, std::string_view content, bool pixel
 RawImage read_tiff(const std::string& path, std::string_view content, bool pixels);
 RawImage read_heif(const std::string& path, std::string_view content, bool pixels);
 RawImage read_pnm(const std::string& path, std::string_view content, bool pixels);
-RawImage read_by_stb(const std::string& path, std::string_view content, bool pixels);  // BMP, GIF, Apple's PNG; JPEG without libjpeg
+RawImage read_by_stb(const std::string& path, std::string_view content, bool pixels);  // BMP, GIF; JPEG without libjpeg
 
 // The checks that all share.
 void require_picture_size(const std::string& path, std::int64_t width, std::int64_t height);

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <vector>
 
+#include "engine/apple_png.h"
 #include "engine/exif.h"
 #include "engine/picture_files.h"
 
@@ -114,9 +115,12 @@ std::string profile_of(const Reader& r) {
 }  // namespace
 
 RawImage read_png(const std::string& path, std::string_view content, bool pixels) {
-  if (content.size() > 16 && content.substr(12, 4) == "CgBI") {  // Apple's, without the header of zlib, blue first
+  if (is_apple_png(content)) {
     if (pixels) check_parts(path, content);
-    return read_by_stb(path, content, pixels);
+    const std::string ordinary = ordinary_png(path, content);
+    RawImage out = read_png(path, ordinary, pixels);
+    if (pixels) mend_apple_colours(out.pixels);
+    return out;
   }
   Reader r(content);
   if (!r.read_header()) r.refuse(path);

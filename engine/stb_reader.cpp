@@ -1,4 +1,4 @@
-// BMP, GIF, Apple's variant of PNG, and JPEG where there is no libjpeg: read by stb_image.
+// BMP, GIF, and JPEG where there is no libjpeg: read by stb_image.
 #include <algorithm>
 #include <cstring>
 #include <memory>
@@ -8,7 +8,6 @@
 
 #define STB_IMAGE_IMPLEMENTATION
 #define STB_IMAGE_STATIC
-#define STBI_ONLY_PNG
 #define STBI_ONLY_JPEG
 #define STBI_ONLY_BMP
 #define STBI_ONLY_GIF
@@ -54,16 +53,6 @@ struct Feed {
   static constexpr stbi_io_callbacks callbacks{read, skip, eof};
 };
 
-bool is_apples(std::string_view content) { return content.size() > 16 && content.substr(12, 4) == "CgBI"; }
-
-// Apple's colours are multiplied by their opacity.
-void unmultiply(Tensor& rgba) {
-  std::uint8_t* p = rgba.mutable_data<std::uint8_t>();
-  for (std::int64_t i = 0; i < rgba.numel(); i += 4)
-    for (int c = 0; c < 3; ++c)
-      if (const int a = p[i + 3]; a > 0) p[i + c] = static_cast<std::uint8_t>(std::min(255, (p[i + c] * 255 + a / 2) / a));
-}
-
 ImageInfo info_of(const std::string& path, std::string_view content) {
   Feed feed{content};
   int w = 0, h = 0, c = 0;
@@ -82,7 +71,6 @@ RawImage read_by_stb(const std::string& path, std::string_view content, bool pix
   RawImage out;
   out.info = info_of(path, content);
   if (!pixels) return out;
-  stbi_convert_iphone_png_to_rgb_thread(is_apples(content) ? 1 : 0);
   Feed feed{content};
   int w = 0, h = 0, c = 0;
   const std::unique_ptr<void, void (*)(void*)> raw(stbi_load_from_callbacks(&Feed::callbacks, &feed, &w, &h, &c, out.info.channels), stbi_image_free);
@@ -94,7 +82,6 @@ RawImage read_by_stb(const std::string& path, std::string_view content, bool pix
   }
   out.pixels = Tensor::empty({1, h, w, out.info.channels}, DType::u8, Device{});
   std::memcpy(out.pixels.mutable_raw(), raw.get(), out.pixels.bytes());
-  if (is_apples(content) && out.info.channels == 4) unmultiply(out.pixels);
   return out;
 }
 

@@ -49,7 +49,7 @@ RawImage read_webp(const std::string& path, std::string_view content, bool pixel
   WebPBitstreamFeatures features;
   if (WebPGetFeatures(data.bytes, data.size, &features) != VP8_STATUS_OK) fail(Errc::format, path, "is truncated or damaged: it has no WebP picture");
   RawImage out;
-  out.info = {features.width, features.height, features.has_alpha ? 4 : 3};
+  out.info = {features.width, features.height, features.has_alpha || features.has_animation ? 4 : 3};
   require_picture_size(path, out.info.width, out.info.height);
   const std::unique_ptr<WebPDemuxer, DemuxDeleter> demuxer(WebPDemux(&data));
   if (!demuxer) fail(Errc::format, path, "is truncated");
@@ -58,7 +58,6 @@ RawImage read_webp(const std::string& path, std::string_view content, bool pixel
   out.profile = chunk(demuxer.get(), "ICCP");
   const std::int64_t h = out.info.height, w = out.info.width, c = out.info.channels;
   if (features.has_animation) {
-    out.info.channels = 4;
     out.pixels = Tensor::empty({1, h, w, 4}, DType::u8, Device{});
     if (!first_frame(data, out.pixels)) fail(Errc::format, path, "is truncated or damaged");
     return out;
