@@ -113,3 +113,19 @@ TEST_CASE("reconstruct: the transparent colour of a PNG is the mask") {
   CHECK(std::count(alpha.begin(), alpha.end(), 0) > 0);
   CHECK(std::count(alpha.begin(), alpha.end(), 255) > 0);
 }
+
+TEST_CASE("bug cases: JPEGs of four inks are what everybody shows") {
+  const auto folder = shared_path("bugcases/cmyk_jpeg");
+  if (!folder) return;
+  const auto want = read_image(*folder + "/expected.png").rgb.to_vector<std::uint8_t>();
+  auto worst = [&](const char* name, bool inverse) {
+    const auto got = read_image(*folder + "/" + name).rgb.to_vector<std::uint8_t>();
+    REQUIRE(got.size() == want.size());
+    int most = 0;
+    for (std::size_t i = 0; i < want.size(); ++i) most = std::max(most, std::abs(got[i] - (inverse ? 255 - want[i] : want[i])));
+    return most;
+  };
+  CHECK(worst("adobe_cmyk.jpg", false) == 0);
+  CHECK(worst("cmyk_without_marker.jpg", false) == 0);
+  CHECK(worst("adobe_ycck.jpg", true) <= 4);  // the inverse of that picture, as Pillow reads it, and rounded otherwise
+}

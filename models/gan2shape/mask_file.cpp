@@ -131,9 +131,9 @@ MaskFile read_mask_file(const std::string& path) { return MaskReader(path).read(
 void fit_mask(MaskFile& file, const std::string& path, std::int64_t width, std::int64_t height, const std::string& picture) {
   const std::int64_t w = file.mask.dim(2), h = file.mask.dim(1);
   if (w == width && h == height) return;
-  // The same shape up to rounding: a pixel of the smaller one.
+  // The same shape but for a pixel of the smaller one, which rounding takes or gives.
   const double error = std::abs(static_cast<double>(w) * static_cast<double>(height) - static_cast<double>(h) * static_cast<double>(width));
-  if (error > static_cast<double>(std::max(std::max(w, h), std::max(width, height)))) {
+  if (w == width || h == height || error > static_cast<double>(std::max(width, height))) {
     fail(Errc::invalid_argument, path, "the mask is ", w, " x ", h, " pixels, but ", picture, " is ", width, " x ", height, ", which is another shape");
   }
   const NoGrad no_grad;
