@@ -210,7 +210,7 @@ function(g2s_add_emulated_tests_alone)
   g2s_register_emulator_tests(${emulator_tests})
 endfunction()
 
-# One program per reader of checkpoints, fuzz_pickle and so on, and two for the C interface, run by libFuzzer (preset fuzz) or else by tests/fuzz/driver.cc.
+# One program per reader of checkpoints and pictures, fuzz_pickle and so on, and two for the C interface, run by libFuzzer (preset fuzz) or else by tests/fuzz/driver.cc.
 function(g2s_add_fuzzers)
   file(GLOB targets CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/fuzz/*.fuzz.cc)
   foreach(path ${targets})
@@ -218,7 +218,7 @@ function(g2s_add_fuzzers)
     string(REPLACE ".fuzz.cc" "" name ${name})
     add_executable(fuzz_${name} ${path} ${PROJECT_SOURCE_DIR}/tests/fuzz/fuzz.cc)
     target_include_directories(fuzz_${name} SYSTEM PRIVATE ${PUGIXML_INCLUDE_DIR})
-    target_link_libraries(fuzz_${name} PRIVATE g2s_weights_converter)
+    target_link_libraries(fuzz_${name} PRIVATE g2s_weights_converter ZLIB::ZLIB)
     if(G2S_LIBFUZZER)
       target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
     else()
