@@ -151,7 +151,8 @@ void add_files(CLI::App& app, ReconstructOptions& o) {
                  "else they are projected")
       ->type_name("FILE|DIR");
   app.add_option("--mask", o.mask,
-                 "Mask of the object, white on black, as large as the picture, or a folder with STEM.png; else its alpha channel, else found")
+                 "Mask of the object: white on black, a cut-out or labels, in the picture's shape, or a folder with STEM.png; else its alpha channel, "
+                 "else found")
       ->type_name("FILE|DIR");
   app.add_option("--truth", o.truth, "True depth (16-bit PNG) to measure against, or a folder with STEM_depth.png")->type_name("FILE|DIR");
 }

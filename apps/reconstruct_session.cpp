@@ -47,7 +47,7 @@ std::vector<Job> make_jobs(const ReconstructOptions& o) {
     if (!fresh) fail(Errc::invalid_argument, image, "would write to the same folder ", job.stem, " as ", other->second);
     job.folder = (fs::path(o.out) / job.stem).string();
     job.state_path = job.folder + ".state.safetensors";
-    job.files.mask = file_for("--mask", o.mask, job.stem, {".png"}, o.images.size());
+    job.files.mask = file_for("--mask", o.mask, job.stem, {".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".jpg"}, o.images.size());
     job.files.truth = file_for("--truth", o.truth, job.stem, {"_depth.png"}, o.images.size());
     jobs.push_back(std::move(job));
   }
