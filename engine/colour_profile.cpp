@@ -54,8 +54,7 @@ Transform to_srgb_from(const std::string& bytes, cmsColorSpaceSignature space, c
   return Transform(srgb ? cmsCreateTransform(profile.get(), from, srgb.get(), to, INTENT_PERCEPTUAL, 0) : nullptr);
 }
 
-template <class T>
-void convert(RawImage& image, const Transform& transform, auto* data) {
+template <class T> void convert(RawImage& image, const Transform& transform, auto* data) {
   const std::int64_t pixels = image.pixels.dim(1) * image.pixels.dim(2), c = image.pixels.dim(3), colours = image.info.grey() ? 1 : 3;
   constexpr std::int64_t step = 4096;
   std::vector<T> in(static_cast<std::size_t>(step * colours)), out(static_cast<std::size_t>(step * 3));
@@ -85,7 +84,8 @@ Tensor rgb_of_cmyk(const Tensor& inks, const std::string& profile) {
 
 void to_srgb(RawImage& image) {
   const bool grey = image.info.grey(), wide = image.pixels.dtype() == DType::i32;
-  const cmsUInt32Number from = grey ? (wide ? TYPE_GRAY_16 : TYPE_GRAY_8) : (wide ? TYPE_RGB_16 : TYPE_RGB_8), to = wide ? TYPE_RGB_16 : TYPE_RGB_8;
+  const cmsUInt32Number from = grey ? (wide ? TYPE_GRAY_16 : TYPE_GRAY_8) : (wide ? TYPE_RGB_16 : TYPE_RGB_8),
+                        to = wide ? TYPE_RGB_16 : TYPE_RGB_8;
   const Transform transform = to_srgb_from(image.profile, grey ? cmsSigGrayData : cmsSigRgbData, from, to);
   if (!transform) return;
   if (wide) convert<std::uint16_t>(image, transform, image.pixels.mutable_data<std::int32_t>());

@@ -20,7 +20,8 @@ struct Deleter {
 void require(const std::string& path, const heif_error& error) {
   if (error.code == heif_error_Ok) return;
   const bool codec = error.code == heif_error_Unsupported_filetype || error.code == heif_error_Unsupported_feature;
-  fail(codec ? Errc::unsupported : Errc::format, path, codec ? "cannot be read by the libheif that is here (" : "is truncated or damaged (", error.message, ")");
+  fail(codec ? Errc::unsupported : Errc::format, path, codec ? "cannot be read by the libheif that is here (" : "is truncated or damaged (",
+       error.message, ")");
 }
 
 std::string profile_of(const heif_image_handle* handle) {
@@ -45,15 +46,19 @@ RawImage read_heif(const std::string& path, std::string_view content, bool pixel
   require_picture_size(path, out.info.width, out.info.height);
   if (!pixels) return out;
   heif_image* raw_image = nullptr;
-  require(path, heif_decode_image(handle.get(), &raw_image, heif_colorspace_RGB, alpha ? heif_chroma_interleaved_RGBA : heif_chroma_interleaved_RGB, nullptr));
+  require(path, heif_decode_image(handle.get(), &raw_image, heif_colorspace_RGB,
+                                  alpha ? heif_chroma_interleaved_RGBA : heif_chroma_interleaved_RGB, nullptr));
   const std::unique_ptr<heif_image, Deleter> image(raw_image);
   int stride = 0;
   const std::uint8_t* from = heif_image_get_plane_readonly(image.get(), heif_channel_interleaved, &stride);
-  const std::int64_t h = heif_image_get_height(image.get(), heif_channel_interleaved), w = heif_image_get_width(image.get(), heif_channel_interleaved);
-  if (!from || h != out.info.height || w != out.info.width) fail(Errc::format, path, "is damaged: its picture has another size than it says");
+  const std::int64_t h = heif_image_get_height(image.get(), heif_channel_interleaved),
+                     w = heif_image_get_width(image.get(), heif_channel_interleaved);
+  if (!from || h != out.info.height || w != out.info.width)
+    fail(Errc::format, path, "is damaged: its picture has another size than it says");
   out.pixels = Tensor::empty({1, h, w, out.info.channels}, DType::u8, Device{});
   const auto row = static_cast<std::size_t>(w * out.info.channels);
-  for (std::int64_t y = 0; y < h; ++y) std::memcpy(out.pixels.mutable_data<std::uint8_t>() + y * w * out.info.channels, from + y * stride, row);
+  for (std::int64_t y = 0; y < h; ++y)
+    std::memcpy(out.pixels.mutable_data<std::uint8_t>() + y * w * out.info.channels, from + y * stride, row);
   out.profile = profile_of(handle.get());
   return out;
 }
@@ -63,7 +68,9 @@ RawImage read_heif(const std::string& path, std::string_view content, bool pixel
 #else
 
 namespace g2s {
-RawImage read_heif(const std::string& path, std::string_view content, bool) { refuse_format(path, to_string(picture_format(content)), "libheif"); }
+RawImage read_heif(const std::string& path, std::string_view content, bool) {
+  refuse_format(path, to_string(picture_format(content)), "libheif");
+}
 }  // namespace g2s
 
 #endif

@@ -126,7 +126,8 @@ RawImage read_jpeg(const std::string& path, std::string_view content, bool pixel
   out.info = {r.jpeg.image_width, r.jpeg.image_height};
   require_picture_size(path, out.info.width, out.info.height);
   const int stored = r.jpeg.num_components;
-  if (stored != 1 && stored != 3 && stored != 4) fail(Errc::unsupported, path, "is a JPEG of ", stored, " components; 1, 3 and 4 can be read");
+  if (stored != 1 && stored != 3 && stored != 4)
+    fail(Errc::unsupported, path, "is a JPEG of ", stored, " components; 1, 3 and 4 can be read");
   out.info.channels = stored == 1 ? 1 : 3;
   out.info.orientation = exif_orientation(content);
   if (!pixels) return out;

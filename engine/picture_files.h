@@ -8,7 +8,30 @@
 
 namespace g2s {
 
-enum class PictureFormat { png, jpeg, bmp, gif, pnm, webp, tiff, heif, avif, jpeg_xl, jpeg_2000, psd, exr, hdr, dds, qoi, ico, pam, camera, pdf, svg, none };
+enum class PictureFormat {
+  png,
+  jpeg,
+  bmp,
+  gif,
+  pnm,
+  webp,
+  tiff,
+  heif,
+  avif,
+  jpeg_xl,
+  jpeg_2000,
+  psd,
+  exr,
+  hdr,
+  dds,
+  qoi,
+  ico,
+  pam,
+  camera,
+  pdf,
+  svg,
+  none
+};
 const char* to_string(PictureFormat format);
 
 // Told by the first bytes.
@@ -17,8 +40,8 @@ PictureFormat picture_format(std::string_view content);
 // By the decoder of its format.
 RawImage read_picture(const std::string& path, std::string_view content, bool pixels);
 
-// Each throws Error(format) naming `path`: truncated, damaged, too large. Pixels as stored, not turned, or none where only the form is asked for.
-// Where its library is absent it is Error(unsupported), or stb_image reads the format.
+// Each throws Error(format) naming `path`: truncated, damaged, too large. Pixels as stored, not turned, or none where only the form is
+// asked for. Where its library is absent it is Error(unsupported), or stb_image reads the format.
 RawImage read_png(const std::string& path, std::string_view content, bool pixels);
 RawImage read_jpeg(const std::string& path, std::string_view content, bool pixels);
 RawImage read_webp(const std::string& path, std::string_view content, bool pixels);

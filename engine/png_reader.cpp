@@ -27,8 +27,8 @@ void check_parts(const std::string& path, std::string_view png) {
     if (png.size() - at < 12) fail(Errc::format, path, "is truncated");
     std::size_t length = big_endian(png.data() + at);
     if (length > png.size() - at - 12) fail(Errc::format, path, "is truncated");
-    std::uint32_t sum = static_cast<std::uint32_t>(
-        crc32(0, reinterpret_cast<const Bytef*>(png.data() + at + 4), static_cast<uInt>(length + 4)));
+    std::uint32_t sum =
+        static_cast<std::uint32_t>(crc32(0, reinterpret_cast<const Bytef*>(png.data() + at + 4), static_cast<uInt>(length + 4)));
     if (sum != big_endian(png.data() + at + 8 + length)) fail(Errc::format, path, "is damaged: the checksum of a part does not match");
     if (png.substr(at + 4, 4) == "IEND") return;
     at += length + 12;

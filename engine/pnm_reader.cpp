@@ -44,7 +44,8 @@ class Pnm {
     if (at_ == content_.size()) fail(Errc::format, path_, "is truncated");
     std::int64_t value = 0;
     const std::size_t begin = at_;
-    while (at_ < content_.size() && std::isdigit(static_cast<unsigned char>(content_[at_])) && at_ - begin < 10) value = value * 10 + (content_[at_++] - '0');
+    while (at_ < content_.size() && std::isdigit(static_cast<unsigned char>(content_[at_])) && at_ - begin < 10)
+      value = value * 10 + (content_[at_++] - '0');
     if (at_ == begin) fail(Errc::format, path_, "is damaged: a number is missing");
     return value;
   }
@@ -66,11 +67,11 @@ class Pnm {
     return high | byte();
   }
 
-  template <class T>
-  void fill(T* to, std::int64_t n, std::int64_t top) {
+  template <class T> void fill(T* to, std::int64_t n, std::int64_t top) {
     for (std::int64_t i = 0; i < n; ++i) to[i] = static_cast<T>((std::min(value(), top_) * top * 2 + top_) / (2 * top_));
     // A number that the file's end cuts off is another number.
-    if (text() && !bits() && at_ == content_.size() && n > 0 && !std::isspace(static_cast<unsigned char>(content_.back()))) fail(Errc::format, path_, "is truncated");
+    if (text() && !bits() && at_ == content_.size() && n > 0 && !std::isspace(static_cast<unsigned char>(content_.back())))
+      fail(Errc::format, path_, "is truncated");
   }
 
   void read_bits(Tensor& pixels) {

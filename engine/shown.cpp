@@ -26,7 +26,8 @@ std::string shown(std::string_view text) {
     const std::size_t length = utf8_length(text);
     const auto c = static_cast<unsigned char>(text[0]);
     // U+0080 to U+009F are control characters too.
-    const bool control = (length == 1 && (c < ' ' || c == 0x7f)) || (length == 2 && c == 0xc2 && static_cast<unsigned char>(text[1]) < 0xa0);
+    const bool control =
+        (length == 1 && (c < ' ' || c == 0x7f)) || (length == 2 && c == 0xc2 && static_cast<unsigned char>(text[1]) < 0xa0);
     if (length > 0 && !control) {
       out += text.substr(0, length);
     } else if (c == '\n') {

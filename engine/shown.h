@@ -8,10 +8,11 @@
 
 namespace g2s G2S_EXPORTED {
 
-// How many bytes the character of UTF-8 that begins a text has; 0 if none begins there. As Python checks it: no overlong forms, no surrogates.
+// How many bytes the character of UTF-8 that begins a text has; 0 if none begins there. As Python checks it: no overlong forms, no
+// surrogates.
 std::size_t utf8_length(std::string_view text);
 
 // One line of UTF-8: control characters and bytes that belong to no character as \n, \t or \xNN.
 std::string shown(std::string_view text);
 
-}  // namespace g2s
+}  // namespace G2S_EXPORTED

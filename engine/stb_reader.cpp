@@ -73,7 +73,8 @@ RawImage read_by_stb(const std::string& path, std::string_view content, bool pix
   if (!pixels) return out;
   Feed feed{content};
   int w = 0, h = 0, c = 0;
-  const std::unique_ptr<void, void (*)(void*)> raw(stbi_load_from_callbacks(&Feed::callbacks, &feed, &w, &h, &c, out.info.channels), stbi_image_free);
+  const std::unique_ptr<void, void (*)(void*)> raw(stbi_load_from_callbacks(&Feed::callbacks, &feed, &w, &h, &c, out.info.channels),
+                                                   stbi_image_free);
   if (feed.starved) fail(Errc::format, path, "is truncated");
   if (!raw) {
     const std::string reason = stbi_failure_reason();

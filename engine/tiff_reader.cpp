@@ -56,7 +56,8 @@ Tiff open(Source& source) {
   TIFFOpenOptionsSetErrorHandlerExtR(options, Source::on_error, &source);
   TIFFOpenOptionsSetWarningHandlerExtR(options, Source::on_warning, &source);
   // "m": no mapping, the file is in memory.
-  TIFF* tiff = TIFFClientOpenExt("picture", "rm", &source, Source::read, Source::write, Source::seek, Source::close, Source::size, nullptr, nullptr, options);
+  TIFF* tiff = TIFFClientOpenExt("picture", "rm", &source, Source::read, Source::write, Source::seek, Source::close, Source::size, nullptr,
+                                 nullptr, options);
   TIFFOpenOptionsFree(options);
   return Tiff(tiff);
 }
@@ -88,21 +89,20 @@ struct Form {
   // Whole numbers one after another, which need no help. The rest is drawn by libtiff, in 8 bits.
   bool plain() const {
     const bool known = grey() || photometric == PHOTOMETRIC_RGB || (photometric == PHOTOMETRIC_SEPARATED && bits == 8);
-    return known && (bits == 8 || bits == 16) && planar == PLANARCONFIG_CONTIG && format == SAMPLEFORMAT_UINT && !tiled && samples >= colours() &&
-           samples <= colours() + 1 && samples <= 4;
+    return known && (bits == 8 || bits == 16) && planar == PLANARCONFIG_CONTIG && format == SAMPLEFORMAT_UINT && !tiled &&
+           samples >= colours() && samples <= colours() + 1 && samples <= 4;
   }
   bool has_alpha() const { return extra_count > 0 && extra != EXTRASAMPLE_UNSPECIFIED; }
 };
 
 [[noreturn]] void refuse(const std::string& path, const Source& source) {
-  const bool cannot = source.error.find("can not handle") != std::string::npos || source.error.find("not configured") != std::string::npos ||
-                      source.error.find("not implemented") != std::string::npos;
+  const bool cannot = source.error.find("can not handle") != std::string::npos ||
+                      source.error.find("not configured") != std::string::npos || source.error.find("not implemented") != std::string::npos;
   fail(cannot ? Errc::unsupported : Errc::format, path, cannot ? "is a TIFF that cannot be read" : "is truncated or damaged",
        source.error.empty() ? "" : " (" + source.error + ")");
 }
 
-template <class T>
-void unmultiply(T* p, std::int64_t pixels, std::int64_t channels, std::int64_t top) {
+template <class T> void unmultiply(T* p, std::int64_t pixels, std::int64_t channels, std::int64_t top) {
   for (std::int64_t i = 0; i < pixels; ++i, p += channels)
     for (std::int64_t c = 0; c + 1 < channels; ++c)
       if (const std::int64_t a = p[channels - 1]; a > 0) p[c] = static_cast<T>(std::min(top, top * static_cast<std::int64_t>(p[c]) / a));
@@ -111,7 +111,8 @@ void unmultiply(T* p, std::int64_t pixels, std::int64_t channels, std::int64_t t
 // The samples of every pixel as they are stored: u8, or i32 of 16 bits.
 Tensor samples_of(TIFF* t, const Form& form, const std::string& path, const Source& source, std::int64_t h, std::int64_t w) {
   const std::int64_t n = w * form.samples;
-  if (TIFFScanlineSize64(t) != static_cast<std::uint64_t>(n * (form.bits / 8))) fail(Errc::format, path, "is damaged: its rows have another length than it says");
+  if (TIFFScanlineSize64(t) != static_cast<std::uint64_t>(n * (form.bits / 8)))
+    fail(Errc::format, path, "is damaged: its rows have another length than it says");
   const bool wide = form.bits == 16;
   Tensor out = Tensor::empty({1, h, w, form.samples}, wide ? DType::i32 : DType::u8, Device{});
   std::vector<std::uint16_t> row(static_cast<std::size_t>(n));
@@ -130,8 +131,7 @@ Tensor samples_of(TIFF* t, const Form& form, const std::string& path, const Sour
 }
 
 // Without the samples behind the colours, which are no transparency.
-template <class T>
-Tensor colours_alone(const Tensor& x, std::int64_t colours) {
+template <class T> Tensor colours_alone(const Tensor& x, std::int64_t colours) {
   const std::int64_t pixels = x.dim(1) * x.dim(2), c = x.dim(3);
   Tensor out = Tensor::empty({1, x.dim(1), x.dim(2), colours}, x.dtype(), Device{});
   for (std::int64_t i = 0; i < pixels; ++i) std::copy_n(x.data<T>() + i * c, colours, out.mutable_data<T>() + i * colours);
@@ -145,7 +145,8 @@ void read_plain(TIFF* t, const Form& form, const std::string& path, const Source
     out.pixels = rgb_of_cmyk(out.pixels, out.profile);
     out.profile.clear();
   } else if (form.samples > form.colours() && !form.has_alpha()) {
-    out.pixels = out.pixels.dtype() == DType::u8 ? colours_alone<std::uint8_t>(out.pixels, form.colours()) : colours_alone<std::int32_t>(out.pixels, form.colours());
+    out.pixels = out.pixels.dtype() == DType::u8 ? colours_alone<std::uint8_t>(out.pixels, form.colours())
+                                                 : colours_alone<std::int32_t>(out.pixels, form.colours());
   } else if (form.has_alpha() && form.extra == EXTRASAMPLE_ASSOCALPHA) {
     if (out.pixels.dtype() == DType::u8) unmultiply(out.pixels.mutable_data<std::uint8_t>(), pixels, form.samples, 255);
     else unmultiply(out.pixels.mutable_data<std::int32_t>(), pixels, form.samples, 65535);

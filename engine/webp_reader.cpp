@@ -47,7 +47,8 @@ bool first_frame(const WebPData& data, Tensor& rgba) {
 RawImage read_webp(const std::string& path, std::string_view content, bool pixels) {
   const WebPData data{reinterpret_cast<const std::uint8_t*>(content.data()), content.size()};
   WebPBitstreamFeatures features;
-  if (WebPGetFeatures(data.bytes, data.size, &features) != VP8_STATUS_OK) fail(Errc::format, path, "is truncated or damaged: it has no WebP picture");
+  if (WebPGetFeatures(data.bytes, data.size, &features) != VP8_STATUS_OK)
+    fail(Errc::format, path, "is truncated or damaged: it has no WebP picture");
   RawImage out;
   out.info = {features.width, features.height, features.has_alpha || features.has_animation ? 4 : 3};
   require_picture_size(path, out.info.width, out.info.height);

@@ -84,9 +84,13 @@ TEST_CASE("pictures: every format has the pixels that Pillow reads") {
 
 TEST_CASE("pictures: a format that is not read is named, and nothing is said of checkpoints") {
   const TemporaryFolder folder;
-  const std::pair<const char*, std::string> others[] = {{"JPEG XL", "\xff\x0a and so on"}, {"Photoshop", "8BPS and so on"}, {"OpenEXR", "\x76\x2f\x31\x01 and so on"},
-                                                        {"JPEG 2000", std::string("\0\0\0\x0cjP  \r\n\x87\n and so on", 24)}, {"QOI", "qoif and so on"},
-                                                        {"PDF", "%PDF-1.7 and so on"}, {"camera raw", "FUJIFILMCCD-RAW and so on"}};
+  const std::pair<const char*, std::string> others[] = {{"JPEG XL", "\xff\x0a and so on"},
+                                                        {"Photoshop", "8BPS and so on"},
+                                                        {"OpenEXR", "\x76\x2f\x31\x01 and so on"},
+                                                        {"JPEG 2000", std::string("\0\0\0\x0cjP  \r\n\x87\n and so on", 24)},
+                                                        {"QOI", "qoif and so on"},
+                                                        {"PDF", "%PDF-1.7 and so on"},
+                                                        {"camera raw", "FUJIFILMCCD-RAW and so on"}};
   for (const auto& [title, content] : others) {
     CAPTURE(title);
     write_file(folder / "picture", content);

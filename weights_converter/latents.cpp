@@ -33,7 +33,8 @@ class LatentFile {
     if (chosen.size() == 1 && !by_picture_) out.latents = all_of(*chosen[0]);
     else out.latents = one_of_each(chosen);
     if (by_picture_) out.pictures = names_;
-    const bool noise = std::any_of(file_.tensors.begin(), file_.tensors.end(), [](const SourceTensor& t) { return t.name.find(".noise.") != std::string::npos; });
+    const bool noise = std::any_of(file_.tensors.begin(), file_.tensors.end(),
+                                   [](const SourceTensor& t) { return t.name.find(".noise.") != std::string::npos; });
     if (noise) out.notes.push_back("the file has noise maps of its own, which are not used: pictures have the generator's");
     return out;
   }
@@ -44,7 +45,9 @@ class LatentFile {
     return str("the generator takes [", d, "], [N,", d, "] or [N,", l, ",", d, "]");
   }
 
-  bool may_be_latent(const SourceTensor& t) const { return is_real(t.type) && !t.shape.empty() && t.shape.back() == space_.width && t.numel() > 0; }
+  bool may_be_latent(const SourceTensor& t) const {
+    return is_real(t.type) && !t.shape.empty() && t.shape.back() == space_.width && t.numel() > 0;
+  }
 
   // Several tensors under one name are told apart by what the tools call them; "z" is not yet a latent of W.
   std::vector<const SourceTensor*> choose() {
@@ -119,8 +122,8 @@ class LatentFile {
     if (s.size() == 1) s = {1, d};
     if (s.size() == 2 && s[0] == l && l > 1) {
       if (wanted_ > 1)
-        fail(Errc::format, file_.path, what(t), " has shape ", describe(t.type, t.shape), ": one code in W+, or ", l, " in W? Save it as [1,", l, ",", d,
-             "] or [", l, ",1,", d, "]");
+        fail(Errc::format, file_.path, what(t), " has shape ", describe(t.type, t.shape), ": one code in W+, or ", l,
+             " in W? Save it as [1,", l, ",", d, "] or [", l, ",1,", d, "]");
       s = {1, l, d};
     }
     if (s.size() == 3 && s[1] == 1 && l != 1) s = {s[0], d};

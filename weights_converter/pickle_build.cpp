@@ -145,6 +145,7 @@ void PickleBuilder::build(const Value* value, const Value* state) {
 }
 
 const Value* PickleBuilder::numpy_array(const Value* dtype, const Value* shape, bool fortran, const Value* raw) {
+  if (!holds_numbers(dtype)) return foreign({"numpy", "ndarray of texts, dates or records"}, make(Kind::tuple, List{}));
   const NumpyDescription type = describe_numpy(context_.path, dtype);
   if (type.objects) {  // any Python values: a list will do, and the value itself where there are no dimensions
     if (!raw->items()) bad("has a numpy array of objects without its objects");

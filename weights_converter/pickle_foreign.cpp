@@ -30,6 +30,16 @@ const Value* PickleBuilder::foreign(const Object& type, const Value* arguments) 
   return make(Kind::object, Object{type.module, type.name, arguments, nullptr});
 }
 
+// Texts, dates and records are no tensors: an array of them is as foreign as any class.
+bool PickleBuilder::holds_numbers(const Value* dtype) const {
+  const Object* object = dtype->object();
+  const Value* name = object && object->name == "dtype" && object->arguments ? object->arguments->at(0) : nullptr;
+  const std::string* text = name ? name->string() : nullptr;
+  if (!text) return true;  // malformed: described as such
+  const std::size_t kind = text->find_first_not_of("<>|=");
+  return kind == std::string::npos || std::string_view("USVMma").find((*text)[kind]) == std::string_view::npos;
+}
+
 // Of protocols 0 and 1: a subclass of dict or list has its entries here, any other class nothing.
 const Value* PickleBuilder::foreign_subclass(const Object& type, const Value* arguments, const Value* content) {
   const Value* made = foreign(type, arguments);

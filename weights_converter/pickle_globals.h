@@ -72,6 +72,7 @@ class PickleBuilder {
 
  private:
   const Value* tensor(const List& a, bool with_type);
+  bool holds_numbers(const Value* dtype) const;
   const Value* numpy_array(const Value* dtype, const Value* shape, bool fortran, const Value* raw);
   const Value* persistent_object(const Value* arguments, const List& a);
   const Value* tensor_with_attributes(const Object& type, const Value* arguments, const List& a);

@@ -12,18 +12,20 @@
 namespace g2s {
 namespace {
 
-constexpr double solid = 0.7;             // a mask is nowhere the object unless it is that bright somewhere
-constexpr int most_labels = 64;           // grey values up to that are labels: real masks are brighter
+constexpr double solid = 0.7;    // a mask is nowhere the object unless it is that bright somewhere
+constexpr int most_labels = 64;  // grey values up to that are labels: real masks are brighter
 constexpr std::size_t most_colours = 256;
-constexpr int grey_tolerance = 16;        // of a JPEG's colours
-constexpr double border_share = 0.5;      // of the border: more object there makes a mask look inverted
+constexpr int grey_tolerance = 16;    // of a JPEG's colours
+constexpr double border_share = 0.5;  // of the border: more object there makes a mask look inverted
 
 struct Values {
   std::vector<std::int32_t> numbers;  // one for each pixel
   std::int32_t top = 255;
 };
 
-std::int32_t at(const Tensor& pixels, std::int64_t i) { return pixels.dtype() == DType::u8 ? pixels.data<std::uint8_t>()[i] : pixels.data<std::int32_t>()[i]; }
+std::int32_t at(const Tensor& pixels, std::int64_t i) {
+  return pixels.dtype() == DType::u8 ? pixels.data<std::uint8_t>()[i] : pixels.data<std::int32_t>()[i];
+}
 
 Values channel(const RawImage& raw, std::int64_t c) {
   Values out{{}, raw.info.bit_depth == 16 ? 65535 : 255};
@@ -47,8 +49,7 @@ class MaskReader {
   }
 
  private:
-  template <class... Parts>
-  [[noreturn]] void refuse(const Parts&... parts) const {
+  template <class... Parts> [[noreturn]] void refuse(const Parts&... parts) const {
     fail(Errc::invalid_argument, path_, parts..., "; `mask` takes a picture that is white where the object is");
   }
 
@@ -62,7 +63,8 @@ class MaskReader {
 
   MaskFile by_alpha(const Values& alpha) const {
     const std::int32_t largest = *std::max_element(alpha.numbers.begin(), alpha.numbers.end());
-    if (largest < solid * alpha.top) refuse("its alpha channel, which counts where a mask has one, is ", largest, " of ", alpha.top, " at most: it is empty");
+    if (largest < solid * alpha.top)
+      refuse("its alpha channel, which counts where a mask has one, is ", largest, " of ", alpha.top, " at most: it is empty");
     return made([&](std::size_t i) { return static_cast<float>(alpha.numbers[i]) / static_cast<float>(alpha.top); },
                 {"the mask's alpha channel is what counts"});
   }
@@ -82,12 +84,14 @@ class MaskReader {
     std::set<std::int64_t> colours;
     std::vector<std::int64_t> of(static_cast<std::size_t>(n));
     for (std::int64_t i = 0; i < n; ++i) {
-      of[static_cast<std::size_t>(i)] = std::int64_t{at(raw_.pixels, i * c)} << 32 | std::int64_t{at(raw_.pixels, i * c + 1)} << 16 | at(raw_.pixels, i * c + 2);
+      of[static_cast<std::size_t>(i)] =
+          std::int64_t{at(raw_.pixels, i * c)} << 32 | std::int64_t{at(raw_.pixels, i * c + 1)} << 16 | at(raw_.pixels, i * c + 2);
       if (colours.size() <= most_colours) colours.insert(of[static_cast<std::size_t>(i)]);
     }
     if (colours.size() > most_colours) refuse("it has more than ", most_colours, " colours, as a photograph has");
     if (!colours.count(0)) refuse("it has ", colours.size(), " colours and no black, so that there is no telling what is not the object");
-    return made([&](std::size_t i) { return of[i] == 0 ? 0.f : 1.f; }, {str("the mask has ", colours.size(), " colours: everything but black is the object")});
+    return made([&](std::size_t i) { return of[i] == 0 ? 0.f : 1.f; },
+                {str("the mask has ", colours.size(), " colours: everything but black is the object")});
   }
 
   MaskFile by_grey() const {
@@ -101,8 +105,10 @@ class MaskReader {
                   {str("the mask has the values 0 and ", largest, " of ", grey.top, ": the brighter one is the object")});
     if (levels.size() > 2 && *levels.begin() == 0 && largest <= most_labels)
       return made([&](std::size_t i) { return grey.numbers[i] ? 1.f : 0.f; },
-                  {str("the mask has the ", levels.size(), " values 0 to ", largest, " of ", grey.top, ", taken as labels: everything but 0 is the object")});
-    if (largest < solid * grey.top) refuse("its brightest value is ", largest, " of ", grey.top, ": it is nowhere white, nor are there just two values");
+                  {str("the mask has the ", levels.size(), " values 0 to ", largest, " of ", grey.top,
+                       ", taken as labels: everything but 0 is the object")});
+    if (largest < solid * grey.top)
+      refuse("its brightest value is ", largest, " of ", grey.top, ": it is nowhere white, nor are there just two values");
     return made([&](std::size_t i) { return static_cast<float>(grey.numbers[i]) / top; }, {});
   }
 
@@ -117,7 +123,8 @@ class MaskReader {
         object += m[y * w + x] >= 0.5f;
       }
     if (static_cast<double>(object) > border_share * static_cast<double>(all))
-      file.notes.push_back(str("warning: most of the mask's border (", 100 * object / all, " %) is object: is it inverted? It takes white for the object"));
+      file.notes.push_back(
+          str("warning: most of the mask's border (", 100 * object / all, " %) is object: is it inverted? It takes white for the object"));
   }
 
   const std::string& path_;
@@ -134,7 +141,8 @@ void fit_mask(MaskFile& file, const std::string& path, std::int64_t width, std::
   // The same shape but for a pixel of the smaller one, which rounding takes or gives.
   const double error = std::abs(static_cast<double>(w) * static_cast<double>(height) - static_cast<double>(h) * static_cast<double>(width));
   if (w == width || h == height || error > static_cast<double>(std::max(width, height))) {
-    fail(Errc::invalid_argument, path, "the mask is ", w, " x ", h, " pixels, but ", picture, " is ", width, " x ", height, ", which is another shape");
+    fail(Errc::invalid_argument, path, "the mask is ", w, " x ", h, " pixels, but ", picture, " is ", width, " x ", height,
+         ", which is another shape");
   }
   const NoGrad no_grad;
   file.mask = resize(file.mask, height, width).detach();

@@ -15,10 +15,11 @@ struct MaskFile {
 };
 
 // Transparency counts where a file has it and is not opaque. Else brightness; of two grey levels, of labels (small numbers) and of colours
-// everything but black is the object. Throws naming the file and what was seen where nothing is bright enough, or where it looks like a photograph.
+// everything but black is the object. Throws naming the file and what was seen where nothing is bright enough, or where it looks like a
+// photograph.
 MaskFile read_mask_file(const std::string& path);
 
 // At another size; throws naming both sizes unless it has the same shape.
 void fit_mask(MaskFile& file, const std::string& path, std::int64_t width, std::int64_t height, const std::string& picture);
 
-}  // namespace g2s
+}  // namespace G2S_EXPORTED

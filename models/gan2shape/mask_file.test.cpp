@@ -32,7 +32,8 @@ std::string written(const Folder& folder, int channels, DType type, const Pixel&
   for (std::int64_t i = 0; i < side * side; ++i) {
     const std::vector<int> values = pixel(inside(i % side, i / side), i % side);
     for (int c = 0; c < channels; ++c) {
-      if (type == DType::u8) pixels.mutable_data<std::uint8_t>()[i * channels + c] = static_cast<std::uint8_t>(values[static_cast<std::size_t>(c)]);
+      if (type == DType::u8)
+        pixels.mutable_data<std::uint8_t>()[i * channels + c] = static_cast<std::uint8_t>(values[static_cast<std::size_t>(c)]);
       else pixels.mutable_data<std::int32_t>()[i * channels + c] = values[static_cast<std::size_t>(c)];
     }
   }
@@ -79,12 +80,29 @@ TEST_CASE("masks: white on black, labels, palettes, grey levels and cut-outs are
       {"0 and 1", 1, DType::u8, [](bool o, auto) { return std::vector<int>{o ? 1 : 0}; }, "0 and 1 of 255"},
       {"0 and 1 of 16 bits", 1, DType::i32, [](bool o, auto) { return std::vector<int>{o ? 1 : 0}; }, "0 and 1 of 65535"},
       {"grey", 1, DType::u8, [](bool o, auto) { return std::vector<int>{o ? 140 : 0}; }, "0 and 140 of 255"},
-      {"labels", 1, DType::u8, [](bool o, std::int64_t x) { return std::vector<int>{o ? static_cast<int>(x % 3) + 1 : 0}; }, "values 0 to 3 of 255, taken as labels"},
-      {"palette", 3, DType::u8, [](bool o, std::int64_t x) { return o ? (x % 2 ? std::vector<int>{128, 0, 0} : std::vector<int>{0, 64, 0}) : std::vector<int>{0, 0, 0}; },
+      {"labels", 1, DType::u8, [](bool o, std::int64_t x) { return std::vector<int>{o ? static_cast<int>(x % 3) + 1 : 0}; },
+       "values 0 to 3 of 255, taken as labels"},
+      {"palette", 3, DType::u8,
+       [](bool o, std::int64_t x) {
+         return o ? (x % 2 ? std::vector<int>{128, 0, 0} : std::vector<int>{0, 64, 0}) : std::vector<int>{0, 0, 0};
+       },
        "3 colours"},
-      {"cut-out", 4, DType::u8, [](bool o, std::int64_t x) { return std::vector<int>{static_cast<int>(x), 20, 200, o ? 255 : 0}; }, "alpha channel"},
-      {"black on transparent", 4, DType::u8, [](bool o, auto) { return std::vector<int>{0, 0, 0, o ? 255 : 0}; }, "alpha channel"},
-      {"white, opaque", 4, DType::u8, [](bool o, auto) { const int v = o ? 255 : 0; return std::vector<int>{v, v, v, 255}; }, ""}};
+      {"cut-out", 4, DType::u8,
+       [](bool o, std::int64_t x) {
+         return std::vector<int>{static_cast<int>(x), 20, 200, o ? 255 : 0};
+       },
+       "alpha channel"},
+      {"black on transparent", 4, DType::u8,
+       [](bool o, auto) {
+         return std::vector<int>{0, 0, 0, o ? 255 : 0};
+       },
+       "alpha channel"},
+      {"white, opaque", 4, DType::u8,
+       [](bool o, auto) {
+         const int v = o ? 255 : 0;
+         return std::vector<int>{v, v, v, 255};
+       },
+       ""}};
   for (const Kind& kind : kinds) {
     CAPTURE(kind.name);
     const MaskFile file = read_mask_file(written(folder, kind.channels, kind.type, kind.pixel));
@@ -101,10 +119,22 @@ TEST_CASE("masks: what cannot be understood is refused with what was seen") {
   };
   CHECK(says(grey([](bool, auto) { return 0; }), "black everywhere"));
   CHECK(says(grey([](bool o, std::int64_t x) { return o ? 100 + static_cast<int>(x) : 3; }), "its brightest value is 129 of 255"));
-  CHECK(says(refusal(written(folder, 4, DType::u8, [](bool, auto) { return std::vector<int>{255, 255, 255, 0}; })), "alpha channel, which counts where a mask has one, is 0"));
-  CHECK(says(refusal(written(folder, 3, DType::u8, [](bool o, std::int64_t x) { return std::vector<int>{o ? 250 : 30, 90, static_cast<int>(x) * 6 % 7}; })), "no black"));
+  CHECK(says(refusal(written(folder, 4, DType::u8,
+                             [](bool, auto) {
+                               return std::vector<int>{255, 255, 255, 0};
+                             })),
+             "alpha channel, which counts where a mask has one, is 0"));
+  CHECK(says(refusal(written(folder, 3, DType::u8,
+                             [](bool o, std::int64_t x) {
+                               return std::vector<int>{o ? 250 : 30, 90, static_cast<int>(x) * 6 % 7};
+                             })),
+             "no black"));
   int next = 0;
-  CHECK(says(refusal(written(folder, 3, DType::u8, [&](bool, auto) { return ++next, std::vector<int>{next % 256, next / 256, 200}; })), "as a photograph has"));
+  CHECK(says(refusal(written(folder, 3, DType::u8,
+                             [&](bool, auto) {
+                               return ++next, std::vector<int>{next % 256, next / 256, 200};
+                             })),
+             "as a photograph has"));
 }
 
 TEST_CASE("masks: an inverted one is suspected, an object at the lower border is not") {
@@ -112,7 +142,9 @@ TEST_CASE("masks: an inverted one is suspected, an object at the lower border is
   const MaskFile inverted = read_mask_file(written(folder, 1, DType::u8, [](bool o, auto) { return std::vector<int>{o ? 0 : 255}; }));
   REQUIRE(inverted.notes.size() == 1);
   CHECK(says(inverted.notes[0], "warning: most of the mask's border (100 %) is object: is it inverted?"));
-  CHECK(read_mask_file(written(folder, 1, DType::u8, [](bool, std::int64_t x) { return std::vector<int>{x > 5 && x < 34 ? 255 : 0}; })).notes.empty());
+  CHECK(read_mask_file(written(folder, 1, DType::u8, [](bool, std::int64_t x) {
+          return std::vector<int>{x > 5 && x < 34 ? 255 : 0};
+        })).notes.empty());
 }
 
 TEST_CASE("masks: another size of the same shape is resized, another shape is refused with both sizes") {
@@ -126,7 +158,8 @@ TEST_CASE("masks: another size of the same shape is resized, another shape is re
   MaskFile again = file;
   fit_mask(again, "mask.png", 2 * side, 2 * side, "the picture");
   CHECK(again.notes.size() == 1);
-  CHECK_THROWS_WITH_AS(fit_mask(file, "mask.png", 80, 79, "the picture"), doctest::Contains("the mask is 80 x 80 pixels, but the picture is 80 x 79"), Error);
+  CHECK_THROWS_WITH_AS(fit_mask(file, "mask.png", 80, 79, "the picture"),
+                       doctest::Contains("the mask is 80 x 80 pixels, but the picture is 80 x 79"), Error);
   CHECK_THROWS_AS(fit_mask(file, "mask.png", 100, 60, "the picture"), Error);
   MaskFile rounded{Tensor::zeros({1, 67, 100, 1}), {}};  // 2 : 3, rounded
   CHECK_NOTHROW(fit_mask(rounded, "mask.png", 1500, 1000, "the picture"));

@@ -52,9 +52,13 @@ TEST_CASE("reconstruct: a picture whose name is not UTF-8 gives a result, JSON t
 TEST_CASE("every command: messages about names that are not UTF-8 are one line of text") {
   const TemporaryFolder folder;
   const std::string absent = folder / "no \xe9\n\x1b.pt";
-  const std::vector<std::vector<std::string>> commands = {
-      {"info", absent},     {"info", absent, "--json"}, {"convert", absent, folder / "x.safetensors"}, {"reconstruct", absent, "--out", folder / "out"},
-      {"generate", "--latent", absent, "--out", folder / "out"}, {"evaluate", absent, "--truth", absent}, {"trace", absent, folder / "x.safetensors"}};
+  const std::vector<std::vector<std::string>> commands = {{"info", absent},
+                                                          {"info", absent, "--json"},
+                                                          {"convert", absent, folder / "x.safetensors"},
+                                                          {"reconstruct", absent, "--out", folder / "out"},
+                                                          {"generate", "--latent", absent, "--out", folder / "out"},
+                                                          {"evaluate", absent, "--truth", absent},
+                                                          {"trace", absent, folder / "x.safetensors"}};
   for (const auto& arguments : commands) {
     CAPTURE(arguments[0]);
     const Outcome outcome = run_program(arguments);
@@ -72,6 +76,7 @@ TEST_CASE("generate, info and convert: JSON of names that are not UTF-8 can be p
   CHECK(nlohmann::json::parse(drawn.out).at("pictures") == 1);
   const Outcome info = run_program({"info", "--json", folder / "draw\xe9n/0000.png"});
   CHECK(nlohmann::json::parse(info.out).at("files").at(0).at("kind") == "picture");
-  const Outcome converted = run_program({"convert", "--json", source_path("tests/fixtures/numpy_float32.npy"), folder / "\xe9.safetensors"});
+  const Outcome converted =
+      run_program({"convert", "--json", source_path("tests/fixtures/numpy_float32.npy"), folder / "\xe9.safetensors"});
   CHECK(nlohmann::json::parse(converted.out).at("tensors") == 1);
 }

@@ -117,7 +117,7 @@ TEST_CASE("convert: numbers that are not finite, or become infinite, are an erro
 
 TEST_CASE("convert: everything that PyTorch saves is read, or named where it is left out") {
   const auto file = reader::open_checkpoint(fixture("torch2_others.pt"));
-  for (const char* name : {"plain", "tagged", "parameter", "thing.tensor", "settings.inner", "default.inner"}) {
+  for (const char* name : {"plain", "tagged", "parameter", "thing.tensor", "settings.inner", "default.inner", "array"}) {
     CAPTURE(name);
     REQUIRE(file->find(name));
     CHECK(reader::read_values(*file->find(name)) == std::vector<double>{1, 2, 3});
@@ -133,7 +133,7 @@ TEST_CASE("convert: everything that PyTorch saves is read, or named where it is 
     REQUIRE(file->find(name));
     CHECK(file->find(name)->type == type);
   }
-  CHECK(file->tensors.size() == 11);
+  CHECK(file->tensors.size() == 12);
   CHECK(file->unread.at("sparse") == "a sparse tensor");
   CHECK(file->unread.at("quantised") == "a quantised tensor");
   CHECK(file->unread.at("meta").find("without numbers") != std::string::npos);

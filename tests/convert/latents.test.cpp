@@ -23,7 +23,9 @@ struct Files {
   TemporaryFolder folder;
   std::vector<std::string> paths = unpacked_archive(folder, "latents.zip");
   std::string operator[](const std::string& name) const { return folder / name; }
-  ::g2s::convert::StoredLatents read(const std::string& name, std::int64_t wanted = 1) const { return ::g2s::convert::read_latents(folder / name, space, wanted); }
+  ::g2s::convert::StoredLatents read(const std::string& name, std::int64_t wanted = 1) const {
+    return ::g2s::convert::read_latents(folder / name, space, wanted);
+  }
   std::string error(const std::string& name, std::int64_t wanted = 1) const {
     try {
       read(name, wanted);
@@ -76,7 +78,8 @@ TEST_CASE("latents: as many rows as the generator has styles are one code for on
   const Files files;
   CHECK(files.read("rank2.npy", 1).count() == 1);
   CHECK(files.read("rank2.npy", 0).count() == 1);
-  for (std::int64_t wanted : {2, 6}) CHECK(says(files.error("rank2.npy", wanted), "one code in W+, or 6 in W? Save it as [1,6,4] or [6,1,4]"));
+  for (std::int64_t wanted : {2, 6})
+    CHECK(says(files.error("rank2.npy", wanted), "one code in W+, or 6 in W? Save it as [1,6,4] or [6,1,4]"));
 }
 
 TEST_CASE("latents: what is none is refused by what it is") {
@@ -114,13 +117,14 @@ TEST_CASE("reconstruct: latents stored under the names of pictures go to them, a
   const Tensor a = Tensor::full({1, 512}, 0.5f), b = Tensor::full({1, 512}, -0.5f);
   write_safetensors(folder / "l.safetensors", {{"/x/004_64.png.latent", b}, {"/x/000_64.png.latent", a}});
   const std::vector<std::string> pictures = {source_path("assets/heads/000_64.png"), source_path("assets/heads/004_64.png")};
-  const Outcome fit = run_program({"reconstruct", pictures[0], pictures[1], "--latent", folder / "l.safetensors", "--quality", "draft", "--scale",
-                                   "0.001", "--out", folder / "out"});
+  const Outcome fit = run_program({"reconstruct", pictures[0], pictures[1], "--latent", folder / "l.safetensors", "--quality", "draft",
+                                   "--scale", "0.001", "--out", folder / "out"});
   INFO(fit.err);
   REQUIRE(fit.code == 0);
   CHECK(SafetensorsFile(folder / "out/000_64/latent.safetensors").get("latent").data<float>()[0] == 0.5f);
   CHECK(SafetensorsFile(folder / "out/004_64/latent.safetensors").get("latent").data<float>()[0] == -0.5f);
-  const Outcome other = run_program({"reconstruct", source_path("assets/heads/008_64.png"), "--latent", folder / "l.safetensors", "--out", folder / "no"});
+  const Outcome other =
+      run_program({"reconstruct", source_path("assets/heads/008_64.png"), "--latent", folder / "l.safetensors", "--out", folder / "no"});
   CHECK(other.code == 1);
   CHECK(other.err.find("none under the name 008_64") != std::string::npos);
 }
