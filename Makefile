@@ -24,7 +24,7 @@ help:
 	@echo "make cuda-model   launches of an iteration and a model of their time (needs nvcc and cuobjdump)"
 	@echo "make gpu-1 ... gpu-4  where there is a GPU: tests, compute-sanitizer, benchmarks, a whole fit, under nine minutes each; DRY_RUN=1 lists the steps"
 	@echo "make gpu-kit   programs for them, to be carried to a machine that cannot build"
-	@echo "make fuzz      ten minutes of libFuzzer for each reader of checkpoints and the C interface (needs clang and libclang-rt-14-dev)"
+	@echo "make fuzz      ten minutes of libFuzzer for each reader of checkpoints and pictures and the C interface (needs clang and libclang-rt-14-dev)"
 	@echo "make clean     remove the build folders"
 
 setup:
@@ -126,7 +126,7 @@ bench: setup $(BUILD)/build.ninja
 	$(PYTHON) bench/run.py --bench $(BUILD)/bin/g2s_bench --out docs/benchmarks/ $(if $(PEER),--peer $(PEER)) $(BENCH)
 
 # New inputs gather in build-fuzz; one that is a finding lies there as crash-*, oom-* or timeout-*.
-FUZZED = pytorch_zip pytorch_legacy pickle npy npz onnx openvino tflite safetensors c_api fit_options
+FUZZED = pytorch_zip pytorch_legacy pickle npy npz onnx openvino tflite safetensors png jpeg webp tiff heif pnm c_api fit_options
 FUZZ_SECONDS ?= 600
 fuzz: setup
 	cmake --preset fuzz

@@ -7,12 +7,14 @@
 #include "apps/progress.h"
 #include "engine/files.h"
 #include "engine/image.h"
+#include "engine/json_text.h"
 #include "engine/npy.h"
+#include "engine/shown.h"
 #include "kernels/precision.h"
 #include "kernels/shape/shape.h"
 #include "models/drawing.h"
 #include "models/gan2shape/config.h"
-#include "models/gan2shape/latents.h"
+#include "weights_converter/latents.h"
 
 namespace g2s::app {
 namespace {
@@ -20,6 +22,7 @@ namespace {
 struct Options {
   std::string weights, preset = "default", latent, out, precision = "f32";
   std::int64_t count = 16;
+  bool count_given = false;
   std::uint64_t seed = 0;
   double truncation = 1;
   bool raw = false, json = false;
@@ -32,10 +35,18 @@ std::string numbered(const std::string& folder, std::int64_t i) {
   return name.str();
 }
 
+Tensor stored_latents(const Options& o, const Generator& generator, ProgressPrinter& progress) {
+  const std::int64_t wanted = o.count_given ? o.count : 0;
+  const convert::StoredLatents stored = convert::read_latents(o.latent, {generator.style_dim(), generator.latents()}, wanted);
+  for (const std::string& note : stored.notes) progress.note(o.latent + ": " + note);
+  if (wanted > 0 && wanted != stored.count())
+    fail(Errc::invalid_argument, o.latent, "holds ", stored.count(), stored.count() == 1 ? " latent" : " latents", ", --count wants ", wanted);
+  return stored.latents;
+}
+
 // [N,D] or [N,L,D]
-Tensor make_latents(const Options& o, const Generator& generator) {
-  Tensor w = o.latent.empty() ? random_latents(generator, o.count, o.seed) : read_latents(o.latent, generator);
-  if (w.rank() == 1) w = w.reshape({1, w.dim(0)});
+Tensor make_latents(const Options& o, const Generator& generator, ProgressPrinter& progress) {
+  const Tensor w = o.latent.empty() ? random_latents(generator, o.count, o.seed) : stored_latents(o, generator, progress);
   return truncated_latents(generator, w, o.truncation, o.seed);
 }
 
@@ -60,7 +71,7 @@ int run(const Options& o) {
   require_writable_folder(o.out);
   const std::unique_ptr<Generator> loaded = load_on_device(paths.generator);
   const Generator& generator = *loaded;
-  const Tensor w = make_latents(o, generator);
+  const Tensor w = make_latents(o, generator, progress);
   const std::int64_t n = w.dim(0), size = generator.size();
   make_folders(o.out);
   Tensor all = o.raw ? Tensor::empty({n, size, size, 3}) : Tensor();
@@ -79,10 +90,10 @@ int run(const Options& o) {
     write_npy(files.back(), all);
   }
   if (o.json) {
-    std::cout << nlohmann::json{{"files", files}, {"pictures", n}, {"size", size}, {"generator", paths.generator}, {"precision", o.precision}}.dump(2) << '\n';
+    std::cout << json_text({{"files", files}, {"pictures", n}, {"size", size}, {"generator", paths.generator}, {"precision", o.precision}}) << '\n';
   } else {
     const std::string where = o.raw ? files.back().get<std::string>() : o.out;
-    std::cout << n << (n == 1 ? " picture of " : " pictures of ") << size << " x " << size << " pixels in " << where << '\n';
+    std::cout << n << (n == 1 ? " picture of " : " pictures of ") << size << " x " << size << " pixels in " << shown(where) << '\n';
   }
   return 0;
 }
@@ -92,8 +103,10 @@ int run(const Options& o) {
 Command add_generate(CLI::App& app) {
   auto o = std::make_shared<Options>();
   app.add_option("--out", o->out, "Folder for the pictures, 0000.png and so on")->type_name("DIR");
-  app.add_option("--latent", o->latent, "Latents to draw (.npy or .safetensors): [512], [N,512] or [N,L,512]; else random ones")->type_name("FILE");
-  app.add_option("--count", o->count, "How many random pictures")->type_name("N")->capture_default_str();
+  app.add_option("--latent", o->latent, "Latents to draw: a file of this program or of another tool (.safetensors, .npy, .npz, .pt), [512], [N,512] or [N,L,512]; "
+                 "else random ones")->type_name("FILE");
+  app.add_option("--count", o->count, "How many pictures, of random latents or of those in the file")->type_name("N")->capture_default_str()
+      ->each([o](const std::string&) { o->count_given = true; });
   app.add_option("--seed", o->seed, "Seed of the random pictures")->type_name("N")->capture_default_str();
   app.add_option("--truncation", o->truncation, "Below 1: draw latents towards the mean one")->type_name("PSI")->capture_default_str();
   app.add_flag("--raw", o->raw, "Write the pictures unclipped, without truncation, as OUT/images.npy, float32 [N,H,W,3]");

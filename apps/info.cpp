@@ -5,7 +5,9 @@
 #include "apps/commands.h"
 #include "apps/settings.h"
 #include "engine/image.h"
+#include "engine/json_text.h"
 #include "engine/parallel.h"
+#include "engine/shown.h"
 #include "kernels/machine.h"
 #include "models/gan2shape/config.h"
 #include "weights_converter/checkpoint.h"
@@ -42,7 +44,7 @@ json weights_info(const std::string& path) {
     if (plan.kind.find("stylegan") != std::string::npos) info["size"] = std::stoll(plan.metadata.at("size"));
     for (const std::string& note : plan.notes) info["notes"].push_back(with_options(note));
   } catch (const Error& e) {
-    info["notes"] = {e.message()};  // it looks like a network and is not quite one
+    info["notes"] = {with_options(e.message())};  // it looks like a network and is not quite one
   }
   for (const std::string& note : file->notes) info["notes"].push_back(note);
   for (const auto& [key, value] : file->metadata) info["metadata"][key] = value;
@@ -57,21 +59,31 @@ json file_info(const std::string& path) {
           {"channels", i.channels}, {"bits", i.bit_depth}, {"orientation", i.orientation}};
 }
 
+// One file that cannot be read does not hide what is known of the others.
+json info_or_error(const std::string& path) {
+  try {
+    return file_info(path);
+  } catch (const Error& e) {
+    if (e.code() == Errc::cancelled) throw;
+    return {{"file", path}, {"error", message_of(e)}};
+  }
+}
+
 json describe_weights(const std::string& folder) {
   if (!fs::is_directory(folder)) fail(Errc::io, folder, fs::exists(folder) ? "is not a folder" : "does not exist");
   json all = json::array();
   for (const char* name : {"stylegan2_g", "stylegan2_d", "mobilestylegan", "lpips_vgg", "u2netp", "face_detector", "face_landmarks"}) {
     const std::string path = folder + "/" + name + ".safetensors";
-    if (fs::exists(path)) all.push_back(weights_info(path));
+    if (fs::exists(path)) all.push_back(info_or_error(path));
   }
   return all;
 }
 
 // Names come from files and are shown as plain text.
-std::string shown(const json& value) { return convert::printable(value.is_string() ? value.get<std::string>() : value.dump(), 400); }
+std::string shown(const json& value) { return convert::printable(value.is_string() ? value.get<std::string>() : json_text(value, -1), 400); }
 
 void print_weights(const json& info, bool with_list) {
-  std::cout << info.at("file").get<std::string>() << ": " << (info.contains("description") ? shown(info["description"]) : "tensors") << "; "
+  std::cout << g2s::shown(info.at("file").get<std::string>()) << ": " << (info.contains("description") ? shown(info["description"]) : "tensors") << "; "
             << info.at("format").get<std::string>() << ", " << info.at("tensors") << " tensors, " << info.at("numbers") << " numbers\n";
   for (const json& note : info.value("notes", json::array())) std::cout << "  " << shown(note) << '\n';
   const json metadata = info.value("metadata", json::object());
@@ -84,10 +96,11 @@ void print_weights(const json& info, bool with_list) {
 }
 
 void print_info(const json& info, bool with_list) {
+  if (info.contains("error")) return;
   if (info.contains("format")) return print_weights(info, with_list);
-  std::cout << info.at("file").get<std::string>() << ": picture";
+  std::cout << g2s::shown(info.at("file").get<std::string>()) << ": picture";
   for (const auto& [key, value] : info.items())
-    if (key != "file" && key != "kind") std::cout << ", " << key << ' ' << value.dump();
+    if (key != "file" && key != "kind") std::cout << ", " << key << ' ' << json_text(value, -1);
   std::cout << '\n';
 }
 
@@ -96,25 +109,32 @@ int run(const Options& o) {
   json out;
   if (!o.files.empty()) {
     out["files"] = json::array();
-    for (const std::string& path : o.files) out["files"].push_back(file_info(path));
+    for (const std::string& path : o.files) out["files"].push_back(info_or_error(path));
   } else {
     out = {{"version", program_version}, {"device", "cpu"},           {"instructions", instruction_set()},
            {"threads", num_threads()},   {"presets", preset_names()}, {"assets", assets_folder(weight_source().assets)}};
     out["cuda"] = cuda_devices();
     out["weights"] = describe_weights(o.weights.empty() ? assets_folder(weight_source().assets) : o.weights);
   }
+  bool all_read = true;
+  for (const json& info : out[o.files.empty() ? "weights" : "files"]) {
+    if (!info.contains("error")) continue;
+    all_read = false;
+    std::cerr << "gan2shape: " << g2s::shown(info["error"].get<std::string>()) << '\n';
+  }
+  const int code = all_read ? 0 : 1;
   if (o.as_json) {
-    std::cout << out.dump(2, ' ', false, json::error_handler_t::replace) << '\n';
-    return 0;
+    std::cout << json_text(out) << '\n';
+    return code;
   }
   if (o.files.empty()) {
     std::cout << "gan2shape " << program_version << ", device cpu (" << instruction_set() << ", " << num_threads()
               << " threads), " << cuda_devices() << "\npresets:";
     for (const std::string& name : preset_names()) std::cout << ' ' << name;
-    std::cout << "\nassets: " << out["assets"].get<std::string>() << '\n';
+    std::cout << "\nassets: " << g2s::shown(out["assets"].get<std::string>()) << '\n';
   }
   for (const json& info : out[o.files.empty() ? "weights" : "files"]) print_info(info, !o.files.empty());
-  return 0;
+  return code;
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "apps/commands.h"
 #include "apps/settings.h"
 #include "engine/error.h"
+#include "engine/shown.h"
 
 namespace {
 
@@ -29,10 +30,7 @@ void install_signals() {
 }
 
 int complain(const std::string& text, int code) {
-  std::string line = text;
-  for (char& c : line)
-    if (c == '\n' || c == '\r') c = ' ';
-  std::cerr << "gan2shape: " << line << std::endl;
+  std::cerr << "gan2shape: " << shown(text) << std::endl;
   return code;
 }
 

@@ -4,6 +4,7 @@
 #include "apps/progress.h"
 #include "engine/error.h"
 #include "engine/files.h"
+#include "engine/shown.h"
 #include "models/gan2shape/depth_prior.h"
 
 namespace g2s::app {
@@ -32,7 +33,7 @@ int run(const Options& o) {
   const WeightPaths paths = find_weights(weight_source(o.weights), o.preset, {.generator = true, .u2netp = true});
   const DepthPriorReport report = make_depth_prior(o.out, paths, config, {o.count, o.iterations, o.seed});
   progress.clear();
-  std::cout << o.out << ": the depth network after " << o.iterations << " iterations on " << report.images << " pictures, loss "
+  std::cout << shown(o.out) << ": the depth network after " << o.iterations << " iterations on " << report.images << " pictures, loss "
             << report.loss << '\n';
   return 0;
 }

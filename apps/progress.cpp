@@ -7,6 +7,7 @@
 #include <ostream>
 
 #include "engine/error.h"
+#include "engine/shown.h"
 
 namespace g2s::app {
 namespace {
@@ -52,7 +53,7 @@ void ProgressPrinter::update(const ProgressState& state, const std::string& work
   if (!fresh && !due) return;
   last = {state.stage, now};
   last_ = now;
-  std::string line = work + format_progress(state);
+  std::string line = shown(work) + format_progress(state);
   if (style_ == Style::terminal) {
     out_ << '\r' << line << "\x1b[K" << std::flush;  // to the end of the line: what a longer one left
     shown_ = true;
@@ -74,7 +75,7 @@ void ProgressPrinter::remove_line() {
 void ProgressPrinter::note(const std::string& text) {
   std::lock_guard lock(mutex_);
   remove_line();
-  out_ << text << std::endl;
+  out_ << shown(text) << std::endl;
 }
 
 }  // namespace g2s::app

@@ -11,6 +11,7 @@
 #include "engine/allocator.h"
 #include "engine/files.h"
 #include "engine/context.h"
+#include "engine/json_text.h"
 #include "models/gan2shape/result.h"
 
 namespace g2s::app {
@@ -67,7 +68,7 @@ void print_results(const ReconstructOptions& o, const std::vector<std::pair<std:
   if (o.json) {
     json all = json::object();
     for (const auto& [stem, result] : results) all[stem] = result;
-    std::cout << json{{"results", all}}.dump(2) << '\n';
+    std::cout << json_text({{"results", all}}) << '\n';
     return;
   }
   MetricRows rows;
@@ -146,10 +147,12 @@ void add_files(CLI::App& app, ReconstructOptions& o) {
   app.add_option("--weights", o.weights, "Folder with stylegan2_g, stylegan2_d, lpips_vgg, u2netp .safetensors; else the program's own")
       ->type_name("DIR");
   app.add_option("--latent", o.latent,
-                 "Latents of the pictures (.npy or .safetensors), or a folder with STEM.npy or STEM.safetensors; else they are projected")
+                 "Latents of the pictures, of this program or of another tool (.safetensors, .npy, .npz, .pt), or a folder with STEM.npy and so on; "
+                 "else they are projected")
       ->type_name("FILE|DIR");
   app.add_option("--mask", o.mask,
-                 "Mask of the object, white on black, as large as the picture, or a folder with STEM.png; else its alpha channel, else found")
+                 "Mask of the object: white on black, a cut-out or labels, in the picture's shape, or a folder with STEM.png; else its alpha channel, "
+                 "else found")
       ->type_name("FILE|DIR");
   app.add_option("--truth", o.truth, "True depth (16-bit PNG) to measure against, or a folder with STEM_depth.png")->type_name("FILE|DIR");
 }

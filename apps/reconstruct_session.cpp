@@ -7,8 +7,8 @@
 #include "engine/context.h"
 #include "engine/error.h"
 #include "engine/files.h"
-#include "models/gan2shape/latents.h"
 #include "models/gan2shape/result.h"
+#include "weights_converter/latents.h"
 
 namespace g2s::app {
 namespace {
@@ -47,7 +47,7 @@ std::vector<Job> make_jobs(const ReconstructOptions& o) {
     if (!fresh) fail(Errc::invalid_argument, image, "would write to the same folder ", job.stem, " as ", other->second);
     job.folder = (fs::path(o.out) / job.stem).string();
     job.state_path = job.folder + ".state.safetensors";
-    job.files.mask = file_for("--mask", o.mask, job.stem, {".png"}, o.images.size());
+    job.files.mask = file_for("--mask", o.mask, job.stem, {".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".jpg"}, o.images.size());
     job.files.truth = file_for("--truth", o.truth, job.stem, {"_depth.png"}, o.images.size());
     jobs.push_back(std::move(job));
   }
@@ -63,25 +63,38 @@ void check_options(const ReconstructOptions& o) {
   if (!(o.save_every > 0)) fail(Errc::invalid_argument, "--save-every", o.save_every, " is not a positive number of seconds");
 }
 
+convert::LatentSpace latent_space(const ReconstructSession& session) {
+  const Generator& generator = *session.reconstructor.generator;
+  return {generator.style_dim(), generator.latents()};
+}
+
+// One for each picture: by the names that the file stores them under, else in its order.
+void give_latents(const std::string& path, const convert::StoredLatents& stored, std::vector<Job>& jobs) {
+  auto known = [&](const Job& job) { return stored.of(job.stem) >= 0; };
+  const bool by_name = std::all_of(jobs.begin(), jobs.end(), known);
+  const std::int64_t count = stored.count();
+  if (!by_name && count != static_cast<std::int64_t>(jobs.size())) {
+    const auto missing = std::find_if_not(jobs.begin(), jobs.end(), known);
+    fail(Errc::invalid_argument, path, "holds ", count, count == 1 ? " latent" : " latents", " for ", jobs.size(), jobs.size() == 1 ? " picture" : " pictures",
+         stored.pictures.empty() ? "" : ", and none under the name " + missing->stem);
+  }
+  for (std::size_t i = 0; i < jobs.size(); ++i) jobs[i].latent = stored.at(by_name ? stored.of(jobs[i].stem) : static_cast<std::int64_t>(i));
+}
+
 void read_job_latents(const ReconstructOptions& o, ReconstructSession& session) {
   if (o.latent.empty()) return;
-  const Generator& generator = *session.reconstructor.generator;
   if (!fs::exists(o.latent)) fail(Errc::io, o.latent, "does not exist (--latent)");
   if (fs::is_directory(o.latent)) {
     for (Job& job : session.jobs) {
-      const std::string path = file_for("--latent", o.latent, job.stem, {".npy", ".safetensors"}, session.jobs.size());
-      Tensor latents = read_latents(path, generator);
-      if (latent_count(latents) != 1) fail(Errc::invalid_argument, path, "holds ", latent_count(latents), " latents for one picture");
-      job.latent = latent_at(latents, 0);
+      const std::string path = file_for("--latent", o.latent, job.stem, {".npy", ".safetensors", ".pt", ".npz"}, session.jobs.size());
+      const convert::StoredLatents stored = convert::read_latents(path, latent_space(session), 1);
+      if (stored.count() != 1) fail(Errc::invalid_argument, path, "holds ", stored.count(), " latents for one picture");
+      job.latent = stored.at(0);
     }
     return;
   }
-  Tensor latents = read_latents(o.latent, generator);
-  if (latent_count(latents) != static_cast<std::int64_t>(session.jobs.size())) {
-    fail(Errc::invalid_argument, o.latent, "holds ", latent_count(latents), latent_count(latents) == 1 ? " latent" : " latents", " for ",
-         session.jobs.size(), session.jobs.size() == 1 ? " picture" : " pictures");
-  }
-  for (std::size_t i = 0; i < session.jobs.size(); ++i) session.jobs[i].latent = latent_at(latents, static_cast<std::int64_t>(i));
+  const auto wanted = static_cast<std::int64_t>(session.jobs.size());
+  give_latents(o.latent, convert::read_latents(o.latent, latent_space(session), wanted), session.jobs);
 }
 
 // A finished result is kept, if it is the one that --resume asks for.

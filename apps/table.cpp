@@ -3,13 +3,17 @@
 #include <cstdio>
 #include <ostream>
 
+#include "engine/shown.h"
+
 namespace g2s::app {
 namespace {
 
 void print_row(std::ostream& out, const std::string& name, std::size_t width, const nlohmann::json& m) {
   auto number = [&](const char* key) { return m.at(key).get<double>(); };
+  const std::string left = shown(name);
+  out << left << std::string(width - std::min(width, left.size()), ' ');
   char text[160];
-  std::snprintf(text, sizeof text, "%-*s  %6.2f  %6.1f    %6.2f  %6.1f    %6.2f  %6.1f\n", static_cast<int>(width), name.c_str(),
+  std::snprintf(text, sizeof text, "  %6.2f  %6.1f    %6.2f  %6.1f    %6.2f  %6.1f\n",
                 100 * number("side"), number("mad"), 100 * number("ellipsoid_side"), number("ellipsoid_mad"), 100 * number("constant_side"),
                 number("constant_mad"));
   out << text;

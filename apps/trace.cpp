@@ -4,6 +4,7 @@
 
 #include "apps/commands.h"
 #include "engine/files.h"
+#include "engine/shown.h"
 
 namespace g2s::app {
 namespace {
@@ -22,7 +23,7 @@ int run(const Options& o) {
   AtomicFile probe(o.out);  // that it can be written is known before the work, not after
   const NamedTensors tensors = run_trace(o.description, options);
   write_safetensors(o.out, tensors);
-  std::cout << tensors.size() << " tensors in " << o.out << '\n';
+  std::cout << tensors.size() << " tensors in " << shown(o.out) << '\n';
   return 0;
 }
 

@@ -54,7 +54,8 @@ function(g2s_add_shared_library)
   endif()
   target_include_directories(libgan2shape INTERFACE "$<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/include;${PROJECT_BINARY_DIR}/include/gan2shape>"
                              "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR};${CMAKE_INSTALL_INCLUDEDIR}/gan2shape>")
-  target_link_libraries(libgan2shape PRIVATE g2s_options Threads::Threads PNG::PNG OpenSSL::Crypto ZLIB::ZLIB ${EXIF_LIBRARY} ${XXHASH_LIBRARY} ${PUGIXML_LIBRARY})
+  target_link_libraries(libgan2shape PRIVATE g2s_options Threads::Threads PNG::PNG OpenSSL::Crypto ZLIB::ZLIB ${EXIF_LIBRARY} ${XXHASH_LIBRARY} ${PUGIXML_LIBRARY}
+                        ${G2S_PICTURE_LIBRARIES})
   g2s_link_cuda(libgan2shape)
   # Nothing that was linked into it is offered to others.
   target_link_options(libgan2shape PRIVATE LINKER:--version-script=${PROJECT_SOURCE_DIR}/cmake/exports.map LINKER:--exclude-libs,ALL LINKER:-Bsymbolic-functions)
@@ -86,7 +87,7 @@ function(g2s_add_static_library)
   add_dependencies(libgan2shape_static libgan2shape_static_file)
   target_include_directories(libgan2shape_static INTERFACE ${PROJECT_BINARY_DIR}/include ${PROJECT_BINARY_DIR}/include/gan2shape)
   target_link_libraries(libgan2shape_static INTERFACE ${archive} Threads::Threads PNG::PNG OpenSSL::Crypto ZLIB::ZLIB
-                        ${EXIF_LIBRARY} ${XXHASH_LIBRARY} ${PUGIXML_LIBRARY} ${CMAKE_DL_LIBS} stdc++ m)
+                        ${EXIF_LIBRARY} ${XXHASH_LIBRARY} ${PUGIXML_LIBRARY} ${G2S_PICTURE_LIBRARIES} ${CMAKE_DL_LIBS} stdc++ m)
 endfunction()
 
 function(g2s_install_headers)

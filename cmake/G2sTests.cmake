@@ -142,6 +142,12 @@ function(g2s_add_fuzz_test name)
   set_tests_properties(fuzz/${name}_long PROPERTIES LABELS long)
 endfunction()
 
+# Files from public reports, where the shared data has them.
+function(g2s_register_bugcases)
+  add_test(NAME bugcases COMMAND sh ${PROJECT_SOURCE_DIR}/tests/bugcases.sh $<TARGET_FILE:gan2shape> $<TARGET_FILE:g2s_tests> ${PROJECT_SOURCE_DIR}/../shared
+                                 ${PROJECT_BINARY_DIR}/bugcases WORKING_DIRECTORY ${PROJECT_BINARY_DIR})
+endfunction()
+
 # No object that was compiled for one instruction set may offer the linker a symbol that other code could pick up.
 function(g2s_register_symbol_test)
   find_program(NM_PROGRAM nm)

@@ -39,8 +39,11 @@ std::string exif_block(std::string_view file) {
 
 }  // namespace
 
-int exif_orientation(std::string_view file) {
-  std::string block = exif_block(file);
+int exif_orientation(std::string_view file) { return exif_orientation_of_block(exif_block(file)); }
+
+int exif_orientation_of_block(std::string_view found) {
+  std::string block(found);
+  if (!block.empty() && block.compare(0, 4, "Exif") != 0) block.insert(0, "Exif\0\0", 6);
   if (block.empty() || block.size() > std::numeric_limits<unsigned>::max()) return 1;
   ExifData* data = exif_data_new_from_data(reinterpret_cast<const unsigned char*>(block.data()), static_cast<unsigned>(block.size()));
   if (!data) return 1;

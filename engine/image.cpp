@@ -1,133 +1,22 @@
 #include "engine/image.h"
 
-#include <zlib.h>
-
 #include <algorithm>
 #include <cctype>
-#include <cmath>
-#include <cstring>
+#include <filesystem>
 #include <fstream>
-#include <memory>
 #include <string_view>
 
-#include "engine/exif.h"
 #include "engine/files.h"
-
-// Formats whose files can be told by their first bytes; TGA and the like cannot.
-#define STB_IMAGE_IMPLEMENTATION
-#define STB_IMAGE_STATIC
-#define STBI_ONLY_PNG
-#define STBI_ONLY_JPEG
-#define STBI_ONLY_BMP
-#define STBI_ONLY_GIF
-#define STBI_ONLY_PNM
-#define STBI_NO_STDIO
-#define STBI_MAX_DIMENSIONS 100000
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wunused-function"
-#include <stb/stb_image.h>
-#pragma GCC diagnostic pop
+#include "engine/picture_files.h"
 
 namespace g2s {
 namespace {
 
 constexpr std::size_t max_file = std::size_t{1} << 30;
 
-// Feeds the decoder from memory and notices when it wants more than there is: it would go on with zeros and return a half-grey image.
-struct Feed {
-  std::string_view content;
-  std::size_t at = 0;
-  bool starved = false;
-
-  static int read(void* user, char* out, int size) {
-    Feed& feed = *static_cast<Feed*>(user);
-    std::size_t n = std::min(feed.content.size() - feed.at, static_cast<std::size_t>(size));
-    // The decoder's buffer asks for 128 bytes and takes what it gets; anything else is what it needs.
-    if (n == 0 ? size > 0 : n < static_cast<std::size_t>(size) && size != 128) feed.starved = true;
-    std::memcpy(out, feed.content.data() + feed.at, n);
-    feed.at += n;
-    return static_cast<int>(n);
-  }
-  static void skip(void* user, int n) {
-    Feed& feed = *static_cast<Feed*>(user);
-    if (n < 0) {
-      feed.at -= std::min(feed.at, static_cast<std::size_t>(-static_cast<long>(n)));
-      return;
-    }
-    std::size_t left = feed.content.size() - feed.at;
-    if (static_cast<std::size_t>(n) > left) feed.starved = true;
-    feed.at += std::min(left, static_cast<std::size_t>(n));
-  }
-  static int eof(void* user) {
-    Feed& feed = *static_cast<Feed*>(user);
-    return feed.at >= feed.content.size();
-  }
-  static constexpr stbi_io_callbacks callbacks{read, skip, eof};
-};
-
-std::uint32_t big_endian(const char* p) {
-  const unsigned char* u = reinterpret_cast<const unsigned char*>(p);
-  return std::uint32_t{u[0]} << 24 | std::uint32_t{u[1]} << 16 | std::uint32_t{u[2]} << 8 | u[3];
-}
-
-// The decoder ignores the checksums of PNG chunks, so damage would pass as content.
-void check_png(const std::string& path, std::string_view png) {
-  std::size_t at = 8;
-  for (;;) {
-    if (png.size() - at < 12) fail(Errc::format, path, "is truncated");
-    std::size_t length = big_endian(png.data() + at);
-    if (length > png.size() - at - 12) fail(Errc::format, path, "is truncated");
-    std::uint32_t sum = static_cast<std::uint32_t>(
-        crc32(0, reinterpret_cast<const Bytef*>(png.data() + at + 4), static_cast<uInt>(length + 4)));
-    if (sum != big_endian(png.data() + at + 8 + length)) fail(Errc::format, path, "is damaged: the checksum of a part does not match");
-    if (png.substr(at + 4, 4) == "IEND") return;
-    at += length + 12;
-  }
-}
-
-bool is_png(std::string_view content) { return content.substr(0, 8) == std::string_view("\x89PNG\r\n\x1a\n", 8); }
-
-ImageInfo info_of(const std::string& path, std::string_view content) {
-  if (content.empty()) fail(Errc::format, path, "is empty");
-  Feed feed{content};
-  int w = 0, h = 0, c = 0;
-  if (!stbi_info_from_callbacks(&Feed::callbacks, &feed, &w, &h, &c)) {
-    if (feed.starved && content.size() > 8 && (is_png(content) || content.substr(0, 2) == "\xff\xd8")) fail(Errc::format, path, "is truncated");
-    if (std::string_view(stbi_failure_reason()) == "too large") fail(Errc::format, path, "is too large a picture");
-    fail(Errc::format, path, "is not a picture that can be read (PNG, JPEG, BMP, GIF, PNM)");
-  }
-  if (std::int64_t{w} * h > max_image_pixels) {
-    fail(Errc::format, path, "is ", w, " x ", h, " pixels, more than the ", max_image_pixels / 1000000, " megapixels accepted");
-  }
-  if (w < 1 || h < 1) fail(Errc::format, path, "is truncated or damaged: it has no pixels");
-  Feed again{content};
-  bool wide = stbi_is_16_bit_from_callbacks(&Feed::callbacks, &again) != 0;
-  return {w, h, c, wide ? 16 : 8, exif_orientation(content)};
-}
-
-// u8 or, of 16 bits, i32; [1,H,W,channels as stored], not turned.
-Tensor decode(const std::string& path, std::string_view content, const ImageInfo& info) {
-  if (is_png(content)) check_png(path, content);
-  Feed feed{content};
-  int w = 0, h = 0, c = 0;
-  bool wide = info.bit_depth == 16;
-  void* raw = wide ? static_cast<void*>(stbi_load_16_from_callbacks(&Feed::callbacks, &feed, &w, &h, &c, info.channels))
-                   : static_cast<void*>(stbi_load_from_callbacks(&Feed::callbacks, &feed, &w, &h, &c, info.channels));
-  std::unique_ptr<void, void (*)(void*)> pixels(raw, stbi_image_free);
-  if (feed.starved) fail(Errc::format, path, "is truncated");
-  if (!pixels) {
-    std::string reason = stbi_failure_reason();
-    if (reason == "outofmem") fail(Errc::out_of_memory, path, "does not fit into memory");
-    fail(Errc::format, path, "is truncated or damaged (", reason, ")");
-  }
-  Tensor out = Tensor::empty({1, h, w, info.channels}, wide ? DType::i32 : DType::u8, Device{});
-  if (wide) {
-    const stbi_us* from = static_cast<const stbi_us*>(pixels.get());
-    std::copy(from, from + out.numel(), out.mutable_data<std::int32_t>());
-  } else {
-    std::memcpy(out.mutable_raw(), pixels.get(), out.bytes());
-  }
-  return out;
+RawImage read_stored(const std::string& path, bool pixels) {
+  const std::string content = read_file(path, max_file);
+  return read_picture(path, content, pixels);
 }
 
 template <class T>
@@ -149,19 +38,11 @@ Tensor turned(const Tensor& x, int orientation) {
   return y;
 }
 
-struct Decoded {
-  ImageInfo info;
-  Tensor pixels;  // upright
-};
-
-Decoded read_upright(const std::string& path) {
-  std::string content = read_file(path, max_file);
-  Decoded d{info_of(path, content), {}};
-  d.pixels = decode(path, content, d.info);
-  if (d.info.orientation != 1) {
-    d.pixels = d.pixels.dtype() == DType::u8 ? turned<std::uint8_t>(d.pixels, d.info.orientation) : turned<std::int32_t>(d.pixels, d.info.orientation);
-  }
-  return d;
+RawImage upright(RawImage image) {
+  if (image.info.orientation == 1) return image;
+  image.pixels = image.pixels.dtype() == DType::u8 ? turned<std::uint8_t>(image.pixels, image.info.orientation)
+                                                   : turned<std::int32_t>(image.pixels, image.info.orientation);
+  return image;
 }
 
 template <class T>
@@ -195,28 +76,57 @@ Tensor channels_u8(const Tensor& x, std::int64_t first, std::int64_t count, bool
   return y;
 }
 
+RawImage read_picture(const std::string& path, std::string_view content, bool pixels) {
+  if (content.empty()) fail(Errc::format, path, "is empty");
+  const PictureFormat format = picture_format(content);
+  switch (format) {
+    case PictureFormat::png: return read_png(path, content, pixels);
+    case PictureFormat::jpeg: return read_jpeg(path, content, pixels);
+    case PictureFormat::webp: return read_webp(path, content, pixels);
+    case PictureFormat::tiff: return read_tiff(path, content, pixels);
+    case PictureFormat::heif:
+    case PictureFormat::avif: return read_heif(path, content, pixels);
+    case PictureFormat::pnm: return read_pnm(path, content, pixels);
+    case PictureFormat::bmp:
+    case PictureFormat::gif: return read_by_stb(path, content, pixels);
+    case PictureFormat::none: break;
+    default: fail(Errc::unsupported, path, "is a ", to_string(format), " file, which cannot be read: save it as PNG or JPEG");
+  }
+  fail(Errc::format, path, "is not a picture that can be read (PNG, JPEG, WebP, TIFF, HEIC, AVIF, BMP, GIF, PNM)");
+}
+
+RawImage read_raw_image(const std::string& path) { return upright(read_stored(path, true)); }
+
 Image read_image(const std::string& path) {
-  Decoded d = read_upright(path);
+  RawImage d = read_stored(path, true);
+  to_srgb(d);
+  d = upright(std::move(d));
   Image image{d.info, channels_u8(d.pixels, 0, 3, d.info.grey()), {}};
   if (d.info.has_alpha()) image.alpha = channels_u8(d.pixels, d.info.channels - 1, 1);
   return image;
 }
 
 Tensor read_grey(const std::string& path, ImageInfo* info) {
-  Decoded d = read_upright(path);
+  RawImage d = read_raw_image(path);
   if (info) *info = d.info;
   return d.pixels.dtype() == DType::u8 ? grey_of<std::uint8_t>(d.pixels, d.info, 255) : grey_of<std::int32_t>(d.pixels, d.info, 65535);
 }
 
 bool is_image(const std::string& path) {
-  char start[8] = {};
-  std::ifstream(path, std::ios::binary).read(start, sizeof start);
-  const std::string_view text(start, sizeof start);
-  const bool pnm = text[0] == 'P' && text[1] >= '1' && text[1] <= '6' && std::isspace(static_cast<unsigned char>(text[2]));
-  return is_png(text) || pnm || text.substr(0, 3) == "\xff\xd8\xff" || text.substr(0, 4) == "GIF8" || (text.substr(0, 2) == "BM" && text[2] != 0);
+  std::string start(64, '\0');
+  std::ifstream file(path, std::ios::binary);
+  file.read(start.data(), static_cast<std::streamsize>(start.size()));
+  if (!file.is_open()) return false;
+  start.resize(static_cast<std::size_t>(file.gcount()));
+  if (picture_format(start) != PictureFormat::none) return true;
+  std::string ending = std::filesystem::path(path).extension().string();
+  std::transform(ending.begin(), ending.end(), ending.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const char* const known[] = {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".heic", ".heif", ".avif",
+                               ".jxl", ".jp2", ".tga", ".ppm", ".pgm", ".pbm", ".pnm"};
+  return std::find(std::begin(known), std::end(known), ending) != std::end(known);
 }
 
-ImageInfo image_info(const std::string& path) { return info_of(path, read_file(path, max_file)); }
+ImageInfo image_info(const std::string& path) { return read_stored(path, false).info; }
 
 void write_png(const std::string& path, const Tensor& pixels) { write_file(path, encode_png(pixels)); }
 

@@ -26,14 +26,24 @@ struct Image {
   std::int64_t height() const { return rgb.dim(1); }
 };
 
+// As stored, but upright.
+struct RawImage {
+  ImageInfo info;
+  Tensor pixels;        // [1,H,W,channels]: u8, or i32 of 16 bits
+  std::string profile;  // ICC; empty: none
+};
+
 constexpr std::int64_t max_image_pixels = 100'000'000;
 
-// PNG, JPEG, BMP, GIF (first frame) and PNM. Throws Error(io) or Error(format) naming the file: absent, not an image, truncated, damaged,
-// or of more than max_image_pixels.
+// PNG, JPEG, BMP, GIF (first frame) and PNM; WebP (first frame), TIFF (first page), HEIC and AVIF where their libraries were found when the
+// program was built. Colours become sRGB. Throws Error(io), Error(format) or, of formats that are not read, Error(unsupported), naming the
+// file: absent, not an image, truncated, damaged, or of more than max_image_pixels.
 Image read_image(const std::string& path);
+RawImage read_raw_image(const std::string& path);
 // One value per pixel, upright, f32 [1,H,W,1] in [0,1]: grey value/255 or value/65535 (colours are weighted as by PIL's "L"), times alpha.
 Tensor read_grey(const std::string& path, ImageInfo* info = nullptr);
-// Whether a file's content begins as an image's does, whatever its name; says nothing about the rest. False if it cannot be read.
+// Whether a file's content begins as an image's does, of a format that is read or not, or its name ends as one's does. False if it cannot be
+// opened.
 bool is_image(const std::string& path);
 // The size and form alone, without decoding.
 ImageInfo image_info(const std::string& path);

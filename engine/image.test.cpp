@@ -111,9 +111,12 @@ TEST_CASE("image: a truncated, damaged or foreign file is refused by name") {
   const std::string cut = folder / "cut";
   for (const std::string name : {"rgb.png", "grey16.png", "rgb.jpg", "progressive.jpg", "exif6.jpg", "rgb.bmp", "rgb.ppm", "palette.png"}) {
     const std::string whole = read_file(image_path(name));
+    const bool jpeg = name.ends_with(".jpg");  // whose last bytes are no pixels
+    const auto pixels = read_image(image_path(name)).rgb.to_vector<std::uint8_t>();
     for (std::size_t n = 0; n < whole.size(); ++n) {
       std::ofstream(cut, std::ios::binary) << whole.substr(0, n);
-      if (refusal(cut) == "accepted") FAIL_CHECK(name, " is accepted with ", whole.size() - n, " bytes missing");
+      if (refusal(cut) != "accepted" || (jpeg && read_image(cut).rgb.to_vector<std::uint8_t>() == pixels)) continue;
+      FAIL_CHECK(name, " is accepted with ", whole.size() - n, " bytes missing");
     }
   }
   std::string png = read_file(image_path("rgb.png"));

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "engine/files.h"
+#include "engine/json_text.h"
 #include "engine/mapped_file.h"
 
 static_assert(std::endian::native == std::endian::little, "safetensors holds little-endian numbers");
@@ -38,6 +39,7 @@ constexpr StoredType stored_types[] = {
     {"I32", 4, DType::i32, true},  {"U8", 1, DType::u8, true},    {"BOOL", 1, DType::u8, true},   {"I64", 8, DType::i32, true},
     {"I16", 2, DType::i32, true},  {"U16", 2, DType::i32, true},  {"I8", 1, DType::i32, true},    {"U32", 4, DType::i32, false},
     {"U64", 8, DType::i32, false}, {"F8_E4M3", 1, DType::f32, false}, {"F8_E5M2", 1, DType::f32, false},
+    {"F8_E4M3FNUZ", 1, DType::f32, false}, {"F8_E5M2FNUZ", 1, DType::f32, false}, {"F8_E8M0", 1, DType::f32, false},
 };
 
 const StoredType* find_type(const std::string& name) {
@@ -223,7 +225,8 @@ void SafetensorsWriter::check_name(const std::string& name, std::set<std::string
 
 std::string SafetensorsWriter::header() const {
   ordered_json header = ordered_json::object();
-  if (!metadata_.empty()) header["__metadata__"] = metadata_;
+  // Values may tell of files, whose names have any bytes.
+  if (!metadata_.empty()) header["__metadata__"] = ordered_json::parse(json_text(metadata_, -1));
   std::uint64_t at = 0;
   for (const Item& item : items_) {
     header[item.name] = {{"dtype", item.stored}, {"shape", item.shape}, {"data_offsets", {at, at + item.bytes}}};
@@ -233,7 +236,7 @@ std::string SafetensorsWriter::header() const {
   try {
     text = header.dump();
   } catch (const ordered_json::exception&) {
-    fail(Errc::invalid_argument, path_, "a tensor name or metadata is not valid UTF-8");
+    fail(Errc::invalid_argument, path_, "a tensor name is not valid UTF-8");
   }
   text.resize((text.size() + 7) / 8 * 8, ' ');  // the data starts aligned
   if (text.size() > max_header) fail(Errc::invalid_argument, path_, "cannot be written: its header would be ", text.size(), " bytes long");

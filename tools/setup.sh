@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the Debian and Ubuntu packages that the build needs and that are missing. Quick when nothing is.
 set -e
-packages="g++ make cmake ninja-build libpng-dev libexif-dev libssl-dev zlib1g-dev libxxhash-dev libstb-dev libdlpack-dev libpugixml-dev libflatbuffers-dev libcli11-dev nlohmann-json3-dev doctest-dev pkg-config"
+packages="g++ make cmake ninja-build libpng-dev libjpeg-dev libwebp-dev libtiff-dev libheif-dev liblcms2-dev libexif-dev libssl-dev zlib1g-dev libxxhash-dev libstb-dev libdlpack-dev libpugixml-dev libflatbuffers-dev libcli11-dev nlohmann-json3-dev doctest-dev pkg-config"
 
 if ! command -v dpkg-query >/dev/null; then
   echo "setup: no Debian packages here; install the equivalents of: $packages" >&2

@@ -91,6 +91,16 @@ void check_sizes(const Checkpoint& c, std::uint64_t file_bytes) {
   }
 }
 
+void note_unknown(Checkpoint& c, const ReadContext& context) {
+  if (!context.foreign.empty()) {
+    std::string names;
+    for (std::size_t i = 0; i < context.foreign.size() && i < 3; ++i) names += str(i ? ", " : "", context.foreign[i]);
+    const std::size_t more = context.foreign.size() - std::min<std::size_t>(context.foreign.size(), 3);
+    c.notes.push_back(str("has objects of unknown classes (", names, more ? str(" and ", more, " more") : "", "): they stay data, and nothing was run"));
+  }
+  for (const auto& [name, what] : c.unread) c.notes.push_back(str(printable(name), " is ", what, ": it is left out"));
+}
+
 }  // namespace
 
 const char* to_string(Format format) {
@@ -124,6 +134,7 @@ std::shared_ptr<const Checkpoint> read_checkpoint(const std::string& path, const
   try {
     read_content(*c, context, file);
     check_sizes(*c, file.size + beside.size);
+    note_unknown(*c, context);
   } catch (const Error& e) {
     if (e.op() == path) throw;
     throw Error(e.code(), path, e.what());

@@ -54,6 +54,7 @@ struct Checkpoint {
   std::vector<OnnxConv> convolutions;           // ONNX, in execution order
   std::vector<IrModel> models;                  // OpenVINO
   std::map<std::string, std::string> metadata;  // safetensors' own; of TFLite "graph", its operators as JSON (docs/checkpoints.md)
+  std::map<std::string, std::string> unread;    // tensors that are left out, and what they are: a sparse tensor
   std::vector<std::string> notes;               // what a reader of `info` may want to know, one sentence each
 
   // Null if there is none of that name.
@@ -63,8 +64,8 @@ struct Checkpoint {
   std::map<std::string, std::size_t> index;  // of tensors, the first of each name
 };
 
-// Told by its content, whatever its name. Throws Error(io) or Error(format) naming the file and what is wrong; unknown globals of a pickle are
-// refused by their name. Nothing in a file is ever executed.
+// Told by its content, whatever its name. Throws Error(io) or Error(format) naming the file and what is wrong. Objects of unknown classes stay
+// inert data; a pickle that asks for what runs programs is refused. Nothing in a file is ever executed.
 std::shared_ptr<const Checkpoint> open_checkpoint(const std::string& path);
 // The same of bytes that are at hand, in the given format; `path` is for messages. `beside`: the .bin of an OpenVINO .xml.
 std::shared_ptr<const Checkpoint> read_checkpoint(const std::string& path, const Bytes& file, Format format, const Bytes& beside = {});

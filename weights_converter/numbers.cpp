@@ -226,11 +226,42 @@ void swap_bytes(char* data, std::int64_t n, NumberType type) {
   for (std::size_t i = 0; i < total; i += size) std::reverse(data + i, data + i + size);
 }
 
+// Whether any number has all bits of its exponent: infinite, or none.
+template <class Bits>
+bool any_nonfinite(const char* at, std::int64_t n, Bits exponent) {
+  Bits found = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    Bits bits;
+    std::memcpy(&bits, at + static_cast<std::size_t>(i) * sizeof(Bits), sizeof(Bits));
+    found = static_cast<Bits>(found | static_cast<Bits>((bits & exponent) == exponent));
+  }
+  return found != 0;
+}
+
+bool any_nonfinite(NumberType type, const char* at, std::int64_t n) {
+  switch (type) {
+    case NumberType::f16: return any_nonfinite<std::uint16_t>(at, n, 0x7c00);
+    case NumberType::bf16: return any_nonfinite<std::uint16_t>(at, n, 0x7f80);
+    case NumberType::f32: return any_nonfinite<std::uint32_t>(at, n, 0x7f800000u);
+    case NumberType::f64: return any_nonfinite<std::uint64_t>(at, n, 0x7ff0000000000000u);
+    default: return false;
+  }
+}
+
 }  // namespace
+
+std::int64_t first_nonfinite(NumberType type, std::string_view numbers) {
+  const auto size = static_cast<std::int64_t>(size_of(type)), n = static_cast<std::int64_t>(numbers.size()) / size;
+  if (!any_nonfinite(type, numbers.data(), n)) return -1;
+  std::int64_t i = 0;
+  while (!any_nonfinite(type, numbers.data() + i * size, 1)) ++i;
+  return i;
+}
 
 bool can_convert(NumberType from, NumberType to) {
   if (from == to) return true;
-  return is_real(to) && from != NumberType::f8_e4m3 && from != NumberType::f8_e5m2 && safetensors_name(from) != nullptr;
+  const bool eight_bits = from >= NumberType::f8_e4m3 && from <= NumberType::f8_e8m0;
+  return is_real(to) && !eight_bits && safetensors_name(from) != nullptr;
 }
 
 void check_bounds(const SourceTensor& t) {

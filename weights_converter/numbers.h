@@ -23,4 +23,7 @@ void check_bounds(const SourceTensor& tensor);
 // Contiguous numbers that need no change are handed on where they lie. Throws naming the tensor if can_convert says no.
 void stream_numbers(const SourceTensor& tensor, NumberType type, double scale, double add, const std::function<void(std::string_view)>& take);
 
+// The first number that is infinite or none among little-endian ones of a real type; -1 if all are finite.
+std::int64_t first_nonfinite(NumberType type, std::string_view numbers);
+
 }  // namespace g2s::convert

@@ -133,12 +133,14 @@ class Machine {
     push_integer(static_cast<std::int64_t>(value));
   }
   void append(const Value* target, const List& items) {
+    builder_.become(target, Kind::list);
     List* list = std::get_if<List>(&PickleBuilder::editable(target)->data);
     if (!list || (target->kind != Kind::list && target->kind != Kind::set)) builder_.bad("appends to something that is no list");
     context_.arena->charge(items.size() * 2 * sizeof(void*));
     list->insert(list->end(), items.begin(), items.end());
   }
   void set_items(const Value* target, const List& pairs) {
+    builder_.become(target, Kind::dict);
     Dict* dict = std::get_if<Dict>(&PickleBuilder::editable(target)->data);
     if (!dict) builder_.bad("sets an item of something that is no dictionary");
     if (pairs.size() % 2 != 0) builder_.bad("has a dictionary key without its value");
@@ -212,7 +214,8 @@ class Machine {
   }
   void op_newobj_ex() {
     const List three = pop_list(3);
-    if (!three[2]->dict() || !three[2]->dict()->empty()) builder_.bad("makes an object with keyword arguments");
+    const bool plain = three[2]->dict() && three[2]->dict()->empty();
+    if (!plain && !builder_.is_foreign(three[0])) builder_.bad("makes an object with keyword arguments");
     push(builder_.construct(three[0], three[1]));
   }
   void op_build() {

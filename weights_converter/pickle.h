@@ -21,6 +21,7 @@ class ReadContext {
   const std::string path;
   const std::shared_ptr<ValueArena> arena;
   int depth = 0;  // of archives within pickles
+  std::vector<std::string> foreign;  // the first unknown classes that objects were made of, each once
 
   // Opcodes run and bytes of nested archives read. A file has each of them once, so that its length bounds their number; one that makes
   // more of itself is refused.

@@ -11,12 +11,12 @@ namespace {
 
 using Kind = Value::Kind;
 
-bool is_class(const Object* o) { return o && !o->arguments && !o->state; }
+bool is_class(const Object* o) { return o && o->is_class(); }
 
 }  // namespace
 
 const Value* PickleBuilder::global(std::string_view module, std::string_view name) {
-  if (!find_global(module, name)) {
+  if (!find_global(module, name) && runs_something(module, name)) {
     fail(Errc::format, context_.path, "its pickle asks for ", printable(module), ".", printable(name),
          ", which is no part of a checkpoint's data: refused, and nothing was run");
   }
@@ -25,15 +25,18 @@ const Value* PickleBuilder::global(std::string_view module, std::string_view nam
 
 const Value* PickleBuilder::construct(const Value* callable, const Value* arguments) {
   const Object* type = callable->object();
-  if (!is_class(type) || arguments->kind != Kind::tuple) bad("calls something that is no class or function");
+  if (!type || arguments->kind != Kind::tuple) bad("calls something that is no class or function");
+  if (is_foreign(callable)) return foreign(*type, arguments);
   const KnownGlobal& global = *find_global(type->module, type->name);
   const List& a = *arguments->items();
   switch (global.kind) {
     case GlobalKind::rebuild_tensor: return tensor(a, false);
     case GlobalKind::rebuild_tensor_v3: return tensor(a, true);
     case GlobalKind::rebuild_parameter:
-      if (a.empty() || !a[0]->tensor()) bad("has a parameter without its tensor");
+      if (a.empty() || !(a[0]->tensor() || a[0]->object())) bad("has a parameter without its tensor");
       return a[0];
+    case GlobalKind::rebuild_from_type: return tensor_with_attributes(*type, arguments, a);
+    case GlobalKind::default_dict: return make(Kind::dict, Dict{});
     case GlobalKind::load_from_bytes:
       if (a.size() != 1) bad("has a malformed nested archive");
       return read_nested_archive(context_, bytes_of(a[0]));
@@ -57,7 +60,9 @@ const Value* PickleBuilder::construct(const Value* callable, const Value* argume
       if (a.size() != 3 || !is_class(a[0]->object())) bad("has a malformed object");
       return instance(*a[0]->object(), arguments, a[2]);
     case GlobalKind::persistent_object: return persistent_object(arguments, a);
-    case GlobalKind::instance: return instance(*type, arguments, nullptr);
+    case GlobalKind::unread_tensor:
+    case GlobalKind::instance: return make(Kind::object, Object{type->module, type->name, arguments, nullptr});
+    case GlobalKind::foreign:
     case GlobalKind::storage:
     case GlobalKind::number_type:
     case GlobalKind::class_name: break;
@@ -66,13 +71,14 @@ const Value* PickleBuilder::construct(const Value* callable, const Value* argume
 }
 
 const Value* PickleBuilder::instance(const Object& type, const Value* arguments, const Value* state) {
-  const KnownGlobal& global = *find_global(type.module, type.name);
-  if (global.kind == GlobalKind::dict) {  // of protocols 0 and 1: its entries are the state of its base class
+  const GlobalKind kind = kind_of_global(type.module, type.name);
+  if (kind == GlobalKind::foreign) return foreign_subclass(type, arguments, state);
+  if (kind == GlobalKind::dict) {  // of protocols 0 and 1: its entries are the state of its base class
     if (!state || !state->dict()) return make(Kind::dict, Dict{});
     context_.arena->charge(state->dict()->size() * sizeof(Dict::value_type));
     return make(Kind::dict, *state->dict());
   }
-  if (global.kind != GlobalKind::instance) bad("makes an object of ", type.module, ".", type.name);
+  if (kind != GlobalKind::instance) bad("makes an object of ", type.module, ".", type.name);
   return make(Kind::object, Object{type.module, type.name, arguments, nullptr});
 }
 
@@ -123,7 +129,7 @@ void PickleBuilder::build(const Value* value, const Value* state) {
     if (target->kind == Kind::dict || target->kind == Kind::tensor || target->kind == Kind::set || target->kind == Kind::list) return;
     bad("gives a state to something that has none");
   }
-  if (is_class(object)) bad("gives a state to the class ", object->module, ".", object->name);
+  if (object->is_class()) bad("gives a state to the class ", object->module, ".", object->name);
   if (object->module != "numpy" || object->name != "ndarray") {
     object->state = state;
     return;
@@ -139,6 +145,7 @@ void PickleBuilder::build(const Value* value, const Value* state) {
 }
 
 const Value* PickleBuilder::numpy_array(const Value* dtype, const Value* shape, bool fortran, const Value* raw) {
+  if (!holds_numbers(dtype)) return foreign({"numpy", "ndarray of texts, dates or records"}, make(Kind::tuple, List{}));
   const NumpyDescription type = describe_numpy(context_.path, dtype);
   if (type.objects) {  // any Python values: a list will do, and the value itself where there are no dimensions
     if (!raw->items()) bad("has a numpy array of objects without its objects");
@@ -167,8 +174,9 @@ const Value* PickleBuilder::tensor(const List& a, bool with_type) {
   t->type = numbers->type;
   if (with_type) {
     const Object* type = a[6]->object();
-    const KnownGlobal* known = is_class(type) ? find_global(type->module, type->name) : nullptr;
-    if (!known || known->kind != GlobalKind::number_type) bad("has a tensor of no known type");
+    const KnownGlobal* known = type ? find_global(type->module, type->name) : nullptr;
+    if (!type || !type->is_class()) bad("has a tensor of no known type");
+    if (!known || known->kind != GlobalKind::number_type) return make(Kind::object, Object{"torch", type->name, make(Kind::tuple, List{})});
     t->type = known->type;
   }
   t->offset = integer_of(a[1]);

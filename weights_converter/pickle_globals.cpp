@@ -14,12 +14,27 @@ constexpr KnownGlobal globals[] = {
     {"torch._utils", "_rebuild_tensor_v3", rebuild_tensor_v3},
     {"torch._utils", "_rebuild_parameter", rebuild_parameter},
     {"torch._utils", "_rebuild_parameter_with_state", rebuild_parameter},
+    {"torch._utils", "_rebuild_device_tensor_from_numpy", rebuild_parameter},
+    {"torch._utils", "_rebuild_device_tensor_from_cpu_tensor", rebuild_parameter},
+    {"torch._utils", "_rebuild_xla_tensor", rebuild_parameter},
+    {"torch.nn.parameter", "Parameter", rebuild_parameter},
+    {"torch.nn.parameter", "Buffer", rebuild_parameter},
+    {"torch._tensor", "_rebuild_from_type", rebuild_from_type},
+    {"torch._tensor", "_rebuild_from_type_v2", rebuild_from_type},
+    {"torch._utils", "_rebuild_sparse_tensor", unread_tensor},
+    {"torch._utils", "_rebuild_sparse_csr_tensor", unread_tensor},
+    {"torch._utils", "_rebuild_nested_tensor", unread_tensor},
+    {"torch._utils", "_rebuild_qtensor", unread_tensor},
+    {"torch._utils", "_rebuild_meta_tensor_no_storage", unread_tensor},
+    {"torch._utils", "_rebuild_wrapper_subclass", unread_tensor},
     {"torch.storage", "_load_from_bytes", load_from_bytes},
     {"torch.storage", "UntypedStorage", storage, NumberType::u8},
     {"torch.storage", "_UntypedStorage", storage, NumberType::u8},
     {"torch", "Size", tuple},
     {"torch", "device", instance},
     {"collections", "OrderedDict", dict},
+    {"collections", "Counter", dict},
+    {"collections", "defaultdict", default_dict},
     {"dnnlib.util", "EasyDict", dict},
     {"dnnlib", "EasyDict", dict},
     {"builtins", "dict", dict},
@@ -40,6 +55,8 @@ constexpr KnownGlobal globals[] = {
     {"torch_utils.persistence", "_reconstruct_persistent_obj", persistent_object},
     {"dnnlib.tflib.network", "Network", instance},
     {"argparse", "Namespace", instance},
+    {"builtins", "complex", instance},
+    {"torch.serialization", "_get_layout", instance},
 };
 
 struct TorchType {
@@ -57,6 +74,22 @@ constexpr TorchType torch_types[] = {
     {"", "uint16", NumberType::u16},                      {"", "uint32", NumberType::u32},
     {"", "uint64", NumberType::u64},                      {"", "float8_e4m3fn", NumberType::f8_e4m3},
     {"", "float8_e5m2", NumberType::f8_e5m2},             {"UntypedStorage", "", NumberType::u8},
+    {"", "float8_e4m3fnuz", NumberType::f8_e4m3fnuz},     {"", "float8_e5m2fnuz", NumberType::f8_e5m2fnuz},
+    {"", "float8_e8m0fnu", NumberType::f8_e8m0},          {"QInt8Storage", "", NumberType::i8},
+    {"QUInt8Storage", "", NumberType::u8},                {"QInt32Storage", "", NumberType::i32},
+    {"QUInt4x2Storage", "", NumberType::u8},              {"QUInt2x4Storage", "", NumberType::u8},
+};
+
+struct Dangerous {
+  std::string_view module, names;  // names, each between blanks; empty: all
+};
+
+constexpr Dangerous dangerous[] = {
+    {"builtins", " eval exec execfile compile __import__ open input breakpoint globals vars apply "},
+    {"os", ""}, {"posix", ""}, {"nt", ""}, {"subprocess", ""}, {"sys", ""}, {"shutil", ""}, {"socket", ""}, {"runpy", ""}, {"importlib", ""},
+    {"pty", ""}, {"commands", ""}, {"ctypes", ""}, {"pickle", " loads load Unpickler "}, {"_pickle", " loads load Unpickler "},
+    {"marshal", ""}, {"webbrowser", ""}, {"pip", ""}, {"code", ""}, {"timeit", ""}, {"pdb", ""}, {"bdb", ""},
+    {"torch", " load save compile "}, {"torch.hub", ""}, {"torch.serialization", " load save "}, {"numpy", " load loadtxt save fromfile "},
 };
 
 // torch.FloatStorage, torch.cuda.FloatStorage and torch.float32, as a table that is made once.
@@ -82,6 +115,22 @@ std::string_view today(std::string_view module) {
 }
 
 }  // namespace
+
+GlobalKind kind_of_global(std::string_view module, std::string_view name) {
+  const KnownGlobal* known = find_global(module, name);
+  return known ? known->kind : foreign;
+}
+
+bool runs_something(std::string_view module, std::string_view name) {
+  module = today(module);
+  if (std::any_of(module.begin(), module.end(), [](unsigned char c) { return c < ' '; })) return true;  // no module's name
+  return std::any_of(std::begin(dangerous), std::end(dangerous), [&](const Dangerous& d) {
+    const bool below = d.names.empty() && module.size() > d.module.size() && module.starts_with(d.module) && module[d.module.size()] == '.';
+    if (module != d.module && !below) return false;
+    // Nested names, such as __class__.__init__, reach anything.
+    return d.names.empty() || d.names.find(" " + std::string(name) + " ") != std::string_view::npos;
+  });
+}
 
 const KnownGlobal* find_global(std::string_view module, std::string_view name) {
   module = today(module);

@@ -1,12 +1,15 @@
 #include "weights_converter/plan.h"
 
+#include <algorithm>
 #include <array>
 #include <functional>
 
 #include "engine/error.h"
 #include "weights_converter/network_plans.h"
+#include "weights_converter/other_networks.h"
 #include "weights_converter/plan_tensors.h"
 #include "weights_converter/stylegan2_layout.h"
+#include "weights_converter/text.h"
 
 namespace g2s::convert {
 namespace {
@@ -45,14 +48,42 @@ const std::vector<Kind>& kinds() {
   return all;
 }
 
+// A tensor that belongs to no discriminator, nor to what a training keeps beside it; null if there is none.
+const SourceTensor* stranger(const Checkpoint& checkpoint, const std::vector<StyleGan2Network>& discriminators) {
+  for (const SourceTensor& t : checkpoint.tensors) {
+    const bool own = std::any_of(discriminators.begin(), discriminators.end(), [&](const StyleGan2Network& d) { return t.name.starts_with(d.scope.prefix()); });
+    if (!own && t.shape.size() > 1 && t.name.find("optim") == std::string::npos) return &t;
+  }
+  return nullptr;
+}
+
+// Nobody who asks for "auto" gets a network that is not the file's first, or numbers without their meaning.
+void refuse_what_is_another(const Checkpoint& checkpoint) {
+  if (!find_generators(checkpoint).empty()) return;  // whose plan knows better
+  const std::vector<StyleGan2Network> discriminators = find_discriminators(checkpoint);
+  const std::string others = str(discriminators.empty() ? "" : "; `kind` stylegan2-discriminator converts the discriminator that is in it too",
+                                 "; `kind` tensors writes everything as it is");
+  if (const auto other = find_other_network(checkpoint))
+    fail(Errc::unsupported, checkpoint.path, "has ", other->title, ", which is not supported (its tensor ", printable(other->tensor), " says so)", others);
+  if (discriminators.empty()) return;
+  if (const SourceTensor* t = stranger(checkpoint, discriminators))
+    fail(Errc::unsupported, checkpoint.path, "has no generator that is known, but a StyleGAN2 discriminator and other tensors, such as ", printable(t->name), others);
+}
+
 const Kind& find_kind(const Inputs& inputs, const std::string& wanted) {
   std::string names;
+  if (wanted == "auto" && inputs.size() == 1 && !is_mobilestylegan(inputs)) refuse_what_is_another(*inputs[0]);
   for (const Kind& kind : kinds()) {
     if (wanted == "auto" ? kind.matches(inputs) : wanted == kind.name) return kind;
     names += str(", ", kind.name);
   }
   fail(Errc::invalid_argument, "kind", "'", wanted, "' is none of auto", names);
 }
+
+constexpr std::pair<std::string_view, const char*> usual_files[] = {
+    {"stylegan2-generator", "stylegan2_g"}, {"stylegan2-discriminator", "stylegan2_d"}, {"mobilestylegan", "mobilestylegan"}, {"lpips", "lpips_vgg"},
+    {"u2netp", "u2netp"}, {"face-detector", "face_detector"}, {"face-landmarks", "face_landmarks"},
+};
 
 // Metadata of inputs that were safetensors goes on: sources and licences are there.
 void keep_metadata(const Inputs& inputs, ConversionPlan& plan) {
@@ -64,12 +95,14 @@ void keep_metadata(const Inputs& inputs, ConversionPlan& plan) {
 OutputTensor output(const std::string& name, const SourceTensor& source) { return {name, source.type, source.shape, {source}}; }
 
 std::string usual_file(const std::string& kind) {
-  constexpr std::pair<std::string_view, const char*> files[] = {
-      {"stylegan2-generator", "stylegan2_g"}, {"stylegan2-discriminator", "stylegan2_d"}, {"mobilestylegan", "mobilestylegan"}, {"lpips", "lpips_vgg"},
-      {"u2netp", "u2netp"}, {"face-detector", "face_detector"}, {"face-landmarks", "face_landmarks"},
-  };
-  for (const auto& [known, file] : files)
+  for (const auto& [known, file] : usual_files)
     if (known == kind) return str(file, ".safetensors");
+  return {};
+}
+
+std::string kind_of_usual_file(const std::string& name) {
+  for (const auto& [kind, file] : usual_files)
+    if (name == str(file, ".safetensors")) return std::string(kind);
   return {};
 }
 
@@ -78,6 +111,7 @@ ConversionPlan make_plan(const std::vector<std::shared_ptr<const Checkpoint>>& i
   ConversionPlan plan = find_kind(inputs, request.kind).plan(inputs, request);
   if (plan.kind == "stylegan2-generator" && request.kind == "auto" && !find_discriminators(*inputs[0]).empty())
     plan.notes.push_back("the file has a discriminator too: `kind` stylegan2-discriminator converts it");
+  plan.allow_nonfinite = request.allow_nonfinite;
   plan.metadata["kind"] = plan.kind;
   plan.metadata["what"] = plan.description;
   keep_metadata(inputs, plan);

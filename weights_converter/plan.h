@@ -28,6 +28,7 @@ struct Request {
   std::string kind = "auto";        // stylegan2-generator, ..., tensors; auto: told by names and shapes
   std::string network;              // which of several in a file: g_ema, g, d, G_ema, G, D, Gs; empty: the usual one
   std::optional<NumberType> dtype;  // f16, bf16, f32; none: as stored
+  bool allow_nonfinite = false;     // write infinities and what is no number
 };
 
 struct ConversionPlan {
@@ -36,10 +37,13 @@ struct ConversionPlan {
   std::vector<OutputTensor> tensors;
   std::map<std::string, std::string> metadata;  // size, channel_multiplier, ...; the program adds sources and their checksums
   std::vector<std::string> notes;               // what was left out or chosen, one sentence each
+  bool allow_nonfinite = false;                 // as requested
 };
 
 // What the program calls a file of that kind in a folder of weights: stylegan2_g.safetensors; empty for kinds that it does not load from one.
 std::string usual_file(const std::string& kind);
+// The kind that a file of that name should be; empty for other names.
+std::string kind_of_usual_file(const std::string& name);
 
 // Throws naming file and tensor when the inputs are not what the request wants.
 ConversionPlan make_plan(const std::vector<std::shared_ptr<const Checkpoint>>& inputs, const Request& request);

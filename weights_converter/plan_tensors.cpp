@@ -27,7 +27,10 @@ ConversionPlan plan_tensors(const std::vector<std::shared_ptr<const Checkpoint>>
   }
   if (plan.tensors.empty()) {
     const std::string where = inputs.size() == 1 ? inputs[0]->path : "the inputs";
-    if (prefix.empty()) fail(Errc::format, where, "no tensor in it");
+    std::string notes;
+    for (const auto& input : inputs)
+      for (const std::string& note : input->notes) notes += "; " + note;
+    if (prefix.empty()) fail(Errc::format, where, "no tensor in it", notes);
     fail(Errc::invalid_argument, "network", "no tensor of '", printable(request.network), "' in ", where);
   }
   plan.description = str(plan.tensors.size(), plan.tensors.size() == 1 ? " tensor, " : " tensors, ", numbers, " numbers");

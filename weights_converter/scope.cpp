@@ -17,7 +17,11 @@ Dims without_ones(const Dims& dims) {
 
 const SourceTensor& Scope::get(const std::string& name, std::size_t rank) const {
   const SourceTensor* tensor = find(name);
-  if (!tensor) fail(Errc::format, path(), shown(name), " is missing");
+  if (!tensor) {
+    const auto unread = checkpoint_->unread.find(prefix_ + name);
+    if (unread != checkpoint_->unread.end()) fail(Errc::unsupported, path(), shown(name), " is ", unread->second, ", which is not read");
+    fail(Errc::format, path(), shown(name), " is missing");
+  }
   if (tensor->shape.size() != rank || !is_real(tensor->type))
     fail(Errc::format, path(), shown(name), " is ", describe(tensor->type, tensor->shape), ", expected real numbers in ", rank, " dimensions");
   return *tensor;

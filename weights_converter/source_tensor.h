@@ -11,7 +11,8 @@
 namespace g2s { namespace convert G2S_EXPORTED {
 
 enum class NumberType : std::uint8_t {
-  f16, bf16, f32, f64, i8, i16, i32, i64, u8, u16, u32, u64, boolean, f8_e4m3, f8_e5m2, complex64, complex128
+  f16, bf16, f32, f64, i8, i16, i32, i64, u8, u16, u32, u64, boolean, f8_e4m3, f8_e5m2, f8_e4m3fnuz, f8_e5m2fnuz, f8_e8m0,
+  complex64, complex128
 };
 
 std::size_t size_of(NumberType type);

@@ -24,9 +24,10 @@ class GeneratorPlan {
       : network_(network), layout_(*network.layout), scope_(network.scope), plan_(plan), builder_(plan, request) {}
 
   void run() {
-    refuse_other_kinds();
+    check_network(network_, Role::generator);
+    check_architecture();
     read_shape();
-    check_blur_kernels(network_);
+    check_form();
     mapping();
     add("input.input", input_view(), {1, shape_.channels[0], 4, 4});
     for (int i = 0; i < 2 * shape_.levels() - 1; ++i) convolution(i);
@@ -38,22 +39,24 @@ class GeneratorPlan {
   }
 
  private:
-  void refuse_other_kinds() {
-    for (const char* name : layout_.conditional)
-      if (scope_.has(name)) fail(Errc::unsupported, scope_.path(), scope_.shown(name), ": class-conditional generators are not supported");
+  void check_architecture() {
     for (int level = 0; level < max_levels && scope_.has(layout_.conv(2 * level) + layout_.conv_weight); ++level) {
       if (scope_.has(layout_.rgb(level) + layout_.conv_weight)) continue;
       fail(Errc::unsupported, scope_.path(), scope_.shown(layout_.rgb(level) + layout_.conv_weight),
            " is missing: only generators with a picture at ", "every size (the 'skip' architecture, configurations E and F) are supported");
     }
-    for (const char* name : {"nonlinearity", "mapping_nonlinearity"}) refuse_activation(network_setting(network_, name));
-    for (const std::vector<std::string>& module : {std::vector<std::string>{"mapping", "fc0"}, {"synthesis", "b4", "conv1"}})
-      if (const Value* layer = ada_module(network_, module)) refuse_activation(layer->get("activation"));
   }
 
-  void refuse_activation(const Value* value) {
-    const std::string* name = value ? value->string() : nullptr;
-    if (name && *name != "lrelu") fail(Errc::unsupported, scope_.path(), "the activation ", printable(*name), " is not supported, only lrelu");
+  void check_form() {
+    const SourceTensor& start = input_view();
+    const Dims& d = start.shape;
+    const std::int64_t h = d.size() >= 2 ? d[d.size() - 2] : 0, w = d.size() >= 2 ? d[d.size() - 1] : 0;
+    if (h != w) fail(Errc::unsupported, scope_.path(), printable(start.name), " is ", h, " x ", w, " (rows x columns): the generator's pictures are not square, which is not supported");
+    if (h != 4) fail(Errc::unsupported, scope_.path(), printable(start.name), " is ", h, " x ", w, ": the generator does not start at 4 x 4 pixels, which is not supported");
+    for (int level = 0; level < shape_.levels(); ++level) {
+      const std::string name = layout_.rgb(level) + layout_.conv_weight;
+      check_colours(network_, name, layout_.modulated_view(scope_.get(name, layout_.modulated_rank)).shape[0], Role::generator);
+    }
   }
 
   void read_shape() {
@@ -71,7 +74,7 @@ class GeneratorPlan {
     builder_.add(scope_.path(), ours, view, shape, scale, offset);
   }
 
-  SourceTensor input_view() {
+  const SourceTensor& input_view() {
     const SourceTensor* t = scope_.find(layout_.input);
     if (!t) fail(Errc::format, scope_.path(), scope_.shown(layout_.input), " is missing");
     return *t;

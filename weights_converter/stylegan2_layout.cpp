@@ -15,18 +15,6 @@ int side(int level) { return 4 << level; }
 // "synthesis.8x8/Conv0_up"
 std::string tensorflow_scope(int size) { return str(size, "x", size); }
 
-constexpr std::array<double, 4> blur = {1, 3, 3, 1};
-
-bool is_blur(const SourceTensor& kernel) {
-  if (kernel.shape != Dims{4, 4}) return false;
-  const std::vector<double> values = read_values(kernel, 16);
-  double sum = 0;
-  for (double v : values) sum += v;
-  for (std::size_t i = 0; i < 16; ++i)
-    if (!(std::abs(values[i] / sum - blur[i / 4] * blur[i % 4] / 64) < 1e-6)) return false;
-  return true;
-}
-
 std::string last_part(const std::string& prefix) {
   if (prefix.empty()) return prefix;
   const std::string path = prefix.substr(0, prefix.size() - 1);
@@ -157,24 +145,6 @@ const StyleGan2Network& choose_network(const std::vector<StyleGan2Network>& foun
     if (const StyleGan2Network* n = only(usual)) return *n;
   if (found.size() > 1) fail(Errc::invalid_argument, path, "has several ", what, "s: ", names, "; say which");
   return found[0];
-}
-
-void check_blur_kernels(const StyleGan2Network& network) {
-  if (!network.layout->kernel_end) {
-    const Value* kernel = network_setting(network, "resample_kernel");
-    if (!kernel || !kernel->items()) return;
-    bool same = kernel->items()->size() == blur.size();
-    for (std::size_t i = 0; same && i < blur.size(); ++i) same = number_of(kernel->at(i)) == blur[i];
-    if (!same) fail(Errc::unsupported, network.scope.path(), "the network resamples by another kernel than 1 3 3 1");
-    return;
-  }
-  for (const std::string& name : network.scope.names()) {
-    if (!ends_with(name, network.layout->kernel_end)) continue;
-    const SourceTensor& kernel = *network.scope.find(name);
-    // One of NVIDIA's blocks has a kernel of its own only where it resamples; others say [1].
-    if (kernel.numel() == 1 || is_blur(kernel)) continue;
-    fail(Errc::unsupported, network.scope.path(), printable(kernel.name), " is another blur than 1 3 3 1");
-  }
 }
 
 const Value* network_setting(const StyleGan2Network& network, const std::string& tensorflow_name) {

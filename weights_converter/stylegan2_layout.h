@@ -64,8 +64,11 @@ ConversionPlan plan_discriminator(const Checkpoint& checkpoint, const Request& r
 // What both share (stylegan2_layout.cpp).
 // Which of several: the wanted one, else the moving average, else the only one. Throws listing them when there is no telling.
 const StyleGan2Network& choose_network(const std::vector<StyleGan2Network>& found, const Request& request, const char* what);
-// Blur kernels must be [1,3,3,1] x [1,3,3,1]: throws naming the first that is not.
-void check_blur_kernels(const StyleGan2Network& network);
+// What is neither in the names nor in the shapes of tensors (stylegan2_checks.cpp): throws naming what is not StyleGAN2 as it is computed here.
+enum class Role { generator, discriminator };
+void check_network(const StyleGan2Network& network, Role role);
+// Of a picture's colours: throws unless there are three.
+void check_colours(const StyleGan2Network& network, const std::string& tensor, std::int64_t colours, Role role);
 // The value of a constructor's argument that the file remembers; null if it does not say.
 const Value* network_setting(const StyleGan2Network& network, const std::string& tensorflow_name);
 // The record of the module `path` below a network of NVIDIA's PyTorch code; null for the other layouts.

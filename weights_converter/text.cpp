@@ -1,6 +1,7 @@
 #include "weights_converter/text.h"
 
 #include "engine/error.h"
+#include "engine/shown.h"
 
 namespace g2s::convert {
 namespace {
@@ -42,17 +43,10 @@ std::string printable(std::string_view text, std::size_t longest) {
 }
 
 bool is_utf8(std::string_view text) {
-  for (std::size_t i = 0; i < text.size();) {
-    const auto c = static_cast<unsigned char>(text[i++]);
-    if (c < 0x80) continue;
-    const int more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : 1;
-    if (c < 0xc2 || c > 0xf4) return false;
-    char32_t code = c & (0x3fu >> more);
-    for (int k = 0; k < more; ++k, ++i) {
-      if (i >= text.size() || (static_cast<unsigned char>(text[i]) & 0xc0u) != 0x80u) return false;
-      code = code << 6 | (static_cast<unsigned char>(text[i]) & 0x3fu);
-    }
-    if ((more == 2 && (code < 0x800 || (code >= 0xd800 && code < 0xe000))) || (more == 3 && (code < 0x10000 || code > 0x10ffff))) return false;
+  while (!text.empty()) {
+    const std::size_t length = utf8_length(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
   }
   return true;
 }

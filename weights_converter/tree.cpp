@@ -1,8 +1,10 @@
 // Names for the tensors of a tree of pickled values.
 #include <algorithm>
+#include <set>
 
 #include "engine/error.h"
 #include "weights_converter/formats.h"
+#include "weights_converter/pickle_globals.h"
 #include "weights_converter/text.h"
 
 namespace g2s::convert {
@@ -21,10 +23,7 @@ class Lister {
       fail(Errc::format, context_.path, "is nested more than ", deepest, " levels deep at ", printable(path), ", or contains itself");
     context_.spend(1);
     if (const SourceTensor* t = v->tensor()) return add(*t, path);
-    if (const Object* object = v->object()) {
-      if (object->state) list_state(*object, path, depth);
-      return;
-    }
+    if (const Object* object = v->object()) return list_object(v, *object, path, depth);
     if (const Dict* dict = v->dict()) return list_entries(*dict, path, depth, false);
     const List* items = v->items();
     if (!items) return;
@@ -54,6 +53,31 @@ class Lister {
     if (const std::int64_t* number = key->integer()) return std::to_string(*number);
     if (const bool* flag = key->boolean()) return *flag ? "True" : "False";
     return "?";
+  }
+
+  // What a tensor that is not read is, if it is one.
+  static std::string unread(const Object& object) {
+    if (object.module == "torch" && object.arguments && kind_of_global(object.module, object.name) == GlobalKind::foreign)
+      return "a tensor of type " + printable(object.name);
+    if (kind_of_global(object.module, object.name) != GlobalKind::unread_tensor) return {};
+    constexpr std::pair<std::string_view, const char*> kinds[] = {
+        {"sparse", "a sparse tensor"}, {"nested", "a nested tensor"}, {"qtensor", "a quantised tensor"}, {"meta", "a tensor without numbers (device meta)"}};
+    for (const auto& [part, what] : kinds)
+      if (object.name.find(part) != std::string::npos) return what;
+    return "a tensor of a class of its own";
+  }
+
+  void list_object(const Value* v, const Object& object, const std::string& path, int depth) {
+    if (const std::string what = unread(object); !what.empty()) {
+      context_.arena->charge(2 * (path.size() + what.size()) + 128);
+      checkpoint_.unread.emplace(path.empty() ? "data" : path, what);
+      return;
+    }
+    if (!object.state) return;
+    const bool foreign = kind_of_global(object.module, object.name) == GlobalKind::foreign;
+    if (foreign && !open_.insert(v).second) return;  // it refers to itself, as modules do to their parents
+    list_state(object, path, depth);
+    if (foreign) open_.erase(v);
   }
 
   void add(const SourceTensor& t, const std::string& path) {
@@ -100,6 +124,7 @@ class Lister {
 
   Checkpoint& checkpoint_;
   ReadContext& context_;
+  std::set<const Value*> open_;  // objects of unknown classes that are being listed
 };
 
 }  // namespace

@@ -19,6 +19,8 @@ struct Object {
   std::string module, name;         // torch_utils.persistence objects: the class that was wrapped
   const Value* arguments = nullptr;  // a tuple; null: none were seen
   const Value* state = nullptr;      // usually a dict; null: none
+
+  bool is_class() const { return !arguments && !state; }
 };
 
 using List = std::vector<const Value*>;                          // also tuples and sets

@@ -1,7 +1,9 @@
 #include "weights_converter/write.h"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
+#include <functional>
 #include <future>
 
 #include "engine/error.h"
@@ -42,11 +44,27 @@ std::vector<std::string> hash_keys(const Checkpoints& inputs) {
   return keys;
 }
 
+// Throws if a piece of an output that begins at number `begin` of a part has one that is not finite.
+void require_finite(const std::string& path, const OutputTensor& t, const SourceTensor& part, std::int64_t begin, std::string_view piece) {
+  const std::int64_t at = first_nonfinite(t.type, piece);
+  if (at < 0) return;
+  SourceTensor one = part;  // the number as the source has it
+  one.shape.clear(), one.strides.clear();
+  std::int64_t left = begin + at;
+  for (std::size_t i = part.shape.size(); i-- > 0;) one.offset += left % part.shape[i] * part.strides[i], left /= part.shape[i];
+  const double value = read_values(one).at(0);
+  const std::string where = str("its number ", begin + at, " is ", value);
+  const bool grew = std::isfinite(value);
+  fail(Errc::format, path, "tensor ", t.name, ": ", where, grew ? str(", which becomes infinite as ", to_string(t.type), "; another `dtype` holds it") : ", which is not finite",
+       ". `allow_nonfinite` writes it all the same");
+}
+
 // Bytes of a mapped file that nobody has touched yet make write() fault in the middle of its copying and begin again, at a third of the speed.
-void write_mapped(SafetensorsWriter& file, std::string_view bytes) {
+void write_mapped(SafetensorsWriter& file, std::string_view bytes, const std::function<void(std::string_view)>& look) {
   constexpr std::size_t step = 1u << 20, page = 4096;
   for (; !bytes.empty(); bytes.remove_prefix(std::min(step, bytes.size()))) {
     const std::string_view part = bytes.substr(0, step);
+    look(part);
     for (std::size_t i = 0; i < part.size(); i += page) static_cast<void>(*static_cast<const volatile char*>(&part[i]));
     file.write(part.data(), part.size());
   }
@@ -83,7 +101,12 @@ void write_plan(const std::string& path, const ConversionPlan& plan, const Check
         last = part.storage;
         kept = last.load();
       }
-      stream_numbers(part, t.type, t.scale, t.add, [&](std::string_view piece) { write_mapped(file, piece); });
+      std::int64_t at = 0;
+      auto look = [&](std::string_view piece) {
+        if (!plan.allow_nonfinite) require_finite(inputs.size() == 1 ? inputs[0]->path : path, t, part, at, piece);
+        at += static_cast<std::int64_t>(piece.size() / size_of(t.type));
+      };
+      stream_numbers(part, t.type, t.scale, t.add, [&](std::string_view piece) { write_mapped(file, piece, look); });
     }
   }
   const std::vector<std::string> found = hashes.get();

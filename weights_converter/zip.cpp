@@ -113,12 +113,14 @@ class ZipReader {
     return memory_.data + at;
   }
 
-  // The end record is the last thing but for a comment.
+  // The end record is the last thing but for its comment. Where other bytes follow it, the last one counts, as for PyTorch.
   std::uint64_t find_end() const {
     if (memory_.size < end_size) bad("it is too short");
     const std::uint64_t last = memory_.size - end_size, first = last > 0xffff ? last - 0xffff : 0;
     for (std::uint64_t at = last + 1; at-- > first;)
       if (little(memory_.data + at, 4) == end_signature && at + end_size + little(memory_.data + at + 20, 2) == memory_.size) return at;
+    for (std::uint64_t at = last + 1; at-- > first;)
+      if (little(memory_.data + at, 4) == end_signature && little(memory_.data + at + 20, 2) <= last - at) return at;
     bad("its end record is missing");
   }
 

@@ -6,6 +6,7 @@
 #include <numbers>
 
 #include "engine/error.h"
+#include "engine/json_text.h"
 
 namespace g2s {
 namespace {
@@ -121,7 +122,7 @@ T field(const json& j, const std::string& origin, const char* name) {
   try {
     return json_field(j, origin, name).get<T>();
   } catch (const json::exception&) {
-    fail(Errc::format, origin, "field '", name, "' has another type than expected: ", j.at(name).dump());
+    fail(Errc::format, origin, "field '", name, "' has another type than expected: ", json_text(j.at(name), -1));
   }
 }
 

@@ -6,6 +6,7 @@
 #include "engine/autograd.h"
 #include "kernels/resize/resize.h"
 #include "models/face/report.h"
+#include "models/gan2shape/mask_file.h"
 
 namespace g2s {
 namespace {
@@ -136,6 +137,7 @@ void note_origin(const LoadedInput& input, std::vector<std::string>& notes) {
   if (input.image.alpha && opaque(input.image.alpha)) notes.push_back("its alpha channel is opaque everywhere and ignored");
   else if (input.mask_source == "alpha") notes.push_back("its alpha channel is the mask, transparent parts are shown grey");
   else if (input.image.alpha) notes.push_back("transparent parts are shown grey, the mask is the one given");
+  notes.insert(notes.end(), input.mask_notes.begin(), input.mask_notes.end());
 }
 
 ImageBox choose_box(const LoadedInput& input, const Config& config, CropMode mode, const Tensor& mask, std::vector<std::string>& notes) {
@@ -240,9 +242,13 @@ Tensor prepare_truth(const Tensor& depth, const ImageBox& box, const Config& con
 }
 
 LoadedInput load_input(const InputFiles& files) {
-  LoadedInput in{files, read_image(files.image), {}, {}, {}};
+  LoadedInput in{files, read_image(files.image), {}, {}, {}, {}};
   require_side(in);
-  if (!files.mask.empty()) in.mask = read_grey(files.mask);
+  if (!files.mask.empty()) {
+    MaskFile mask = read_mask_file(files.mask);
+    fit_mask(mask, files.mask, in.image.width(), in.image.height(), "the picture " + files.image);
+    in.mask = mask.mask, in.mask_notes = mask.notes;
+  }
   choose_mask(in, "file", "it is empty; `mask` takes a picture that is white where the object is");
   if (!files.truth.empty()) {
     in.truth = read_true_depth(files.truth);
@@ -260,7 +266,7 @@ LoadedInput load_input(const InputPixels& pixels) {
   };
   require("picture", pixels.rgb, 3, DType::u8);
   if (pixels.mask) require("mask", pixels.mask, 1, DType::f32);
-  LoadedInput in{{"picture", "mask", ""}, {{}, pixels.rgb, pixels.alpha}, pixels.mask, {}, {}};
+  LoadedInput in{{"picture", "mask", ""}, {{}, pixels.rgb, pixels.alpha}, pixels.mask, {}, {}, {}};
   in.image.info = {.width = in.image.width(), .height = in.image.height(), .channels = pixels.alpha ? 4 : 3};
   if (pixels.alpha) {
     require("picture", pixels.alpha, 1, DType::u8);

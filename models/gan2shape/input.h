@@ -49,6 +49,7 @@ struct LoadedInput {
   Tensor truth;  // f32 [1,H,W,1] true depth, 0 where there is none; undefined without a file
   std::string mask_source;  // "file", "given" in memory, "alpha" or empty
   std::optional<Face> face = {};  // whose frame image and mask are, see align_input; its coordinates are those of the upright picture before
+  std::vector<std::string> mask_notes;  // how its file was understood
 };
 
 struct PreparedInput {
@@ -66,7 +67,7 @@ struct PreparedInput {
 
 constexpr std::int64_t max_photo_side = 2048;
 
-// Reads and checks the files; throws naming the one at fault: unreadable, smaller than min_image_side, of another size than the image, a
+// Reads and checks the files; throws naming the one at fault: unreadable, smaller than min_image_side, of another shape than the image, a
 // truth that is not 16-bit grey, an empty mask.
 LoadedInput load_input(const InputFiles& files);
 LoadedInput load_input(const InputPixels& pixels);

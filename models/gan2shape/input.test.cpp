@@ -9,8 +9,6 @@
 #include "engine/files.h"
 #include "engine/npy.h"
 #include "engine/safetensors.h"
-#include "models/gan2shape/latents.h"
-#include "models/stylegan2_generator.h"
 #include "tests/support/check.h"
 
 using namespace g2s;
@@ -211,72 +209,4 @@ TEST_CASE("input: a true depth at another size is averaged over what is there") 
   Tensor repeated = prepare_truth(depth, {0, 64, 32, 32}, config);
   CHECK(repeated.data<float>()[0] == repeated.data<float>()[1]);
   CHECK(repeated.data<float>()[2] == 1.02f);
-}
-
-TEST_CASE("latents: what they may look like") {
-  Folder folder;
-  GeneratorConfig config;
-  config.size = 16;
-  config.style_dim = 4;
-  config.channels = {8, 8, 8};
-  const StyleGan2Generator generator(config, generator_parameters(config));
-  const std::string path = folder / "l.npy";
-  auto read = [&](const Tensor& x) {
-    write_npy(path, x);
-    return read_latents(path, generator);
-  };
-  CHECK(latent_count(read(Tensor::zeros({4}))) == 1);
-  CHECK(latent_at(read(Tensor::zeros({4})), 0).shape() == Shape{1, 4});
-  Tensor many = hashed_input("latents", {3, 6, 4});
-  CHECK(latent_count(read(many)) == 3);
-  CHECK(latent_at(read(many), 2).data<float>()[5] == many.data<float>()[2 * 24 + 5]);
-  CHECK(read(Tensor::zeros({2, 4}, DType::f64)).dtype() == DType::f32);
-  for (const Shape& shape : {Shape{5}, Shape{3, 5}, Shape{3, 5, 4}, Shape{1, 3, 6, 4}, Shape{0, 4}, Shape{}}) CHECK_THROWS_AS(read(Tensor::zeros(shape)), Error);
-  write_safetensors(folder / "one.safetensors", {{"w", Tensor::zeros({4})}});
-  CHECK(read_latents(folder / "one.safetensors", generator).shape() == Shape{4});
-  write_safetensors(folder / "two.safetensors", {{"a", Tensor::zeros({4})}, {"b", Tensor::zeros({4})}});
-  CHECK_THROWS_WITH_AS(read_latents(folder / "two.safetensors", generator), doctest::Contains("no tensor latent"), Error);
-  CHECK_THROWS_AS(read_latents(folder / "l.txt", generator), Error);
-}
-
-TEST_CASE("input: a picture is cut to the frame of its face, its mask with it") {
-  const FaceFinder finder{SafetensorsFile(source_path("assets/face_detector.safetensors")),
-                          SafetensorsFile(source_path("assets/face_landmarks.safetensors"))};
-  LoadedInput input = load_input({source_path("tests/images/portraits/grace_hopper.jpg"), "", ""});
-  const std::int64_t h = input.image.height(), w = input.image.width();
-  input.mask = box_mask(h, w, {0, 0, w, h / 2});
-  input.mask_source = "file";
-  const std::vector<LoadedInput> aligned = align_input(input, finder, "largest");
-  REQUIRE(aligned.size() == 1);
-  REQUIRE(aligned[0].face);
-  const double side = length(aligned[0].face->frame[3] - aligned[0].face->frame[0]);
-  CHECK(aligned[0].image.width() == static_cast<std::int64_t>(std::ceil(side)));
-  CHECK(aligned[0].image.height() == aligned[0].image.width());
-  CHECK(aligned[0].mask.shape() == Shape{1, aligned[0].image.height(), aligned[0].image.width(), 1});
-  const std::vector<Face> again = finder(aligned[0].image.rgb);
-  REQUIRE(again.size() == 1);
-  CHECK(std::abs(again[0].pose.roll) < 1.5);
-
-  const PreparedInput prepared = prepare_input(aligned[0], preset("default"), CropMode::none, unwanted);
-  CHECK(prepared.face);
-  CHECK(noted(prepared, "turned to the frame of the face"));
-  const float* mask = prepared.mask.data<float>();
-  const std::int64_t s = prepared.mask.dim(1);
-  CHECK(mask[s / 2] == 1.f);
-  CHECK(mask[(s - 1) * s + s / 2] == 0.f);
-  CHECK(align_input(input, finder, "all").size() == 1);
-  CHECK_THROWS_WITH_AS(align_input(input, finder, "2"), doctest::Contains("has 1 face"), Error);
-}
-
-TEST_CASE("input: a picture without a face that is fit cannot be aligned, nor can a true depth") {
-  const FaceFinder finder{SafetensorsFile(source_path("assets/face_detector.safetensors")),
-                          SafetensorsFile(source_path("assets/face_landmarks.safetensors"))};
-  CHECK_THROWS_WITH_AS(align_input(load_input({ramp(64, 64), {}, {}}), finder, "largest"), doctest::Contains("no face was found"), Error);
-  LoadedInput input = load_input({source_path("tests/images/portraits/grace_hopper.jpg"), "", ""});
-  LoadedInput small = input;
-  small.image.rgb = resize_pixels(input.image.rgb, 82, 70);
-  CHECK_THROWS_WITH_AS(align_input(small, finder, "all"), doctest::Contains("at least 30 are needed"), Error);
-  input.truth = Tensor::full({1, input.image.height(), input.image.width(), 1}, 1);
-  input.names.truth = "depth.png";
-  CHECK_THROWS_WITH_AS(align_input(input, finder, "largest"), doctest::Contains("depth.png"), Error);
 }

@@ -16,6 +16,7 @@ namespace g2s {
 namespace {
 
 constexpr int discriminator_blocks = 4;  // that step 2 compares
+constexpr std::int64_t encoder_width = 512;  // of the offsets that the method's encoder gives
 
 std::unique_ptr<StyleGan2Discriminator> load_discriminator(const std::string& path) {
   auto loaded = std::make_unique<StyleGan2Discriminator>(StyleGan2Discriminator::load(SafetensorsFile(path)));
@@ -30,6 +31,10 @@ void load_networks(Reconstructor& r) {
   if (!r.weights.discriminator.empty()) r.discriminator = load_discriminator(r.weights.discriminator);
   r.lpips = std::make_unique<Lpips>(SafetensorsFile(r.weights.lpips));
   if (!r.weights.directions.empty()) r.directions = std::make_unique<PoseDirections>(PoseDirections::load(SafetensorsFile(r.weights.directions)));
+  if (const std::int64_t width = r.generator->style_dim(); width != encoder_width) {
+    fail(Errc::unsupported, r.weights.generator, "the generator's style is ", width, " numbers wide; a fit takes ", encoder_width,
+         ", other widths only draw pictures");
+  }
   if (r.weights.depth_prior.empty()) return;
   r.depth_prior = std::make_unique<SafetensorsFile>(r.weights.depth_prior);
   const DefaultDevice host{Device{}};

@@ -8,6 +8,7 @@
 #include "engine/accelerator.h"
 #include "engine/allocator.h"
 #include "engine/files.h"
+#include "engine/json_text.h"
 #include "engine/parallel.h"
 #include "engine/precision.h"
 
@@ -96,7 +97,7 @@ json result_json(const Reconstructor& r, const ReconstructionJob& job, const Fit
   return out;
 }
 
-std::string result_text(const json& result) { return result.dump(2, ' ', false, json::error_handler_t::replace); }
+std::string result_text(const json& result) { return json_text(result); }
 
 bool is_finished(const std::string& folder) { return std::filesystem::exists(folder + "/result.json"); }
 

@@ -9,6 +9,7 @@
 #include "engine/files.h"
 #include "engine/hashed_tensor.h"
 #include "engine/image.h"
+#include "engine/json_text.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/grid_sample/grid_sample.h"
 #include "kernels/reduce/reduce.h"
@@ -44,7 +45,7 @@ struct Trace {
   const json& at(const char* part, const char* name) const { return json_field(at(part), origin, name); }
 
   std::string file(const json& relative) const {
-    if (!relative.is_string()) fail(Errc::format, origin, "expected a file name, found ", relative.dump());
+    if (!relative.is_string()) fail(Errc::format, origin, "expected a file name, found ", json_text(relative, -1));
     return (folder / relative.get<std::string>()).string();
   }
   Tensor sized(Tensor image, const std::string& path) const {

@@ -9,7 +9,6 @@
 #include "engine/autograd.h"
 #include "engine/context.h"
 #include "engine/image.h"
-#include "engine/npy.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/shape/shape.h"
 #include "models/gan2shape/face_tracks.h"
@@ -129,11 +128,6 @@ Tensor tracked_depth(const Method& m, const Target& target) {
   }
   const TrackedShape shape = structure_from_motion(tracks.places, tracks.rotations);
   const DefaultDevice host{Device{}};
-  if (const char* dbg = std::getenv("G2S_DBG")) {
-    for (std::size_t i = 0; i < shape.residuals.size(); i += 20) std::printf("%.4f ", shape.residuals[i]);
-    for (std::size_t k = 0; k < shape.cameras.size(); ++k) std::printf("cam %zu yaw %.1f pitch %.1f scale %.3f wanted yaw %.1f\n", k, std::asin(shape.cameras[k].rotation[0][2]) * 57.3, std::asin(shape.cameras[k].rotation[2][1]) * 57.3, shape.cameras[k].scale, std::asin(tracks.rotations[k][0][2]) * 57.3);
-    write_npy(dbg, surface(canonical_points(tracks, shape, m.config), shape.residuals, m.config).reshape({m.config.size, m.config.size}));
-  }
   return surface(canonical_points(tracks, shape, m.config), shape.residuals, m.config).to(m.device());
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "engine/error.h"
+#include "engine/picture_files.h"
 #include "weights_converter/numbers.h"
 #include "weights_converter/plan.h"
 
@@ -67,6 +68,22 @@ void read_everything(const std::shared_ptr<const Checkpoint>& checkpoint) {
 }
 
 }  // namespace
+
+void fuzz_picture(PictureReader reader, std::string_view content) {
+  constexpr std::int64_t most_pixels = 1 << 18;
+  try {
+    const ImageInfo info = reader("input", content, false).info;
+    if (info.width < 1 || info.height < 1 || info.channels < 1 || info.channels > 4) std::abort();
+    if (info.width * info.height > most_pixels) return;
+    RawImage image = reader("input", content, true);
+    const Tensor& p = image.pixels;
+    if (p.rank() != 4 || p.dim(1) != info.height || p.dim(2) != info.width || p.dim(3) != image.info.channels) std::abort();
+    if ((p.dtype() == DType::i32) != (image.info.bit_depth == 16)) std::abort();
+    to_srgb(image);
+  } catch (const Error& e) {
+    if (e.op() != "input" || e.message().empty()) std::abort();
+  }
+}
 
 void fuzz_reader(Format format, const std::uint8_t* data, std::size_t size, const std::string& beside) {
   const Allowance input(2 * (size + beside.size()) + allowance + (4u << 20));  // the input itself is copied once

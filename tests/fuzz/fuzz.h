@@ -1,11 +1,13 @@
-// What all fuzz targets share. Those of readers give their bytes to one; whatever comes back must be an Error or a checkpoint whose tensors can
+// What all fuzz targets share. Those of checkpoints give their bytes to one; whatever comes back must be an Error or a checkpoint whose tensors can
 // all be read and planned. Memory beyond the promise of weights_converter/bytes.h ends the program, as a finding.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
+#include "engine/image.h"
 #include "weights_converter/checkpoint.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
@@ -23,5 +25,9 @@ std::size_t bytes_in_use();
 
 // `beside`: what a second file holds (convert::read_checkpoint).
 void fuzz_reader(convert::Format format, const std::uint8_t* data, std::size_t size, const std::string& beside = {});
+
+// A decoder of pictures: what comes back must be an Error, or pixels of the size and form that it says. Large ones are only asked for that.
+using PictureReader = RawImage (*)(const std::string& path, std::string_view content, bool pixels);
+void fuzz_picture(PictureReader reader, std::string_view content);
 
 }  // namespace g2s::test

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the small files that the fuzz targets start from, tests/fuzz/corpus/<reader>/. Needs PyTorch, numpy, onnx and safetensors.
 
-Those of openvino and tflite are written by tests/fixtures/make_openvino.py and make_tflite.py.
+Those of png, jpeg, webp, tiff, heif and pnm are members of tests/images/formats.zip; those of openvino and tflite are written by tests/fixtures/make_openvino.py and make_tflite.py.
 """
 import collections
 import io

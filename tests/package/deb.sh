@@ -16,7 +16,7 @@ for field in Package Version Architecture Maintainer Description Section Depends
   [ -n "$(dpkg-deb --field "$package" $field)" ] || fail "the package has no $field"
 done
 depends=$(dpkg-deb --field "$package" Depends)
-for library in libc6 libstdc++6 libpng libexif libssl libxxhash libpugixml zlib1g; do
+for library in libc6 libstdc++6 libpng libjpeg libwebp libwebpdemux libtiff libheif liblcms2 libexif libssl libxxhash libpugixml zlib1g; do
   echo "$depends" | grep -qF "$library" || fail "$library is not in Depends: $depends"
 done
 dpkg-deb --contents "$package" >contents.txt

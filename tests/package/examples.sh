@@ -23,7 +23,9 @@ each() {  # the compiler line of each, before and after the source
   done
 }
 # What a static library is made with must be there in full.
-static="-lpng -lcrypto -lz -lexif -lxxhash -lpugixml -lstdc++ -lm -lpthread -ldl"
+# Those of pictures are what the build found.
+pictures=$(sed -n 's/^Libs.private:.*-lpugixml\(.*\) -lstdc++.*/\1/p' "$libdir/pkgconfig/gan2shape.pc")
+static="-lpng -lcrypto -lz -lexif -lxxhash -lpugixml$pictures -lstdc++ -lm -lpthread -ldl"
 case $how in
   cmake | cmake-static)
     [ "$how" = cmake ] || more=-DGAN2SHAPE_STATIC=ON
