@@ -65,7 +65,7 @@ std::function<void()> step3_case(int size, const std::string& assets, std::int64
   auto w = world(size, assets);
   auto step = std::make_shared<Step3>(w->method, w->target, true);
   Tensor images = random_images(w->config.batch, size, "projected"), masks = Tensor::full({w->config.batch, size, size, 1}, 1);
-  return iteration(w, step, [=](const Step3& s) { return s.update(images, masks, part > 0 ? part : w->config.batch + 1).gradients; });
+  return iteration(w, step, [=](const Step3& s) { return s.update({images, masks, {}}, part > 0 ? part : w->config.batch + 1).gradients; });
 }
 
 }  // namespace

@@ -14,16 +14,14 @@
 namespace g2s {
 namespace {
 
-constexpr const char* op = "generator";
-
 Tensor pixel_norm(const Tensor& x) { return x * rsqrt(mean(square(x), {1}, true) + 1e-8); }
 
 }  // namespace
 
 Tensor Generator::mapping_range(const Tensor& x, int first, int last) const {
-  check(x.rank() == 2 && x.dim(1) == style_dim(), op, "the mapping takes [B,", style_dim(), "], got ", describe(x));
+  check(x.rank() == 2 && x.dim(1) == style_dim(), name(), "the mapping takes [B,", style_dim(), "], got ", describe(x));
   if (first < 0 || last > mapping_modules() || first > last)
-    fail(Errc::invalid_argument, op, "mapping modules ", first, " to ", last, " of ", mapping_modules());
+    fail(Errc::invalid_argument, name(), "mapping modules ", first, " to ", last, " of ", mapping_modules());
   Tensor h = x;
   for (int i = first; i < last; ++i) {
     if (i == 0) {
@@ -48,7 +46,7 @@ Tensor Generator::truncate(const Tensor& w, const Tensor& mean, double psi) { re
 Tensor Generator::synthesis(const Tensor& w) const {
   const std::int64_t dim = style_dim(), count = latents();
   const bool one = w.rank() == 2;
-  check((one && w.dim(1) == dim) || (w.rank() == 3 && w.dim(1) == count && w.dim(2) == dim), op, "the synthesis takes [B,", dim, "] or [B,",
+  check((one && w.dim(1) == dim) || (w.rank() == 3 && w.dim(1) == count && w.dim(2) == dim), name(), "the synthesis takes [B,", dim, "] or [B,",
         count, ",", dim, "], got ", describe(w));
   std::vector<Tensor> parts(static_cast<std::size_t>(count), w);
   for (std::int64_t i = 0; i < count && !one; ++i) parts[static_cast<std::size_t>(i)] = slice(w, 1, i, i + 1).reshape({w.dim(0), dim});

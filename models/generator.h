@@ -29,6 +29,7 @@ class Generator {
   virtual int latents() const = 0;             // of W+
   virtual int mapping_layers() const = 0;
   virtual NetworkMemory memory() const = 0;
+  virtual const char* name() const = 0;  // in errors
   // The mean that came with the weights, [1,style_dim]; undefined if none did.
   virtual const Tensor& latent_avg() const = 0;
 

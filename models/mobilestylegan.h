@@ -45,6 +45,7 @@ class MobileStyleGan : public Generator {
   int latents() const override { return config_.latents(); }
   int mapping_layers() const override { return config_.mapping_layers; }
   NetworkMemory memory() const override;
+  const char* name() const override { return "mobilestylegan"; }
   const Tensor& latent_avg() const override { return none_; }
 
  private:

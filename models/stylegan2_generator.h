@@ -44,6 +44,7 @@ class StyleGan2Generator : public Generator {
   int latents() const override { return config_.latents(); }
   int mapping_layers() const override { return config_.mapping_layers; }
   NetworkMemory memory() const override { return generator_memory(config_); }
+  const char* name() const override { return "stylegan2_generator"; }
   const Tensor& latent_avg() const override { return latent_avg_; }
 
   // Only of a trainable generator.

@@ -82,6 +82,6 @@ TEST_CASE("steps of the face preset stay below the memory limit [long]") {
   Step2(w.method, w.target, w.snapshot()).update(w.views(), w.lights(), plan.step2);
   CHECK(memory.stats().peak < limit);
   memory.reset_peak();
-  Step3(w.method, w.target, true).update(w.images(), w.masks(), plan.step3);
+  Step3(w.method, w.target, true).update({w.images(), w.masks(), {}}, plan.step3);
   CHECK(memory.stats().peak < limit);
 }
