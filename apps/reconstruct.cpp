@@ -61,6 +61,7 @@ void summarize(const Job& job, const json& result, ProgressPrinter& progress) {
   std::snprintf(fit, sizeof fit, "LPIPS %.3f, squared error %.4f inside the mask", latent.at("lpips_in_mask").get<double>(),
                 latent.at("squared_error_in_mask").get<double>());
   progress.note(job.stem + ": the generator's picture fits with " + fit);
+  for (const json& warning : result.at("warnings")) progress.note(job.stem + ": warning: " + warning.get<std::string>());
   progress.note(job.stem + ": finished in " + format_seconds(result.at("seconds").get<double>()) + ", " + job.folder);
 }
 
@@ -130,6 +131,7 @@ int run(const ReconstructOptions& o) {
   const ReconstructSession session = prepare_session(o);
   make_folders(o.out);
   ProgressPrinter progress(std::cerr, progress_style(o.progress));
+  if (!session.note.empty()) progress.note(session.jobs.size() == 1 ? session.jobs.front().stem + ": " + session.note : session.note);
   if (const json more = known_beside(session.reconstructor.settings.quality); more.contains("note")) progress.note(more["note"]);
   std::vector<json> done(session.jobs.size());
   const auto thrown = run_concurrently(session.jobs.size(), static_cast<std::size_t>(o.jobs),
@@ -144,7 +146,7 @@ int run(const ReconstructOptions& o) {
 }
 
 void add_files(CLI::App& app, ReconstructOptions& o) {
-  app.add_option("--weights", o.weights, "Folder with stylegan2_g, stylegan2_d, lpips_vgg, u2netp .safetensors; else the program's own")
+  app.add_option("--weights", o.weights, "Folder with stylegan2_g or mobilestylegan, stylegan2_d, lpips_vgg, u2netp .safetensors; else the program's own")
       ->type_name("DIR");
   app.add_option("--latent", o.latent,
                  "Latents of the pictures, of this program or of another tool (.safetensors, .npy, .npz, .pt), or a folder with STEM.npy and so on; "
@@ -163,13 +165,17 @@ Command add_reconstruct(CLI::App& app) {
   auto o = std::make_shared<ReconstructOptions>();
   app.add_option("images", o->images, "Pictures: PNG, JPEG, BMP, GIF or PNM, one object each")->type_name("IMAGE")->required();
   app.add_option("--out", o->out, "Folder for the results: OUT/STEM for each picture")->type_name("DIR")->capture_default_str();
-  app.add_option("--preset", o->preset, "default (heads, 64 pixels), face, synface, cat, car or church")->type_name("NAME")->capture_default_str();
+  app.add_option("--preset", o->preset, "ffhq (photographs of faces), default (rendered heads, 64 pixels), face, synface, cat, car or church; auto: ffhq where a photograph shows a face")->type_name("NAME")->capture_default_str();
   add_files(app, *o);
   app.add_option("--crop", o->crop,
                  "auto: pictures that are not square are cut to the square around the object; object: all are; none: the whole picture, "
                  "stretched if need be")
       ->type_name("MODE")
       ->capture_default_str();
+  app.add_option("--align", o->align, "With ffhq: auto cuts the face out in FFHQ's frame; off takes the picture for one that is cut like that already")
+      ->type_name("auto|off")
+      ->capture_default_str();
+  app.add_option("--face", o->face, "With ffhq: which face, largest or its number in `gan2shape faces`")->type_name("N|NAME")->capture_default_str();
   app.add_option("--quality", o->quality, "draft (a first look), standard or paper (the published schedule)")
       ->type_name("NAME")
       ->capture_default_str();

@@ -11,7 +11,7 @@ namespace g2s::app {
 
 struct ReconstructOptions {
   std::vector<std::string> images;
-  std::string preset = "default", quality = "standard", weights, latent, mask, truth, out = "out", crop = "auto", progress = "auto",
+  std::string preset = "auto", align = "auto", face = "largest", quality = "standard", weights, latent, mask, truth, out = "out", crop = "auto", progress = "auto",
               precision = "f32", memory_limit;
   std::uint64_t seed = 0;
   int jobs = 1;            // images at a time
@@ -36,6 +36,7 @@ struct Job {
 struct ReconstructSession {
   Reconstructor reconstructor;
   std::vector<Job> jobs;
+  std::string note;  // why it works as it does, if the user left that open
 };
 
 // Reads every file that is named, prepares every image, checks the checkpoints that are to be resumed. Throws naming what is wrong.

@@ -7,6 +7,7 @@
 #include "engine/context.h"
 #include "engine/error.h"
 #include "engine/files.h"
+#include "models/gan2shape/preset_choice.h"
 #include "models/gan2shape/result.h"
 #include "weights_converter/latents.h"
 
@@ -133,15 +134,19 @@ ContextOptions reconstruct_context(const ReconstructOptions& o) {
 
 ReconstructSession prepare_session(const ReconstructOptions& o) {
   check_options(o);
-  const ReconstructionSettings settings = {.preset = o.preset,
+  PresetChoice choice{o.preset, o.weights, ""};
+  if (o.preset == "auto") choice = choose_preset(o.images, weight_source(o.weights));
+  const ReconstructionSettings settings = {.preset = choice.preset,
                                            .quality = quality_from_name(o.quality),
                                            .crop = crop_mode_from_name(o.crop),
                                            .seed = o.seed,
                                            .memory_limit = memory_limit(o),
-                                           .scale = o.scale};
+                                           .scale = o.scale,
+                                           .align = o.align,
+                                           .face = o.face};
   std::vector<Job> jobs = make_jobs(o);
   require_writable_folder(o.out);
-  ReconstructSession session{load_reconstructor(settings, weight_source(o.weights)), std::move(jobs)};
+  ReconstructSession session{load_reconstructor(settings, weight_source(choice.weights)), std::move(jobs), choice.reason};
   read_job_latents(o, session);
   prepare_jobs(o, session);
   return session;

@@ -221,6 +221,12 @@ void apply_quality(Config& c, Quality quality, bool depth_prior) {
     c.first_stage = {200, 300, 200};
     c.step3_batch = 8;
   }
+  if (c.preset == "ffhq") {
+    c.projection.w_iterations = 100;
+    c.projection.w_plus_iterations = 200;
+    c.first_stage = {150, 40, 120};
+    c.collect = 48;
+  }
   if (quality == Quality::standard) return;
   if (depth_prior) c.prior_iterations = 40;
   c.projection.w_iterations = 30;

@@ -3,6 +3,7 @@
 #include <stb/stb_easy_font.h>
 
 #include <algorithm>
+#include <array>
 
 #include "kernels/resize/resize.h"
 
@@ -10,6 +11,8 @@ namespace g2s {
 namespace {
 
 constexpr std::int64_t gap = 6, label_height = 18;
+
+using Colour = std::array<float, 3>;
 
 // An image being painted, white at first.
 class Canvas {
@@ -27,15 +30,15 @@ class Canvas {
               std::clamp(from[(i * tile.dim(2) + j) * channels + std::min(c, channels - 1)], 0.0f, 1.0f);
   }
 
-  void rectangle(std::int64_t top, std::int64_t left, std::int64_t bottom, std::int64_t right, float grey) {
+  void rectangle(std::int64_t top, std::int64_t left, std::int64_t bottom, std::int64_t right, Colour colour) {
     float* to = image_.mutable_data<float>();
     for (std::int64_t i = std::max<std::int64_t>(top, 0); i < std::min(bottom, height_); ++i)
       for (std::int64_t j = std::max<std::int64_t>(left, 0); j < std::min(right, width_); ++j)
-        for (std::int64_t c = 0; c < 3; ++c) to[(i * width_ + j) * 3 + c] = grey;
+        for (std::int64_t c = 0; c < 3; ++c) to[(i * width_ + j) * 3 + c] = colour[static_cast<std::size_t>(c)];
   }
 
   // stb_easy_font draws its letters as axis-parallel rectangles of four vertices {x, y, z, colour}.
-  void text(std::string words, std::int64_t top, std::int64_t left) {
+  void text(std::string words, std::int64_t top, std::int64_t left, Colour colour = {0.2f, 0.2f, 0.2f}) {
     struct Vertex {
       float x, y, z;
       unsigned char colour[4];
@@ -45,7 +48,7 @@ class Canvas {
     for (int q = 0; q < quads; ++q) {
       const Vertex &a = vertices[static_cast<std::size_t>(4 * q)], &b = vertices[static_cast<std::size_t>(4 * q + 2)];
       rectangle(top + static_cast<std::int64_t>(a.y), left + static_cast<std::int64_t>(a.x),
-                top + static_cast<std::int64_t>(b.y), left + static_cast<std::int64_t>(b.x), 0.2f);
+                top + static_cast<std::int64_t>(b.y), left + static_cast<std::int64_t>(b.x), colour);
     }
   }
 
@@ -58,12 +61,13 @@ class Canvas {
 
 }  // namespace
 
-Tensor contact_sheet(const std::vector<std::vector<Tile>>& rows, std::int64_t tile) {
+Tensor contact_sheet(const std::vector<std::vector<Tile>>& rows, const std::vector<std::string>& warnings, std::int64_t tile) {
   std::size_t columns = 0;
   for (const auto& row : rows) columns = std::max(columns, row.size());
   check(columns > 0, "contact_sheet", "no pictures");
   std::int64_t cell = tile + label_height + gap;
-  Canvas canvas(static_cast<std::int64_t>(rows.size()) * cell + gap, static_cast<std::int64_t>(columns) * (tile + gap) + gap);
+  const std::int64_t below = static_cast<std::int64_t>(rows.size()) * cell + gap;
+  Canvas canvas(below + static_cast<std::int64_t>(warnings.size()) * label_height, static_cast<std::int64_t>(columns) * (tile + gap) + gap);
   for (std::size_t r = 0; r < rows.size(); ++r)
     for (std::size_t c = 0; c < rows[r].size(); ++c) {
       const Tile& t = rows[r][c];
@@ -73,6 +77,8 @@ Tensor contact_sheet(const std::vector<std::vector<Tile>>& rows, std::int64_t ti
       canvas.text(t.label, top + 5, left);
       canvas.paste(resize(t.image, tile, tile), top + label_height, left);
     }
+  for (std::size_t i = 0; i < warnings.size(); ++i)
+    canvas.text("WARNING: " + warnings[i], below + static_cast<std::int64_t>(i) * label_height + 3, gap, {0.85f, 0, 0});
   return canvas.image();
 }
 

@@ -14,7 +14,8 @@ struct Tile {
   std::string label;
 };
 
-// One row of tiles per entry, each scaled (bilinear) to tile x tile pixels with its label above, on white. Returns f32 [1,H,W,3] in [0,1].
-Tensor contact_sheet(const std::vector<std::vector<Tile>>& rows, std::int64_t tile = 160);
+// One row of tiles per entry, each scaled (bilinear) to tile x tile pixels with its label above, on white. Below them
+// the warnings, a red line each. Returns f32 [1,H,W,3] in [0,1].
+Tensor contact_sheet(const std::vector<std::vector<Tile>>& rows, const std::vector<std::string>& warnings = {}, std::int64_t tile = 160);
 
 }  // namespace g2s

@@ -15,6 +15,7 @@
 #include "models/gan2shape/mesh_io.h"
 #include "models/gan2shape/texture_bake.h"
 #include "models/gan2shape/views.h"
+#include "models/gan2shape/warnings.h"
 
 namespace g2s {
 namespace {
@@ -133,7 +134,7 @@ Tensor overview_sheet(const FitResult& fit, const Config& config, const AllViews
   for (std::size_t i = 0; i < views.mesh_turned.size(); ++i) add(i < yaws ? 1 : 3, views.mesh_turned[i], views.gan_turned[i]);
   for (const char* name : {"dx-1.5_dy0.0_a0.6", "dx-0.7_dy0.6_a0.6", "dx+0.7_dy0.6_a0.6", "dx+1.5_dy0.0_a0.6"})
     add(3, named(views.mesh_relit, name), named(views.gan_relit, name));
-  return contact_sheet(sheet);
+  return contact_sheet(sheet, fit_warnings(fit, config));
 }
 
 void write_mesh(const std::string& folder, const Subject& s, const Config& config) {
@@ -205,6 +206,7 @@ void FitResults::write(const std::string& folder) {
   NoGrad no_grad;
   const Config& config = method_.config;
   write_png(folder + "/overview.png", overview());
+  write_png(folder + "/input.png", image_to_pixels(photo_));
   write_png(folder + "/mask.png", pixels(fit_.target.mask));
   write_png(folder + "/depth.png", depth_pixels(fit_.depth, object_mask(fit_), config));
   write_png(folder + "/normal.png", pixels(to_unit(fit_.canonical.normal)));

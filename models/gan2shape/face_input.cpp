@@ -63,8 +63,10 @@ Tensor face_mask(const Face& face, std::int64_t side, double growth) {
   return covered(convex_hull(points), side);
 }
 
-Tensor pose_of(const Face& face) {
-  return Tensor::from(std::vector<float>{static_cast<float>(face.pose.yaw), static_cast<float>(face.pose.pitch)}, {1, 2});
+Tensor pose_of(const std::optional<Face>& face) {
+  constexpr double level = 8.5;  // what the landmarks' pitch is, in degrees, of a face that looks ahead
+  const FacePose pose = face ? face->pose : FacePose{0, level, 0};
+  return Tensor::from(std::vector<float>{static_cast<float>(pose.yaw), static_cast<float>(pose.pitch)}, {1, 2});
 }
 
 }  // namespace g2s

@@ -293,6 +293,7 @@ PreparedInput prepare_input(const LoadedInput& input, const Config& config, Crop
   NoGrad no_grad;
   PreparedInput out;
   out.face = input.face;
+  if (out.face) out.frame_side = input.image.width();
   note_origin(input, out.notes);
   const std::int64_t w = input.image.width(), h = input.image.height(), s = config.size;
   Tensor mask = input.mask ? input.mask : found_mask(input, find_mask);

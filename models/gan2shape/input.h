@@ -49,7 +49,7 @@ struct LoadedInput {
   Tensor truth;  // f32 [1,H,W,1] true depth, 0 where there is none; undefined without a file
   std::string mask_source;  // "file", "given" in memory, "alpha" or empty
   std::optional<Face> face = {};  // whose frame image and mask are, see align_input; its coordinates are those of the upright picture before
-  std::vector<std::string> mask_notes;  // how its file was understood
+  std::vector<std::string> mask_notes = {};  // how its file was understood
 };
 
 struct PreparedInput {
@@ -61,6 +61,7 @@ struct PreparedInput {
   int original_size = 0;    // side of the image that a preset's centre crop is meant for; 0 without one
   ImageBox box;             // what was used of the image, or of the face's frame
   std::optional<Face> face = {};  // whose frame the image was cut from
+  std::int64_t frame_side = 0;    // of that frame, in pixels, as `box` counts them
   std::string mask_source;  // "file", "given", "alpha", "landmarks" or "u2netp"
   std::vector<std::string> notes;  // what was done to the image, one clause each
 };

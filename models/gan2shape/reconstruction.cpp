@@ -9,6 +9,7 @@
 #include "engine/hash.h"
 #include "engine/precision.h"
 #include "models/gan2shape/face_input.h"
+#include "models/face/report.h"
 #include "models/gan2shape/result.h"
 #include "models/u2netp.h"
 
@@ -49,6 +50,7 @@ Identity shared_identity(const Reconstructor& r) {
                   {"--crop", to_string(r.settings.crop)},
                   {"--precision", to_string(precision())}};
   if (r.directions) out["pose directions"] = sha256_file(r.weights.directions);
+  if (r.faces) out["--align"] = r.settings.align, out["--face"] = r.settings.face;
   if (r.device.type != DeviceType::cpu) out["--device"] = str(r.device);  // rounds otherwise
   return out;
 }
@@ -65,30 +67,54 @@ Identity identity_with(const Reconstructor& r, const std::string& picture, const
   return out;
 }
 
+MaskFinder object_finder(const Reconstructor& r) {
+  return [&r](const Tensor& image) {
+    const WithPrecision exact(Precision::f32);  // every precision shall fit the same object
+    return U2NetP(SafetensorsFile(mask_weights(r))).mask(image);
+  };
+}
+
+// The picture as the frame that it is said to be, with the face that is found in it.
+LoadedInput as_frame(const Reconstructor& r, LoadedInput input) {
+  const std::vector<Face> faces = choose_faces((*r.faces)(input.image.rgb), r.settings.face, input.names.image);
+  if (faces.empty()) return input;
+  const double w = static_cast<double>(input.image.width()), h = static_cast<double>(input.image.height());
+  if (w != h) fail(Errc::invalid_argument, input.names.image, "is not square, which a face's frame is; set `align` to auto");
+  input.face = faces.front();
+  input.face->frame = {Point{0, 0}, Point{0, h}, Point{w, h}, Point{w, 0}};
+  return input;
+}
+
 // A face's frame is cut from the picture first; its mask is that of the landmarks, unless one is given.
 PreparedInput prepared_face(const Reconstructor& r, const LoadedInput& input) {
   const DefaultDevice host{Device{}};
-  const LoadedInput aligned = align_input(input, *r.faces, "largest").front();
+  if (r.settings.face == "all") fail(Errc::invalid_argument, "face", "a fit is of one face: largest, or a number");
+  const LoadedInput aligned = r.settings.align == "off" ? as_frame(r, input) : align_input(input, *r.faces, r.settings.face).front();
+  if (!aligned.face) {
+    PreparedInput out = prepare_input(aligned, r.config, CropMode::automatic, object_finder(r));
+    out.notes.push_back("no face was found: it is taken to look straight ahead");
+    return out;
+  }
   auto mask_of = [&](double growth) { return [&, growth](const Tensor& image) { return face_mask(*aligned.face, image.dim(0), growth); }; };
   PreparedInput out = prepare_input(aligned, r.config, CropMode::automatic, mask_of(1));
-  out.wide_mask = prepare_input(aligned, r.config, CropMode::automatic, mask_of(r.config.mask_growth)).mask;
-  if (!aligned.mask) out.mask_source = "landmarks";
+  if (!aligned.mask) {
+    out.mask_source = "landmarks";
+    out.wide_mask = prepare_input(aligned, r.config, CropMode::automatic, mask_of(r.config.mask_growth)).mask;
+  }
+  if (!aligned.face->remark.empty()) out.notes.push_back(aligned.face->remark);
   return out;
 }
 
 PreparedInput prepared(const Reconstructor& r, const LoadedInput& input) {
   if (r.faces) return prepared_face(r, input);
-  auto find_mask = [&](const Tensor& image) {
-    const WithPrecision exact(Precision::f32);  // every precision shall fit the same object
-    return U2NetP(SafetensorsFile(mask_weights(r))).mask(image);
-  };
-  return prepare_input(input, r.config, r.settings.crop, find_mask);
+  return prepare_input(input, r.config, r.settings.crop, object_finder(r));
 }
 
 }  // namespace
 
 Reconstructor load_reconstructor(const ReconstructionSettings& settings, const WeightSource& source) {
   if (!(settings.scale > 0 && settings.scale <= 10)) fail(Errc::invalid_argument, "scale", settings.scale, " is not between 0 and 10");
+  if (settings.align != "auto" && settings.align != "off") fail(Errc::invalid_argument, "align", "'", settings.align, "' is neither auto nor off");
   Reconstructor r;
   r.settings = settings;
   r.device = Context::current().options().device;
@@ -146,7 +172,7 @@ std::unique_ptr<Fit> start_fit(const Reconstructor& r, const ReconstructionJob& 
   const PreparedInput& in = job.input;
   const DefaultDevice guard(r.device);
   auto fit = std::make_unique<Fit>(r.config, *r.generator, r.discriminator.get(), *r.lpips,
-                                   FitInput{in.image, in.mask, in.wide_mask, in.original_size, job.latent, in.face ? pose_of(*in.face) : Tensor(), in.truth}, with_job(r, job, options));
+                                   FitInput{in.image, in.mask, in.wide_mask, in.original_size, job.latent, r.faces ? pose_of(in.face) : Tensor(), in.truth}, with_job(r, job, options));
   if (!resume_from.empty()) fit->resume(resume_from);
   return fit;
 }

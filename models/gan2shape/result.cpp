@@ -11,6 +11,7 @@
 #include "engine/json_text.h"
 #include "engine/parallel.h"
 #include "engine/precision.h"
+#include "models/gan2shape/warnings.h"
 
 namespace g2s {
 namespace {
@@ -23,10 +24,31 @@ json losses_json(const NamedLosses& losses) {
   return out;
 }
 
+// Of what the method saw: top left, bottom left, bottom right, top right, in pixels of the upright picture.
+Corners used_corners(const PreparedInput& in) {
+  const double l = static_cast<double>(in.box.left), t = static_cast<double>(in.box.top);
+  const double r = l + static_cast<double>(in.box.width), b = t + static_cast<double>(in.box.height);
+  Corners out = {Point{l, t}, Point{l, b}, Point{r, b}, Point{r, t}};
+  if (!in.face) return out;
+  // The box is of the frame as it was cut.
+  const Corners& frame = in.face->frame;
+  const double side = static_cast<double>(in.frame_side);
+  for (Point& p : out) p = frame[0] + (p.x / side) * (frame[3] - frame[0]) + (p.y / side) * (frame[1] - frame[0]);
+  return out;
+}
+
 json image_json(const ReconstructionJob& job) {
   const PreparedInput& in = job.input;
   json out = {{"mask_source", in.mask_source}, {"notes", in.notes}};
   out["used"] = {{"left", in.box.left}, {"top", in.box.top}, {"width", in.box.width}, {"height", in.box.height}};
+  if (in.face) {
+    json frame = json::array();
+    for (const Point& p : in.face->frame) frame.push_back({p.x, p.y});
+    out["face"] = {{"number", in.face->number}, {"yaw", in.face->pose.yaw}, {"pitch", in.face->pose.pitch}, {"frame", frame}};
+  }
+  json corners = json::array();
+  for (const Point& p : used_corners(in)) corners.push_back({p.x, p.y});
+  out["corners"] = corners;
   if (!job.files.image.empty()) out["file"] = job.files.image;  // else it was in memory
   if (!job.files.mask.empty()) out["mask"] = job.files.mask;
   if (!job.files.truth.empty()) out["truth"] = job.files.truth;
@@ -79,7 +101,9 @@ json result_json(const Reconstructor& r, const ReconstructionJob& job, const Fit
               {"settings", to_json(r.config)},
               {"identity", job.identity},
               {"weights", {{"generator", r.weights.generator}, {"discriminator", r.weights.discriminator}, {"lpips", r.weights.lpips}}},
+              {"warnings", fit_warnings(fit, r.config)},
               {"losses", losses_json(fit.losses)},
+              {"camera", {{"fov", r.config.fov}, {"rotation_center_depth", r.config.rot_center_depth}, {"view", fit.view.to_vector<float>()}}},
               {"phases", phases_json(fit)},
               {"seconds", seconds},
               {"seconds_per_stage", per_stage},
