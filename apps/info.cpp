@@ -80,11 +80,14 @@ json describe_weights(const std::string& folder) {
 }
 
 // Names come from files and are shown as plain text.
-std::string shown(const json& value) { return convert::printable(value.is_string() ? value.get<std::string>() : json_text(value, -1), 400); }
+std::string shown(const json& value) {
+  return convert::printable(value.is_string() ? value.get<std::string>() : json_text(value, -1), 400);
+}
 
 void print_weights(const json& info, bool with_list) {
-  std::cout << g2s::shown(info.at("file").get<std::string>()) << ": " << (info.contains("description") ? shown(info["description"]) : "tensors") << "; "
-            << info.at("format").get<std::string>() << ", " << info.at("tensors") << " tensors, " << info.at("numbers") << " numbers\n";
+  std::cout << g2s::shown(info.at("file").get<std::string>()) << ": "
+            << (info.contains("description") ? shown(info["description"]) : "tensors") << "; " << info.at("format").get<std::string>()
+            << ", " << info.at("tensors") << " tensors, " << info.at("numbers") << " numbers\n";
   for (const json& note : info.value("notes", json::array())) std::cout << "  " << shown(note) << '\n';
   const json metadata = info.value("metadata", json::object());
   for (const auto& [key, value] : metadata.items()) {
