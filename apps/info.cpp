@@ -116,6 +116,7 @@ int run(const Options& o) {
   } else {
     out = {{"version", program_version}, {"device", "cpu"},           {"instructions", instruction_set()},
            {"threads", num_threads()},   {"presets", preset_names()}, {"assets", assets_folder(weight_source().assets)}};
+    out["pictures"] = picture_libraries();
     out["cuda"] = cuda_devices();
     out["weights"] = describe_weights(o.weights.empty() ? assets_folder(weight_source().assets) : o.weights);
   }
@@ -134,7 +135,7 @@ int run(const Options& o) {
     std::cout << "gan2shape " << program_version << ", device cpu (" << instruction_set() << ", " << num_threads()
               << " threads), " << cuda_devices() << "\npresets:";
     for (const std::string& name : preset_names()) std::cout << ' ' << name;
-    std::cout << "\nassets: " << g2s::shown(out["assets"].get<std::string>()) << '\n';
+    std::cout << "\npictures are read by " << picture_libraries() << "\nassets: " << g2s::shown(out["assets"].get<std::string>()) << '\n';
   }
   for (const json& info : out[o.files.empty() ? "weights" : "files"]) print_info(info, !o.files.empty());
   return code;

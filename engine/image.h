@@ -45,6 +45,8 @@ Tensor read_grey(const std::string& path, ImageInfo* info = nullptr);
 // Whether a file's content begins as an image's does, of a format that is read or not, or its name ends as one's does. False if it cannot
 // be opened.
 bool is_image(const std::string& path);
+// What pictures are read by in this build: libpng, libjpeg, ...
+std::string picture_libraries();
 // The size and form alone, without decoding.
 ImageInfo image_info(const std::string& path);
 
