@@ -27,7 +27,7 @@ ContextOptions context_options(const MachineOptions& options, DeviceSupport supp
   if (options.threads < 0 || options.threads > 1024) fail(Errc::invalid_argument, "--threads", options.threads, " is not between 0 and 1024");
   const bool host = support == DeviceSupport::cpu;
   const Device device = host && options.device == "auto" ? Device{} : device_from(options.device, "--device");
-  if (host && device.type != DeviceType::cpu) fail(Errc::unsupported, "--device", "this command runs no networks, so it works on the CPU alone");
+  if (host && device.type != DeviceType::cpu) fail(Errc::unsupported, "--device", "this command works on the CPU alone");
   ContextOptions out;
   out.device = device;
   out.settings.threads = options.threads;

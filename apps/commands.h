@@ -16,6 +16,7 @@ using Command = std::function<int()>;
 
 Command add_reconstruct(CLI::App& app);
 Command add_generate(CLI::App& app);
+Command add_faces(CLI::App& app);
 Command add_evaluate(CLI::App& app);
 Command add_trace(CLI::App& app);
 Command add_convert(CLI::App& app);
@@ -28,7 +29,7 @@ struct MachineOptions {
   std::string device = "auto";
 };
 void add_machine_options(CLI::App& app, MachineOptions& options);
-// Commands that run no networks work on the CPU.
+// Commands that run no networks, or small ones, work on the CPU.
 enum class DeviceSupport { cpu, any };
 // Checks them; throws naming the option. Of a command for the CPU alone `auto` is the CPU.
 ContextOptions context_options(const MachineOptions& options, DeviceSupport support = DeviceSupport::any, const std::string& precision = "f32");

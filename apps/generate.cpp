@@ -35,10 +35,9 @@ std::string numbered(const std::string& folder, std::int64_t i) {
   return name.str();
 }
 
-Tensor stored_latents(const Options& o, const StyleGan2Generator& generator, ProgressPrinter& progress) {
-  const GeneratorConfig& config = generator.config();
+Tensor stored_latents(const Options& o, const Generator& generator, ProgressPrinter& progress) {
   const std::int64_t wanted = o.count_given ? o.count : 0;
-  const convert::StoredLatents stored = convert::read_latents(o.latent, {config.style_dim, config.latents()}, wanted);
+  const convert::StoredLatents stored = convert::read_latents(o.latent, {generator.style_dim(), generator.latents()}, wanted);
   for (const std::string& note : stored.notes) progress.note(o.latent + ": " + note);
   if (wanted > 0 && wanted != stored.count())
     fail(Errc::invalid_argument, o.latent, "holds ", stored.count(), stored.count() == 1 ? " latent" : " latents", ", --count wants ",
@@ -47,14 +46,14 @@ Tensor stored_latents(const Options& o, const StyleGan2Generator& generator, Pro
 }
 
 // [N,D] or [N,L,D]
-Tensor make_latents(const Options& o, const StyleGan2Generator& generator, ProgressPrinter& progress) {
+Tensor make_latents(const Options& o, const Generator& generator, ProgressPrinter& progress) {
   const Tensor w = o.latent.empty() ? random_latents(generator, o.count, o.seed) : stored_latents(o, generator, progress);
   return truncated_latents(generator, w, o.truncation, o.seed);
 }
 
-StyleGan2Generator load_generator(const std::string& path) {
+std::unique_ptr<Generator> load_on_device(const std::string& path) {
   const DefaultDevice guard(Context::current().options().device);
-  return StyleGan2Generator::load(SafetensorsFile(path));
+  return load_generator(SafetensorsFile(path));
 }
 
 void check_options(const Options& o) {
@@ -71,9 +70,10 @@ int run(const Options& o) {
   check_options(o);
   const WeightPaths paths = find_weights(weight_source(o.weights), o.preset, {.generator = true});
   require_writable_folder(o.out);
-  const StyleGan2Generator generator = load_generator(paths.generator);
+  const std::unique_ptr<Generator> loaded = load_on_device(paths.generator);
+  const Generator& generator = *loaded;
   const Tensor w = make_latents(o, generator, progress);
-  const std::int64_t n = w.dim(0), size = generator.config().size;
+  const std::int64_t n = w.dim(0), size = generator.size();
   make_folders(o.out);
   Tensor all = o.raw ? Tensor::empty({n, size, size, 3}) : Tensor();
   nlohmann::json files = nlohmann::json::array();
@@ -116,7 +116,7 @@ Command add_generate(CLI::App& app) {
   app.add_option("--seed", o->seed, "Seed of the random pictures")->type_name("N")->capture_default_str();
   app.add_option("--truncation", o->truncation, "Below 1: draw latents towards the mean one")->type_name("PSI")->capture_default_str();
   app.add_flag("--raw", o->raw, "Write the pictures unclipped, without truncation, as OUT/images.npy, float32 [N,H,W,3]");
-  app.add_option("--weights", o->weights, "Folder with stylegan2_g.safetensors; else the program's own, for the preset default")->type_name("DIR");
+  app.add_option("--weights", o->weights, "Folder with stylegan2_g or mobilestylegan .safetensors; else the program's own, for the preset default")->type_name("DIR");
   app.add_option("--preset", o->preset, "Whose generator it is")->type_name("NAME")->capture_default_str();
   app.add_flag("--json", o->json, "Print the result as JSON");
   add_precision_option(app, o->precision);

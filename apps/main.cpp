@@ -46,6 +46,7 @@ int run(int argc, char** argv) {
   };
   add("reconstruct", "Fit a 3D shape to pictures and export meshes, views and relit views", add_reconstruct);
   add("generate", "Draw pictures with the generator", add_generate);
+  add("faces", "Find the faces in pictures: draw them, write them as JSON, cut them out upright", add_faces);
   add("evaluate", "Compare reconstructions with true depth", add_evaluate);
   add("trace", "Compute one iteration of each step from a description, to compare with another implementation", add_trace);
   add("prior", "Fit the depth network to a generator's ellipsoids once, so that every fit starts from there", add_prior);

@@ -45,7 +45,7 @@ Command add_prior(CLI::App& app) {
   app.add_option("--out", o->out, "Where to write the weights; `reconstruct` finds them as depth_prior.safetensors in its --weights folder")
       ->type_name("FILE");
   app.add_option("--preset", o->preset, "Whose network, ellipsoid and generator")->type_name("NAME")->capture_default_str();
-  app.add_option("--weights", o->weights, "Folder with stylegan2_g.safetensors; else the program's own, for the preset default")->type_name("DIR");
+  app.add_option("--weights", o->weights, "Folder with stylegan2_g or mobilestylegan .safetensors; else the program's own, for the preset default")->type_name("DIR");
   app.add_option("--count", o->count, "Pictures to draw")->type_name("N")->capture_default_str();
   app.add_option("--iterations", o->iterations, "Of the fit")->type_name("N")->capture_default_str();
   app.add_option("--seed", o->seed, "Of pictures and network")->type_name("N")->capture_default_str();

@@ -64,8 +64,8 @@ void check_options(const ReconstructOptions& o) {
 }
 
 convert::LatentSpace latent_space(const ReconstructSession& session) {
-  const GeneratorConfig& generator = session.reconstructor.generator->config();
-  return {generator.style_dim, generator.latents()};
+  const Generator& generator = *session.reconstructor.generator;
+  return {generator.style_dim(), generator.latents()};
 }
 
 // One for each picture: by the names that the file stores them under, else in its order.

@@ -8,6 +8,8 @@
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/reduce/reduce.h"
 #include "models/encoder_decoder.h"
+#include "models/hashed_weights.h"
+#include "models/mobilestylegan.h"
 #include "models/renderer.h"
 
 namespace g2s::bench {
@@ -26,8 +28,17 @@ void randomise(ParameterMap& parameters) {
   }
 }
 
-std::function<void()> generator_case(int size, std::int64_t batch, bool backward) {
-  auto generator = std::make_shared<StyleGan2Generator>(random_generator(size));
+// The whole MobileStyleGAN has 512 512 512 512 256 128 64 channels; it is cut where it draws `size` pixels.
+MobileStyleGan random_mobile_generator(int size) {
+  MobileStyleGanConfig config;
+  for (std::int64_t channels : {512, 512, 512, 512, 256, 128, 64})
+    if (config.size() < size || config.channels.empty()) config.channels.push_back(channels);
+  ParameterMap parameters = mobilestylegan_parameters(config);
+  fill_hashed_mobilestylegan(parameters);
+  return MobileStyleGan(config, std::move(parameters));
+}
+
+std::function<void()> generator_case(std::shared_ptr<Generator> generator, std::int64_t batch, bool backward) {
   Tensor w = Random(1, "w").normal({batch, 512});
   if (backward) w.set_requires_grad();
   return [=] {
@@ -38,6 +49,10 @@ std::function<void()> generator_case(int size, std::int64_t batch, bool backward
     }
     grad({mean(square(generator->synthesis(w)))}, {w});
   };
+}
+
+std::function<void()> stylegan2_case(int size, std::int64_t batch, bool backward) {
+  return generator_case(std::make_shared<StyleGan2Generator>(random_generator(size)), batch, backward);
 }
 
 std::function<void()> discriminator_case(int size, std::int64_t batch) {
@@ -150,8 +165,14 @@ std::map<std::string, Setup> network_cases(const std::string& assets) {
   std::map<std::string, Setup> all;
   for (std::int64_t batch : {1, 8, 16})
     for (bool backward : {false, true})
-      all[str("G128_b", batch, backward ? "_fwdbwd" : "_fwd")] = [=] { return generator_case(128, batch, backward); };
-  for (bool backward : {false, true}) all[str("Gsmall64_b16", backward ? "_fwdbwd" : "_fwd")] = [=] { return generator_case(64, 16, backward); };
+      all[str("G128_b", batch, backward ? "_fwdbwd" : "_fwd")] = [=] { return stylegan2_case(128, batch, backward); };
+  for (int size : {128, 256})
+    for (std::int64_t batch : {1, 8, 16})
+      for (bool backward : {false, true})
+        all[str("mobile", size, "_b", batch, backward ? "_fwdbwd" : "_fwd")] = [=] {
+          return generator_case(std::make_shared<MobileStyleGan>(random_mobile_generator(size)), batch, backward);
+        };
+  for (bool backward : {false, true}) all[str("Gsmall64_b16", backward ? "_fwdbwd" : "_fwd")] = [=] { return stylegan2_case(64, 16, backward); };
   all["Dfeat128_b1_fwdbwd"] = [] { return discriminator_case(128, 1); };
   all["Dfeat_small64_b16_fwdbwd"] = [] { return discriminator_case(64, 16); };
   for (std::int64_t size : {64, 128}) {

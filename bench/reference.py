@@ -1,6 +1,7 @@
 """The PyTorch reference as an opponent: which of its cases stand against ours, and how it is run. docs/benchmarks/README.md says what it is."""
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -25,6 +26,11 @@ PEERS = {
     'step2_128_b16': ['step2_128_b16_frozen'],
     'step3_128_b16': ['step3_128_b16'],
 }
+
+# Cases that the reference lacks and bench/torch_cases.py has.
+TORCH_CASES = 'mobile|op_(separable|depthwise|haar)_'
+# As the reference's own --keep-memory.
+KEEP_MEMORY = {'MALLOC_MMAP_THRESHOLD_': str(4 << 30), 'MALLOC_TRIM_THRESHOLD_': str(8 << 30), 'MALLOC_TOP_PAD_': str(64 << 20)}
 
 # The case whose memory is compared with the default malloc too: keeping freed memory is faster, but takes more.
 MEMORY_CASE = 'step2_128_b16'
@@ -59,6 +65,24 @@ def best(folder, case, repeat, threads, isa, scratch):
     """The fastest of the reference's forms of our case, and its description of the machine."""
     results, machine = run(folder, PEERS[case], repeat, threads, isa, scratch)
     return min(results.values(), key=lambda row: row['median_s']), machine
+
+
+def has(case):
+    """Does anything stand against it?"""
+    return case in PEERS or re.match(TORCH_CASES, case) is not None
+
+
+def plain(case, repeat, threads, isa):
+    """A case of bench/torch_cases.py in PyTorch's better layout."""
+    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'torch_cases.py')
+    rows = []
+    for layout in ('channels_last', 'contiguous'):
+        command = [sys.executable, script, '--case', case, '--device', 'cpu', '--layout', layout, '--threads', str(threads), '--repeat', str(repeat)]
+        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **KEEP_MEMORY, **INSTRUCTION_SETS.get(isa, {})})
+        if done.returncode != 0:
+            sys.exit(f'{case}: PyTorch failed: {done.stderr.strip()}')
+        rows.append(dict(json.loads(done.stdout.splitlines()[-1]), case=f'{case} {layout}'))
+    return min(rows, key=lambda row: row['median_s'])
 
 
 def default_memory(folder, case, threads, isa, scratch):

@@ -3,8 +3,8 @@
 
 run.py --bench build/bin/g2s_bench --out FILE.json|FOLDER/ [--peer DIR] [--isa v3] [--only REGEX] [--repeat 5] [--threads N]
 
-With --peer DIR, a folder with the PyTorch reference's bench.py (docs/benchmarks/README.md), each case that the reference has runs as ours, the
-reference, ours again, so that a drift of the machine's speed shows; our times of both runs are pooled. The reference runs with freed memory kept,
+With --peer DIR, a folder with the PyTorch reference's bench.py (docs/benchmarks/README.md), each case that the reference or bench/torch_cases.py
+has runs as ours, PyTorch, ours again, so that a drift of the machine's speed shows; our times of both runs are pooled. The reference runs with freed memory kept,
 PyTorch's better side on a CPU, and where it has several forms of a network the fastest counts. This needs a Python with torch.
 
 --isa v3 holds both sides to AVX2 and leaves out the single operators and the slowest cases.
@@ -81,12 +81,15 @@ def pooled(first, second):
 
 def run_case(name, ours, options, doc, scratch):
     row = ours.case(name)
-    if options.peer and name in reference.PEERS:
-        theirs, doc['reference'] = reference.best(options.peer, name, options.repeat, options.threads, options.isa, scratch)
+    if options.peer and reference.has(name):
+        if name in reference.PEERS:
+            theirs, doc['reference'] = reference.best(options.peer, name, options.repeat, options.threads, options.isa, scratch)
+            row['other_busy_cores'] = theirs['other_busy_cores']
+        else:
+            theirs = reference.plain(name, options.repeat, options.threads, options.isa)
         row = pooled(row, ours.case(name))
         row.update(reference_case=theirs['case'], reference_median_s=theirs['median_s'], reference_n=theirs['n'],
-                   reference_peak_rss_mib=theirs['peak_rss_mib'], other_busy_cores=theirs['other_busy_cores'],
-                   speedup=theirs['median_s'] / row['median_s'])
+                   reference_peak_rss_mib=theirs['peak_rss_mib'], speedup=theirs['median_s'] / row['median_s'])
         if name == reference.MEMORY_CASE and not options.isa:
             row['reference_default_malloc_peak_mib'] = reference.default_memory(options.peer, name, options.threads, options.isa, scratch)
     roof = max((r['gflops'] for r in doc['peak']['f32'].values() if isinstance(r, dict)), default=0)

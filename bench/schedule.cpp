@@ -67,7 +67,7 @@ json time_schedule(const ScheduleOptions& o) {
   };
   bool finished = true;
   try {
-    Fit(config, generator, discriminator, lpips, input, options).run();
+    Fit(config, generator, &discriminator, lpips, input, options).run();
   } catch (const Error& error) {
     if (error.code() != Errc::cancelled) throw;
     finished = false;

@@ -1,6 +1,7 @@
 // One whole iteration of each step of the method, Adam's update included.
 #include <memory>
 
+#include "bench/face_cases.h"
 #include "bench/network_cases.h"
 #include "kernels/adam/adam.h"
 #include "kernels/elementwise/elementwise.h"
@@ -21,7 +22,7 @@ struct World {
 
   World(const Config& c, const std::string& assets)
       : config(c), networks(c, 0), generator(random_generator(c.gan_size)), discriminator(random_discriminator(c.gan_size)),
-        lpips(SafetensorsFile(assets + "/lpips_vgg.safetensors")), method(config, networks, generator, discriminator, lpips) {
+        lpips(SafetensorsFile(assets + "/lpips_vgg.safetensors")), method(config, networks, generator, &discriminator, lpips) {
     networks.set_trainable();
     target.image = random_images(1, c.size, "input");
     target.mask = Tensor::full({1, c.size, c.size, 1}, 1);
@@ -64,7 +65,7 @@ std::function<void()> step3_case(int size, const std::string& assets, std::int64
   auto w = world(size, assets);
   auto step = std::make_shared<Step3>(w->method, w->target, true);
   Tensor images = random_images(w->config.batch, size, "projected"), masks = Tensor::full({w->config.batch, size, size, 1}, 1);
-  return iteration(w, step, [=](const Step3& s) { return s.update(images, masks, part > 0 ? part : w->config.batch + 1).gradients; });
+  return iteration(w, step, [=](const Step3& s) { return s.update({images, masks, {}}, part > 0 ? part : w->config.batch + 1).gradients; });
 }
 
 }  // namespace
@@ -84,6 +85,7 @@ std::map<std::string, Setup> step_cases(const std::string& assets) {
 std::map<std::string, Setup> cases(const std::string& assets) {
   std::map<std::string, Setup> all = network_cases(assets);
   all.merge(step_cases(assets));
+  all.merge(face_cases(assets));
   all.merge(operator_cases());
   all.merge(c_api_cases());
   return all;

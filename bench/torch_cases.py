@@ -2,12 +2,13 @@
 """g2s_bench's cases in plain PyTorch, written for speed there: channels-last, shared weights of modulated convolutions, frozen weights without gradients.
 
 torch_cases.py --list
-torch_cases.py --case NAME --device cuda|cpu --form eager|compiled --precision f32|tf32|bf16 [--repeat 10]
+torch_cases.py --case NAME --device cuda|cpu --form eager|compiled --precision f32|tf32|bf16 [--layout channels_last|contiguous] [--repeat 10]
 
-Prints one line of JSON: times from an idle device to an idle device, medians, peak memory of the device.
+Prints one line of JSON: times from an idle device to an idle device, medians, peak memory of the device and of the process.
 """
 import argparse
 import json
+import resource
 import statistics
 import sys
 import time
@@ -20,12 +21,13 @@ WIDTHS = {64: [128, 128, 128, 64, 32], 128: [512, 512, 512, 512, 256, 128]}
 ROOT2 = 2 ** 0.5
 
 
-form = {'wrap': lambda f: f}  # what compiles a forward function, if it is to be compiled
+form = {'wrap': lambda f: f,  # what compiles a forward function, if it is to be compiled
+        'layout': torch.channels_last}
 
 
 def picture(*shape, grad=False):
-    """NCHW, channels last."""
-    return torch.randn(*shape).to(memory_format=torch.channels_last).requires_grad_(grad)
+    """NCHW, channels last unless --layout says otherwise."""
+    return torch.randn(*shape).to(memory_format=form['layout']).requires_grad_(grad)
 
 
 def backward_case(f, *inputs):
@@ -99,8 +101,8 @@ class Generator(torch.nn.Module):
         return picture_so_far
 
 
-def generator_case(size, batch, backward):
-    g, w = form['wrap'](Generator(size)), torch.randn(batch, 512, requires_grad=backward)
+def generator_case(network, size, batch, backward):
+    g, w = form['wrap'](network(size)), torch.randn(batch, 512, requires_grad=backward)
 
     def run():
         if not backward:
@@ -108,6 +110,38 @@ def generator_case(size, batch, backward):
                 return g(w)
         return torch.autograd.grad(g(w).square().mean(), [w])
     return run
+
+
+class MobileGenerator(torch.nn.Module):
+    """MobileStyleGAN's synthesis network, cut where it draws pictures of a size."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.constant, side, cin = picture(1, 512, 4, 4), 4, 512
+        self.first = (picture(512, 512, 3, 3) / 68, *self.to_style(512), picture(1, 1, 4, 4) * 0.1, torch.zeros(512))
+        self.blocks = []
+        for cout in (512, 512, 512, 512, 256, 128, 64):
+            if side * 2 >= size:
+                break
+            side *= 2
+            layers = [(picture(c, 1, 3, 3) / 3, picture(cout, c, 1, 1) / c ** 0.5, *self.to_style(c), picture(1, 1, side, side) * 0.1, torch.zeros(cout)) for c in (cin // 4, cout)]
+            self.blocks.append((haar_kernel(cin // 4), *self.to_style(cin), *layers))
+            cin = cout
+        self.colours = (picture(12, cin, 1, 1) / cin ** 0.5, *self.to_style(cin), torch.zeros(12), haar_kernel(3))
+
+    def to_style(self, channels):
+        return torch.randn(channels, 512) / 512 ** 0.5, torch.ones(channels)
+
+    def forward(self, w):
+        weight, a, b, noise, bias = self.first
+        x = self.constant.expand(len(w), -1, -1, -1) * F.linear(w, a, b)[:, :, None, None]
+        x = F.leaky_relu(F.conv2d(x, weight, bias, padding=1) + noise, 0.2)
+        for kernel, a, b, *layers in self.blocks:
+            x = haar_step(x, F.linear(w, a, b), kernel)
+            for taps, pointwise, a, b, noise, bias in layers:
+                x = F.leaky_relu(F.conv2d(depthwise(x, F.linear(w, a, b), taps), pointwise, bias) + noise, 0.2)
+        pointwise, a, b, bias, kernel = self.colours
+        return inverse_haar(F.conv2d(x * F.linear(w, a, b)[:, :, None, None], pointwise, bias), kernel)
 
 
 def lpips_case(size, batch):
@@ -162,6 +196,21 @@ def bias_act_case():
     return backward_case(lambda x, b: F.leaky_relu(x + b[:, None, None], 0.2) * ROOT2, picture(16, 64, 128, 128, grad=True), torch.randn(64))
 
 
+def haar_kernel(channels):
+    signs = torch.tensor([[1., 1., 1., 1.], [1., 1., -1., -1.], [1., -1., 1., -1.], [1., -1., -1., 1.]]) / 2
+    return signs.reshape(4, 1, 2, 2).repeat(channels, 1, 1, 1)
+
+
+def inverse_haar(x, w):
+    c = w.shape[0] // 4
+    bands = torch.cat([x[:, :c, None], x[:, c:].unflatten(1, (c, 3))], 2).flatten(1, 2)
+    return F.conv_transpose2d(bands, w, stride=2, groups=c)
+
+
+def haar_step(x, style, w):
+    return inverse_haar(x * style[:, :, None, None], w)
+
+
 def small_network_case(layer, batch, side, channels, backward, *constants, layout=torch.channels_last):
     """What a layer of MobileStyleGAN does to style * x, alone or with the gradients to x and style."""
     x = torch.randn(batch, channels, side, side).to(memory_format=layout).requires_grad_(backward)
@@ -198,15 +247,7 @@ def separable_widening_case(batch, side, channels, backward):
 
 def haar_case(batch, side, channels, backward):
     """As a transposed convolution of channels first: of the ways that PyTorch offers the fastest."""
-    signs = torch.tensor([[1., 1., 1., 1.], [1., 1., -1., -1.], [1., -1., 1., -1.], [1., -1., -1., 1.]]) / 2
-    c = channels // 4
-    w = signs.reshape(4, 1, 2, 2).repeat(c, 1, 1, 1)
-
-    def step(x, style, w):
-        x = x * style[:, :, None, None]
-        bands = torch.cat([x[:, :c, None], x[:, c:].unflatten(1, (c, 3))], 2).flatten(1, 2)
-        return F.conv_transpose2d(bands, w, stride=2, groups=c)
-    return small_network_case(step, batch, side, channels, backward, w, layout=torch.contiguous_format)
+    return small_network_case(haar_step, batch, side, channels, backward, haar_kernel(channels // 4), layout=torch.contiguous_format)
 
 
 def matmul_case(m, n, k):
@@ -243,9 +284,11 @@ for name, *sizes in CONVOLUTIONS:
             CASES[f'op_conv_{name}_{mode}'] = lambda sizes=sizes, mode=mode: conv_case(*sizes, mode)
 for batch in (1, 8, 16):
     for backward in (False, True):
-        CASES[f'G128_b{batch}_{"fwdbwd" if backward else "fwd"}'] = lambda batch=batch, backward=backward: generator_case(128, batch, backward)
+        CASES[f'G128_b{batch}_{"fwdbwd" if backward else "fwd"}'] = lambda batch=batch, backward=backward: generator_case(Generator, 128, batch, backward)
+        for size in (128, 256):
+            CASES[f'mobile{size}_b{batch}_{"fwdbwd" if backward else "fwd"}'] = lambda size=size, batch=batch, backward=backward: generator_case(MobileGenerator, size, batch, backward)
 for backward in (False, True):
-    CASES[f'Gsmall64_b16_{"fwdbwd" if backward else "fwd"}'] = lambda backward=backward: generator_case(64, 16, backward)
+    CASES[f'Gsmall64_b16_{"fwdbwd" if backward else "fwd"}'] = lambda backward=backward: generator_case(Generator, 64, 16, backward)
 for size in (64, 128):
     for batch in (1, 16):
         CASES[f'LPIPS{size}_b{batch}_fwdbwd'] = lambda size=size, batch=batch: lpips_case(size, batch)
@@ -256,10 +299,13 @@ def time_case(a):
     if cuda and not torch.cuda.is_available():
         sys.exit('torch sees no CUDA device')
     torch.manual_seed(0)
+    if a.threads:
+        torch.set_num_threads(a.threads)
     torch.set_default_device(a.device)
     torch.backends.cudnn.benchmark = True
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = a.precision == 'tf32'
     wait = torch.cuda.synchronize if cuda else lambda: None
+    form['layout'] = getattr(torch, 'contiguous_format' if a.layout == 'contiguous' else a.layout)
     if a.form == 'compiled':
         form['wrap'] = torch.compile
     run, times = CASES[a.case](), []
@@ -273,7 +319,8 @@ def time_case(a):
             wait()
             times.append(time.perf_counter() - begin)
     return {'case': a.case, 'form': a.form, 'precision': a.precision, 'device': a.device, 'median_s': statistics.median(times), 'min_s': min(times), 'n': len(times),
-            'times_s': times, 'torch': torch.__version__, 'peak_tensors_mib': torch.cuda.max_memory_allocated() / 2 ** 20 if cuda else None}
+            'times_s': times, 'torch': torch.__version__,
+            'peak_rss_mib': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** 10, 'peak_tensors_mib': torch.cuda.max_memory_allocated() / 2 ** 20 if cuda else None}
 
 
 def main():
@@ -283,6 +330,8 @@ def main():
     p.add_argument('--device', default='cuda')
     p.add_argument('--form', choices=['eager', 'compiled'], default='eager')
     p.add_argument('--precision', choices=['f32', 'tf32', 'bf16'], default='f32')
+    p.add_argument('--layout', choices=['channels_last', 'contiguous'], default='channels_last')
+    p.add_argument('--threads', type=int, default=0)
     p.add_argument('--repeat', type=int, default=10)
     a = p.parse_args()
     if a.list:

@@ -1,4 +1,4 @@
-// The StyleGAN2 generator.
+// Generators of images.
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
@@ -9,7 +9,7 @@
 #include "c_api/context.h"
 #include "engine/autograd.h"
 #include "kernels/elementwise/elementwise.h"
-#include "models/stylegan2_generator.h"
+#include "models/generator.h"
 
 namespace g2s::capi {
 namespace {
@@ -19,11 +19,11 @@ struct GeneratorObject {
   static constexpr Kind kind = Kind::generator;
 
   std::shared_ptr<ContextObject> context;
-  StyleGan2Generator generator;
+  std::unique_ptr<Generator> generator;
 
-  std::int64_t latent() const { return generator.config().style_dim; }
-  std::int64_t latents() const { return generator.config().latents(); }
-  Shape picture_shape(std::int64_t batch) const { return {batch, generator.config().size, generator.config().size, 3}; }
+  std::int64_t latent() const { return generator->style_dim(); }
+  std::int64_t latents() const { return generator->latents(); }
+  Shape picture_shape(std::int64_t batch) const { return {batch, generator->size(), generator->size(), 3}; }
 };
 
 // Samples that are mapped at once.
@@ -38,7 +38,7 @@ void fill_info(const GeneratorObject& object, g2s_generator_info& to) {
   constexpr std::size_t first_size = offsetof(g2s_generator_info, latents) + sizeof to.latents;
   const std::size_t size = to.struct_size;
   if (size < first_size) fail(Errc::invalid_argument, "info", "struct_size is ", size, "; it should be sizeof(g2s_generator_info)");
-  const g2s_generator_info info{to.struct_size, object.generator.config().size, static_cast<int32_t>(object.latent()),
+  const g2s_generator_info info{to.struct_size, object.generator->size(), static_cast<int32_t>(object.latent()),
                                 static_cast<int32_t>(object.latents())};
   std::memcpy(&to, &info, std::min(size, sizeof info));
 }
@@ -55,7 +55,7 @@ void map(const GeneratorObject& object, const g2s_array* z_array, const g2s_arra
   w.require_shape(z.shape());
   if (z.empty()) return;
   const NoGrad no_grad;
-  w.write(object.generator.mapping(z.read()));
+  w.write(object.generator->mapping(z.read()));
 }
 
 void mean_latent(const GeneratorObject& object, std::uint64_t seed, std::int64_t samples, const g2s_array* w_array) {
@@ -69,7 +69,7 @@ void mean_latent(const GeneratorObject& object, std::uint64_t seed, std::int64_t
   for (std::int64_t done = 0; done < samples;) {
     check_cancelled("mean_latent");
     const std::int64_t count = std::min(mapped_at_once, samples - done);
-    const Tensor part = object.generator.mean_latent(random, count);
+    const Tensor part = object.generator->mean_latent(random, count);
     done += count;
     mean = mean ? mean + (part - mean) * (static_cast<double>(count) / static_cast<double>(done)) : part;
   }
@@ -89,7 +89,7 @@ void draw(const GeneratorObject& object, const g2s_array* w_array, const g2s_arr
   const Array picture = writable_picture(object, picture_array, w.dim(0));
   if (w.empty()) return;
   const NoGrad no_grad;
-  picture.write(object.generator.synthesis(w.read()));
+  picture.write(object.generator->synthesis(w.read()));
 }
 
 void vjp(const GeneratorObject& object, const g2s_array* w_array, const g2s_array* dpicture_array, const g2s_array* picture_array,
@@ -102,12 +102,9 @@ void vjp(const GeneratorObject& object, const g2s_array* w_array, const g2s_arra
   std::optional<Array> drawn;
   if (picture_array) drawn = writable_picture(object, picture_array, w.dim(0));
   if (w.empty()) return;
-  Tensor latent = w.read();
-  latent.set_requires_grad();
-  const Tensor picture = object.generator.synthesis(latent);
-  const Tensor gradient = grad({picture}, {latent}, {dpicture.read()})[0];
-  if (drawn) drawn->write(picture);
-  dw.write(gradient);
+  const Generator::ImageGradient made = object.generator->synthesis_vjp(w.read(), dpicture.read());
+  if (drawn) drawn->write(made.image);
+  dw.write(made.dw);
 }
 
 }  // namespace
@@ -118,7 +115,7 @@ using namespace g2s::capi;
 
 g2s_status g2s_generator_load(g2s_context context, const char* path, g2s_generator* generator) {
   return load_network<GeneratorObject>(context, path, "stylegan2_g.safetensors", generator, "generator",
-                                       [](const SafetensorsFile& file) { return StyleGan2Generator::load(file); });
+                                       [](const SafetensorsFile& file) { return load_generator(file); });
 }
 
 g2s_status g2s_generator_free(g2s_generator generator) {

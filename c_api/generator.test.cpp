@@ -1,9 +1,11 @@
 // The generator through the C interface: the bits of the same calls in C++.
 #include <doctest/doctest.h>
 
+#include <filesystem>
 #include <thread>
 
 #include "engine/autograd.h"
+#include "engine/files.h"
 #include "engine/image.h"
 #include "engine/precision.h"
 #include "kernels/precision.h"
@@ -27,9 +29,9 @@ struct Drawn {
 Drawn draw(const std::string& path, const Tensor& w, const Tensor& dpicture, ContextOptions options = usual_options()) {
   Context context(std::move(options));
   const UseContext in(context);
-  const StyleGan2Generator generator = StyleGan2Generator::load(SafetensorsFile(path));
+  const auto generator = load_generator(SafetensorsFile(path));
   const Tensor latent = w.to(default_device()).detach().set_requires_grad();
-  const Tensor picture = generator.synthesis(latent);
+  const Tensor picture = generator->synthesis(latent);
   return {picture.detach().to(Device{}), grad({picture}, {latent}, {dpicture.to(default_device())})[0].detach().to(Device{})};
 }
 
@@ -74,6 +76,24 @@ TEST_CASE("C interface: picture and gradient have the bits of the C++ calls") {
     CHECK_OK(g2s_generator_vjp(generator, &in, &dy, nullptr, &dw));
     CHECK(same_bits(gradient, want.gradient));
   }
+}
+
+TEST_CASE("C interface: a MobileStyleGAN is a generator too, which its file says") {
+  const CContext context;
+  const std::string path = temporary_name((std::filesystem::temp_directory_path() / "g2s_mobile").string());
+  ParameterMap parameters = mobilestylegan_parameters({.style_dim = tiny_latent, .mapping_layers = 2, .first = 8, .channels = {8}});
+  fill_hashed_mobilestylegan(parameters);
+  write_safetensors(path, parameters.to_checkpoint());
+  g2s_generator generator{};
+  REQUIRE_OK(g2s_generator_load(context, path.c_str(), &generator));
+  g2s_generator_info info{sizeof info, 0, 0, 0};
+  CHECK_OK(g2s_generator_get_info(generator, &info));
+  CHECK(info.size == 16);
+  CHECK(info.latents == 4);
+  const Tensor dpicture = hashed_input("capi/dpicture", {2, 16, 16, 3});
+  for (bool all : {false, true}) CHECK(same(draw_in_c(generator, latents(all), dpicture), draw(path, latents(all), dpicture)));
+  CHECK_OK(g2s_generator_free(generator));
+  std::filesystem::remove(path);
 }
 
 TEST_CASE("C interface: mapping and mean latent have the bits of the C++ calls") {

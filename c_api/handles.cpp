@@ -27,7 +27,7 @@ Parts unpack(std::uintptr_t handle) {
   return {static_cast<Kind>(handle >> (32 + place_bits)), static_cast<std::uint32_t>(handle >> 32) & (most_places - 1),
           static_cast<std::uint32_t>(handle)};
 }
-bool is_kind(Kind kind) { return kind >= Kind::context && kind <= Kind::text; }
+bool is_kind(Kind kind) { return kind >= Kind::context && kind <= Kind::faces; }
 
 class Registry {
  public:
@@ -103,7 +103,7 @@ Registry& registry() {
 }  // namespace
 
 const char* to_string(Kind kind) {
-  return name_of(static_cast<Kind>(static_cast<int>(kind) - 1), {"context", "tensor", "generator", "lpips", "masker", "fit", "text"});
+  return name_of(static_cast<Kind>(static_cast<int>(kind) - 1), {"context", "tensor", "generator", "lpips", "masker", "fit", "text", "face finder"});
 }
 
 std::uintptr_t add_handle(Kind kind, std::shared_ptr<void> object) { return registry().add(kind, std::move(object)); }

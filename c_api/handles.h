@@ -7,7 +7,7 @@
 
 namespace g2s::capi {
 
-enum class Kind : std::uint8_t { context = 1, tensor, generator, lpips, masker, fit, text };
+enum class Kind : std::uint8_t { context = 1, tensor, generator, lpips, masker, fit, text, faces };
 
 const char* to_string(Kind kind);
 

@@ -15,23 +15,23 @@ constexpr std::int64_t batch = 8;  // images at a time
 Device own_device() { return Context::current().options().device; }
 }
 
-Tensor random_latents(const StyleGan2Generator& generator, std::int64_t count, std::uint64_t seed) {
+Tensor random_latents(const Generator& generator, std::int64_t count, std::uint64_t seed) {
   NoGrad no_grad;
   const DefaultDevice guard(own_device());
   Random random(seed, "generate");
-  return generator.mapping(random.normal({count, generator.config().style_dim})).to(Device{});
+  return generator.mapping(random.normal({count, generator.style_dim()})).to(Device{});
 }
 
-Tensor truncated_latents(const StyleGan2Generator& generator, const Tensor& latents, double psi, std::uint64_t seed) {
+Tensor truncated_latents(const Generator& generator, const Tensor& latents, double psi, std::uint64_t seed) {
   NoGrad no_grad;
   if (psi >= 1) return latents;
   const DefaultDevice guard(own_device());
   Random random(seed, "mean_latent");
   const Tensor mean = generator.latent_avg() ? generator.latent_avg() : generator.mean_latent(random);
-  return StyleGan2Generator::truncate(latents.to(own_device()), mean, psi).to(Device{});
+  return Generator::truncate(latents.to(own_device()), mean, psi).to(Device{});
 }
 
-void draw_images(const StyleGan2Generator& generator, const Tensor& latents, const std::function<void(std::int64_t, const Tensor&)>& take) {
+void draw_images(const Generator& generator, const Tensor& latents, const std::function<void(std::int64_t, const Tensor&)>& take) {
   NoGrad no_grad;
   auto draw = [&](const Tensor& part) {
     const DefaultDevice guard(own_device());

@@ -6,19 +6,19 @@
 #include <functional>
 
 #include "engine/export.h"
-#include "models/stylegan2_generator.h"
+#include "models/generator.h"
 
 namespace g2s G2S_EXPORTED {
 
 // Latents in W of random images, [count,D].
-Tensor random_latents(const StyleGan2Generator& generator, std::int64_t count, std::uint64_t seed);
+Tensor random_latents(const Generator& generator, std::int64_t count, std::uint64_t seed);
 
 // Drawn towards the mean latent: psi 1 leaves them, 0 is the mean. latents [N,D] or [N,L,D]. The seed is that of the mean latent, where the
 // weights do not have it.
-Tensor truncated_latents(const StyleGan2Generator& generator, const Tensor& latents, double psi, std::uint64_t seed);
+Tensor truncated_latents(const Generator& generator, const Tensor& latents, double psi, std::uint64_t seed);
 
 // Draws latents [N,D] or [N,L,D] a few at a time, which changes no bit: take(i, images) gets images i, i+1, .. as f32 [n,H,W,3], about -1
 // to 1 and not clamped. Between two batches it reports progress to the context, and stops where that was cancelled.
-void draw_images(const StyleGan2Generator& generator, const Tensor& latents, const std::function<void(std::int64_t, const Tensor&)>& take);
+void draw_images(const Generator& generator, const Tensor& latents, const std::function<void(std::int64_t, const Tensor&)>& take);
 
 }  // namespace g2s

@@ -80,6 +80,25 @@ void fill_hashed_generator(ParameterMap& parameters, double to_rgb_scale, const 
   }
 }
 
+void fill_hashed_mobilestylegan(ParameterMap& parameters, const std::string& name) {
+  for (const Parameter& p : parameters.all()) {
+    if (p.name.ends_with(".scale")) {
+      const std::string conv = p.name.substr(0, p.name.size() - std::string("scale").size());
+      const double channels = static_cast<double>(parameters[conv + "modulation.bias"].dim(0)), taps = conv.find("to_img") == std::string::npos ? 9 : 1;
+      Tensor scale = p.value;
+      const double value = (p.name.starts_with("conv1.") ? 1 : 1.25) / std::sqrt(taps * channels);
+      copy_into(scale, Tensor::scalar(static_cast<float>(value), scale.dtype()));
+      continue;
+    }
+    const bool bias = p.name.ends_with(".bias"), modulation = p.name.ends_with("modulation.weight");
+    const bool mapping = p.name.starts_with("mapping.") && !bias;
+    Rule rule{.scale = std::sqrt(3.0)};
+    if (modulation || mapping) rule.scale /= std::sqrt(static_cast<double>(p.value.dim(1)));
+    if (bias || p.name.ends_with(".noise")) rule = {.scale = 0.1, .offset = p.name.ends_with("modulation.bias") ? 1.0 : 0.0};
+    fill(p, name, rule);
+  }
+}
+
 void fill_hashed_discriminator(ParameterMap& parameters, const std::string& name) {
   for (const Parameter& p : parameters.all()) fill(p, name, {.scale = p.name.ends_with("bias") ? 0.1 : std::sqrt(3.0)});
 }

@@ -5,6 +5,7 @@
 
 #include "engine/export.h"
 #include "models/encoder_decoder.h"
+#include "models/mobilestylegan.h"
 #include "models/stylegan2_discriminator.h"
 #include "models/stylegan2_generator.h"
 
@@ -23,6 +24,10 @@ void fill_hashed(LayerNet& net, const std::string& name);
 // sqrt(3) u; mapping weights and biases divided by their learning-rate multiplier; biases 0.1 u, of modulations 1 + 0.1 u; noise weights 0.1 u;
 // weights of to_rgb times `to_rgb_scale`.
 void fill_hashed_generator(ParameterMap& parameters, double to_rgb_scale, const std::string& name = "G");
+// sqrt(3) u for what multiplies, 0.1 u for biases and noise, biases of modulations 1 + 0.1 u; weights of the mapping and of modulations also
+// over the root of what is summed. `scale` is 1 / sqrt(taps c) of the c channels that it multiplies, taps 9 or of to_img 1,
+// times 1.25 after the first layer.
+void fill_hashed_mobilestylegan(ParameterMap& parameters, const std::string& name = "G");
 void fill_hashed_discriminator(ParameterMap& parameters, const std::string& name = "D");
 
 }  // namespace g2s

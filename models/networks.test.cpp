@@ -21,6 +21,7 @@
 #include "models/stylegan2_generator.h"
 #include "models/u2netp.h"
 #include "tests/support/check.h"
+#include "tests/support/sketch.h"
 
 using namespace g2s;
 using namespace g2s::test;
@@ -36,20 +37,6 @@ Tensor r1_penalty(const StyleGan2Discriminator& discriminator, const Tensor& x) 
 }
 
 constexpr std::int64_t big = 256, small = 40;  // buckets of a sketch: of outputs, of parameters' gradients
-
-// What the golden file keeps of a tensor: itself, or its elements with hashed signs summed into hashed buckets.
-Tensor sketch(const Tensor& t, std::int64_t size) {
-  Tensor x = t.detach().to(DType::f64);
-  if (x.numel() <= 2 * size) return x.reshape({x.numel()});
-  Tensor out = Tensor::zeros({size}, DType::f64);
-  const std::uint64_t hash = fnv1a64("sketch");
-  for (std::int64_t i = 0; i < x.numel(); ++i) {
-    double u = hashed_uniform(hash, static_cast<std::uint64_t>(i));
-    auto bucket = static_cast<std::int64_t>((u + 1) * 0x1p52) % size;
-    out.mutable_data<double>()[bucket] += (u < 0 ? -1 : 1) * x.data<double>()[i];
-  }
-  return out;
-}
 
 struct Named {
   std::string name;

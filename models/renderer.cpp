@@ -28,14 +28,20 @@ Renderer::Renderer(const RendererConfig& config) : config_(config) {
   camera_ = {centre / std::tan(config.fov / 2 * std::numbers::pi / 180), centre, centre};
 }
 
-Tensor Renderer::rescale_depth(const Tensor& raw) const {
+Tensor Renderer::rescale_depth(const Tensor& raw, const Tensor& base) const {
   check(raw.rank() == 4 && raw.dim(3) == 1, "renderer", "raw depth must be [B,S,S,1], got ", describe(raw));
-  Tensor t = tanh(raw - mean(raw, {1, 2, 3}, true));
+  const Tensor centred = raw - mean(raw, {1, 2, 3}, true);
+  Tensor t = tanh(base ? centred + base : centred);
   return affine(t, (config_.max_depth - config_.min_depth) / 2, (config_.max_depth + config_.min_depth) / 2);
 }
 
-Tensor Renderer::canonical_depth(const Tensor& raw) const {
-  const Tensor depth = rescale_depth(raw);
+Tensor Renderer::base_of(const Tensor& depth) const {
+  const Tensor t = affine(depth, 2 / (config_.max_depth - config_.min_depth), -(config_.max_depth + config_.min_depth) / (config_.max_depth - config_.min_depth));
+  return log((t + 1.0) / (affine(t, -1, 1))) * 0.5;
+}
+
+Tensor Renderer::canonical_depth(const Tensor& raw, const Tensor& base) const {
+  const Tensor depth = rescale_depth(raw, base);
   std::int64_t width = depth.dim(2);
   std::vector<double> keep(static_cast<std::size_t>(width), 1), offset(static_cast<std::size_t>(width), 0);
   for (std::int64_t x = 0; x < width; ++x) {

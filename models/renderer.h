@@ -39,9 +39,12 @@ class Renderer {
   const Pinhole& camera() const { return camera_; }
 
   // tanh(raw - its mean over the image), mapped from [-1,1] to [min_depth, max_depth]; raw is netD's output.
-  Tensor rescale_depth(const Tensor& raw) const;
+  // base [1,S,S,1], if defined, is added to raw after its mean is taken: the shape that raw is a change of.
+  Tensor rescale_depth(const Tensor& raw, const Tensor& base = {}) const;
+  // The base that a raw output of 0 makes this depth of, which lies between min_depth and max_depth.
+  Tensor base_of(const Tensor& depth) const;
   // The same with its border blended: d (1 - b) + b border_depth, b = 1.02 in the two leftmost and rightmost columns, 0 elsewhere.
-  Tensor canonical_depth(const Tensor& raw) const;
+  Tensor canonical_depth(const Tensor& raw, const Tensor& base = {}) const;
 
   // Radians and translations from network units (netV's output plus the view mean, or a sample of the view prior).
   Tensor view_from_units(const Tensor& units) const;

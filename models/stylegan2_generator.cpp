@@ -3,7 +3,6 @@
 #include <cmath>
 #include <utility>
 
-#include "engine/autograd.h"
 #include "kernels/bias_act/bias_act.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/matmul/matmul.h"
@@ -58,8 +57,6 @@ std::vector<ScaledWeight> weights_of(const GeneratorConfig& config) {
   return out;
 }
 
-Tensor pixel_norm(const Tensor& x) { return x * rsqrt(mean(square(x), {1}, true) + 1e-8); }
-
 }  // namespace
 
 GeneratorConfig generator_config(const SafetensorsFile& file, const std::string& prefix) {
@@ -100,31 +97,20 @@ StyleGan2Generator StyleGan2Generator::load(const SafetensorsFile& file, const s
   return StyleGan2Generator(config, std::move(parameters));
 }
 
-Tensor StyleGan2Generator::mapping_range(const Tensor& x, int first, int last) const {
-  check(x.rank() == 2 && x.dim(1) == config_.style_dim, op, "the mapping takes [B,", config_.style_dim, "], got ", describe(x));
-  if (first < 0 || last > mapping_modules() || first > last)
-    fail(Errc::invalid_argument, op, "mapping modules ", first, " to ", last, " of ", mapping_modules());
-  Tensor h = x;
-  for (int i = first; i < last; ++i) {
-    if (i == 0) {
-      h = pixel_norm(h);
-      continue;
-    }
-    h = matmul(h, weights_.get(style_name(i) + ".weight"), false, true);
-    h = bias_act(h, {.bias = weights_.get(style_name(i) + ".bias"), .gain = std::sqrt(2.0)});
+NetworkMemory generator_memory(const GeneratorConfig& g) {
+  auto width = [&](int level) { return static_cast<double>(g.channels[static_cast<std::size_t>(level)]); };
+  auto weights = [](double in, double out) { return in * out * kernel * kernel; };
+  double stored = static_cast<double>(g.style_dim * g.style_dim * g.mapping_layers), activations = 0;
+  for (int level = 0; level < g.levels(); ++level) {
+    const double side = 4 << level, out = width(level);
+    stored += weights(out, out) + (level ? weights(width(level - 1), out) : 0);
+    activations += (level ? 2 : 1) * side * side * out;
   }
-  return h;
+  return {sizeof(float) * stored, sizeof(float) * activations};
 }
 
-Tensor StyleGan2Generator::mean_latent(const Tensor& z) const { return mean(mapping(z), {0}, true); }
-
-Tensor StyleGan2Generator::mean_latent(Random& random, std::int64_t samples) const {
-  NoGrad no_grad;
-  return mean_latent(random.normal({samples, config_.style_dim}));
-}
-
-Tensor StyleGan2Generator::truncate(const Tensor& w, const Tensor& mean, double psi) {
-  return mean.reshape({mean.dim(-1)}) * (1 - psi) + w * psi;
+std::pair<Tensor, Tensor> StyleGan2Generator::mapping_layer(int k) const {
+  return {weights_.get(style_name(k) + ".weight"), weights_.get(style_name(k) + ".bias")};
 }
 
 Tensor StyleGan2Generator::style(const std::string& conv, const Tensor& latent) const {
@@ -151,21 +137,9 @@ Tensor StyleGan2Generator::to_rgb(int level, const Tensor& x, const Tensor& late
   return rgb + upfirdn2d(skip, fir_1331(), 4, 2, 1, {2, 1, 2, 1});
 }
 
-std::vector<Tensor> StyleGan2Generator::split_latents(const Tensor& w) const {
-  std::int64_t dim = config_.style_dim, count = config_.latents();
-  bool one = w.rank() == 2;
-  check((one && w.dim(1) == dim) || (w.rank() == 3 && w.dim(1) == count && w.dim(2) == dim), op, "the synthesis takes [B,", dim, "] or [B,",
-        count, ",", dim, "], got ", describe(w));
-  std::vector<Tensor> latents(static_cast<std::size_t>(count), w);
-  for (std::int64_t i = 0; i < count && !one; ++i)
-    latents[static_cast<std::size_t>(i)] = slice(w, 1, i, i + 1).reshape({w.dim(0), dim});
-  return latents;
-}
-
-Tensor StyleGan2Generator::synthesis(const Tensor& w) const {
-  std::vector<Tensor> latents = split_latents(w);
+Tensor StyleGan2Generator::draw(const std::vector<Tensor>& latents) const {
   Tensor input = weights_.get("input.input"), rgb;
-  Tensor x = broadcast_to(input, {w.dim(0), 4, 4, input.dim(3)});
+  Tensor x = broadcast_to(input, {latents[0].dim(0), 4, 4, input.dim(3)});
   for (int i = 0; i < convolutions(config_); ++i) {
     // Latent i feeds convolution i; each level's colours use the latent of the next level's first convolution.
     x = styled_conv(i, x, latents[static_cast<std::size_t>(i)]);

@@ -8,7 +8,7 @@
 #include "engine/export.h"
 #include "engine/module.h"
 #include "engine/safetensors.h"
-#include "kernels/random/random.h"
+#include "models/generator.h"
 #include "models/scaled_weights.h"
 
 namespace g2s G2S_EXPORTED {
@@ -29,39 +29,33 @@ GeneratorConfig generator_config(const SafetensorsFile& file, const std::string&
 // Every parameter by name, zeros: the learned ones, the noise maps `noises.noise_i` and the mean latent. Blur kernels are not stored.
 ParameterMap generator_parameters(const GeneratorConfig& config);
 
-class StyleGan2Generator {
+NetworkMemory generator_memory(const GeneratorConfig& config);
+
+// Gradients to w and, if trainable, to the parameters; to any order.
+class StyleGan2Generator : public Generator {
  public:
   StyleGan2Generator(const GeneratorConfig& config, ParameterMap parameters, WeightMode mode = WeightMode::frozen);
   // Throws naming file and tensor when one is absent or of another shape; tensors that the network does not know (blur kernels) are ignored.
   static StyleGan2Generator load(const SafetensorsFile& file, const std::string& prefix = "");
 
   const GeneratorConfig& config() const { return config_; }
-
-  // z [B,style_dim] -> w [B,style_dim].
-  Tensor mapping(const Tensor& z) const { return mapping_range(z, 0, mapping_modules()); }
-  // Modules first .. last-1 of the mapping's list: 0 is the pixel norm, k the k-th linear layer.
-  Tensor mapping_range(const Tensor& x, int first, int last) const;
-  int mapping_modules() const { return config_.mapping_layers + 1; }
-  // Mean of the mapped samples z [N,style_dim]: [1,style_dim].
-  Tensor mean_latent(const Tensor& z) const;
-  Tensor mean_latent(Random& random, std::int64_t samples = 4096) const;
-  // The mean that came with the weights, [1,style_dim]; undefined if none did.
-  const Tensor& latent_avg() const { return latent_avg_; }
-  // mean + psi (w - mean), for W and W+.
-  static Tensor truncate(const Tensor& w, const Tensor& mean, double psi);
-
-  // w [B,style_dim], or one latent per layer [B,latents,style_dim] -> image [B,size,size,3], not clamped, with the stored noise.
-  // Gradients to w and, if trainable, to the parameters; to any order.
-  Tensor synthesis(const Tensor& w) const;
+  int size() const override { return config_.size; }
+  std::int64_t style_dim() const override { return config_.style_dim; }
+  int latents() const override { return config_.latents(); }
+  int mapping_layers() const override { return config_.mapping_layers; }
+  NetworkMemory memory() const override { return generator_memory(config_); }
+  const char* name() const override { return "stylegan2_generator"; }
+  const Tensor& latent_avg() const override { return latent_avg_; }
 
   // Only of a trainable generator.
   ParameterMap& parameters() { return weights_.parameters(); }
 
  private:
+  std::pair<Tensor, Tensor> mapping_layer(int k) const override;
+  Tensor draw(const std::vector<Tensor>& latents) const override;
   Tensor style(const std::string& conv, const Tensor& latent) const;
   Tensor styled_conv(int i, const Tensor& x, const Tensor& latent) const;
   Tensor to_rgb(int level, const Tensor& x, const Tensor& latent, const Tensor& skip) const;
-  std::vector<Tensor> split_latents(const Tensor& w) const;
 
   GeneratorConfig config_;
   std::vector<Tensor> noises_;  // [1,H,W,1] of each convolution

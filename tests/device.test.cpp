@@ -173,7 +173,7 @@ TEST_CASE("an iteration of steps 2 and 3 waits for nothing, on the device" * doc
   const Tensor image = slice(w.images(), 0, 0, 1), mask = slice(w.masks(), 0, 0, 1);
   Tensor this_image = image.clone();
   check_repeated("step 3 in parts", step3.parameters(), [&](const std::vector<Tensor>&) {
-    Step3::PartedUpdate u = step3.update(this_image, mask, 1);
+    Step3::PartedUpdate u = step3.update({this_image, mask, {}}, 1);
     return std::pair(u.batch.total, u.gradients);
   }, [&](int i) { copy_into(this_image, image * (1 - 0.1 * i)); });
 }
@@ -235,7 +235,7 @@ TEST_CASE("a fit is interrupted and goes on, on the device: the same bytes" * do
   options.seed = 7;
   auto fit = [&](const char* state) {
     options.state_path = folder / state;
-    return std::make_unique<Fit>(c, w.generator, w.discriminator, w.lpips, input, options);
+    return std::make_unique<Fit>(c, w.generator, &w.discriminator, w.lpips, input, options);
   };
   const std::int64_t graphs = graph_launches();
   const FitResult whole = fit("whole")->run();
@@ -288,8 +288,8 @@ TEST_CASE("a fit's steps come from several threads, on the device: the same byte
   World w(c, small_widths);
   FitInput input = input_of(w);
   input.latent = w.target.latent;
-  const FitResult whole = Fit(c, w.generator, w.discriminator, w.lpips, input, {}).run();
-  Fit fit(c, w.generator, w.discriminator, w.lpips, input, {});
+  const FitResult whole = Fit(c, w.generator, &w.discriminator, w.lpips, input, {}).run();
+  Fit fit(c, w.generator, &w.discriminator, w.lpips, input, {});
   std::set<const ThreadResources*> seen;
   for (int i = 0; fit.phase() != Phase::done; ++i) {
     if (i % 2) here.emplace(context);  // takes what the last thread had
@@ -325,7 +325,7 @@ TEST_CASE("a fit names the iteration whose loss is not finite, on the device" * 
     FitOptions options;
     options.progress = [&](const FitProgress& p) { seen = p.iteration; };
     try {
-      Fit(c, w.generator, w.discriminator, w.lpips, input, options).run();
+      Fit(c, w.generator, &w.discriminator, w.lpips, input, options).run();
     } catch (const Error& e) {
       CHECK(seen == (device.type == DeviceType::cpu ? 1 : 4));
       return e.what();

@@ -41,7 +41,7 @@ Tensor fitted(const World& w, int i) {
   input.latent = hashed_input(str("jobs/latent ", i), {512}, DType::f32, 0.5);
   FitOptions options;
   options.seed = static_cast<std::uint64_t>(i);
-  Fit fit(w.config, w.generator, w.discriminator, w.lpips, input, options);
+  Fit fit(w.config, w.generator, &w.discriminator, w.lpips, input, options);
   return fit.run().depth.detach().to(Device{});
 }
 

@@ -30,7 +30,7 @@ std::size_t peak_of(Work work) {
 TEST_CASE("steps on the device stay below what the memory plan expects of them" * doctest::skip(no_test_device())) {
   const DefaultDevice guard(test_device());
   World w(small_config(), small_widths);
-  const GeneratorConfig& g = w.generator.config();
+  const NetworkMemory g = w.generator.memory();
   const DiscriminatorConfig& d = w.discriminator.config();
   // What a fit has collected by then.
   const Tensor samples = Tensor::empty({w.config.collect * w.config.batch, w.config.size, w.config.size, 4});
@@ -46,7 +46,7 @@ TEST_CASE("steps on the device stay below what the memory plan expects of them" 
   }
   Step3 step(w.method, w.target, true);
   const Tensor images = w.images(), masks = w.masks();
-  const std::size_t peak = peak_of_update(step, [&] { return step.update(images, masks, part); });
+  const std::size_t peak = peak_of_update(step, [&] { return step.update({images, masks, {}}, part); });
   CHECK(peak < step3_bytes(w.config, g, d, part, DeviceType::cuda));
   CHECK(static_cast<double>(peak) > 0.5 * static_cast<double>(step3_bytes(w.config, g, d, part, DeviceType::cuda)));
 }

@@ -1,4 +1,4 @@
-/* gan2shape: StyleGAN2, LPIPS, object masks and whole 3D reconstructions of single pictures, in C99.
+/* gan2shape: generators, LPIPS, object masks and whole 3D reconstructions of single pictures, in C99.
  *
  * Calls. Every function that can fail returns a g2s_status. G2S_OK is 0. After a failure g2s_last_error() says, in this thread, what went wrong
  * and names the file, the option or the argument at fault. No exception crosses this header and nothing is printed. What a failed call was to
@@ -93,6 +93,7 @@ typedef struct g2s_tensor_s* g2s_tensor;
 typedef struct g2s_generator_s* g2s_generator;
 typedef struct g2s_lpips_s* g2s_lpips;
 typedef struct g2s_masker_s* g2s_masker;
+typedef struct g2s_faces_s* g2s_faces;
 typedef struct g2s_fit_s* g2s_fit;
 typedef struct g2s_text_s* g2s_text;
 
@@ -166,7 +167,7 @@ G2S_API g2s_status g2s_picture_read(const char* path, g2s_tensor* picture);
 /* As PNG: u8, or images in [-1,1]; [H,W,C] or [1,H,W,C] with 1, 3 or 4 channels. */
 G2S_API g2s_status g2s_picture_write(const char* path, const g2s_array* picture);
 
-/* ---- the StyleGAN2 generator ------------------------------------------------------------------------------------------------------------- */
+/* ---- generators: StyleGAN2 and MobileStyleGAN -------------------------------------------------------------------------------------------- */
 
 typedef struct g2s_generator_info {
   uint32_t struct_size; /* set by the caller: sizeof(g2s_generator_info) */
@@ -175,7 +176,7 @@ typedef struct g2s_generator_info {
   int32_t latents;      /* L: W+ is [B,L,D] */
 } g2s_generator_info;
 
-/* path: a .safetensors file of `gan2shape convert`. Null: the generator of the assets. */
+/* path: a .safetensors file of `gan2shape convert`, whose tensors say which of them it is. Null: the StyleGAN2 of the assets. */
 G2S_API g2s_status g2s_generator_load(g2s_context context, const char* path, g2s_generator* generator);
 G2S_API g2s_status g2s_generator_free(g2s_generator generator);
 G2S_API g2s_status g2s_generator_get_info(g2s_generator generator, g2s_generator_info* info);
@@ -210,6 +211,17 @@ G2S_API g2s_status g2s_masker_load(g2s_context context, const char* path, g2s_ma
 G2S_API g2s_status g2s_masker_free(g2s_masker masker);
 /* picture [H,W,3] -> mask [H,W]: 1 on what stands out, 0 elsewhere; a mask of u8 has 255 and 0. */
 G2S_API g2s_status g2s_masker_find(g2s_masker masker, const g2s_array* picture, const g2s_array* mask);
+
+/* ---- faces in a picture ------------------------------------------------------------------------------------------------------------------- */
+
+/* folder: with face_detector.safetensors and face_landmarks.safetensors; null: the assets. They run on the CPU, whatever the context's device. */
+G2S_API g2s_status g2s_faces_load(g2s_context context, const char* folder, g2s_faces* faces);
+G2S_API g2s_status g2s_faces_free(g2s_faces faces);
+/* picture [H,W,3], upright -> the faces in it as a JSON array, the largest first; empty if there is none. docs/faces.md has the fields. */
+G2S_API g2s_status g2s_faces_find(g2s_faces faces, const g2s_array* picture, g2s_text* text);
+/* picture [H,W,3] and the four corners of a face's frame, [4,2] -> aligned [S,S,3]: the frame as a picture, antialiased, mirrored beyond the
+ * picture's edges. */
+G2S_API g2s_status g2s_faces_align(g2s_faces faces, const g2s_array* picture, const g2s_array* frame, const g2s_array* aligned);
 
 /* ---- a reconstruction -------------------------------------------------------------------------------------------------------------------- */
 

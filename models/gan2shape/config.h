@@ -52,6 +52,12 @@ struct ProjectionConfig {
   int mean_samples = 4096;
 };
 
+// Where the offsets of step 2 come from.
+enum class ViewSource {
+  encoder,     // netEnc alone, as published
+  directions,  // the generator's own directions turn heads, netEnc finds the rest: pose_directions.h
+};
+
 struct Config {
   std::string preset, category;
   int size = 128;  // S: images, depth and masks of the method
@@ -62,6 +68,8 @@ struct Config {
   double truncation = 1;  // 1: none
   int f1_depth = 2;       // F1_d: the mapping network is cut before module 8 - F1_d
   bool relative_encoder = true, use_mask = false;
+  ViewSource views = ViewSource::encoder;
+  double mask_growth = 1.25;  // with directions: how much larger than the hull of the landmarks the part is that the losses see
 
   // Networks.
   int nf = 32, gn_base = 8, zdim = 256, enc_nf = 32;
@@ -79,6 +87,9 @@ struct Config {
 
   // Losses and Adam.
   double lam_perc = 0.5, lam_smooth = 0.01, lam_regular = 0.01;
+  double lam_step2_perc = 1;  // of LPIPS in step 2, where there is no discriminator
+  double lam_base = 3;        // of the mean square of netD's output, where that is a change of a given shape
+  double lam_view = 1;        // in step 3 with directions: of the square of what views differ from those asked for, in units
   double lr = 1e-4, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 5e-4;
 
   // Schedule.

@@ -6,7 +6,7 @@
 #include "models/gan2shape/input.h"
 #include "models/gan2shape/networks.h"
 #include "models/gan2shape/prior.h"
-#include "models/stylegan2_generator.h"
+#include "models/generator.h"
 #include "models/u2netp.h"
 
 namespace g2s {
@@ -21,7 +21,7 @@ std::vector<PriorSample> draw_samples(const WeightPaths& weights, const Config& 
     const DefaultDevice guard(device);
     return work();
   };
-  const auto generator = on_device([&] { return StyleGan2Generator::load(SafetensorsFile(weights.generator)); });
+  const auto generator = on_device([&] { return load_generator(SafetensorsFile(weights.generator)); });
   const auto masks = on_device([&] { return U2NetP(SafetensorsFile(weights.u2netp)); });
   auto find_mask = [&](const Tensor& image) { return on_device([&] { return masks.mask(image.to(device)).to(Device{}); }); };
   Random random(o.seed, "depth_prior_pictures");
@@ -31,7 +31,7 @@ std::vector<PriorSample> draw_samples(const WeightPaths& weights, const Config& 
     LoadedInput drawn;
     drawn.names.image = str("picture ", i);
     const Tensor image = on_device([&] {
-      return generator.synthesis(generator.mapping(random.normal({1, generator.config().style_dim}))).to(Device{});
+      return generator->synthesis(generator->mapping(random.normal({1, generator->style_dim()}))).to(Device{});
     });
     drawn.image.rgb = image_to_pixels(image);
     try {

@@ -33,53 +33,73 @@ void require_input(const FitInput& input, const Config& config) {
   };
   require(input.image, "image", 3);
   require(input.mask, "mask", 1);
+  if (input.wide_mask) require(input.wide_mask, "wide mask", 1);
   if (input.truth) require(input.truth, "truth", 1);
   check(config.crop == 0 || input.original_size >= config.crop, "fit", "a crop of ", config.crop, " pixels needs the original picture's size");
   ellipsoid_depth(input.mask, config);  // throws now rather than in the prior
 }
 
 // [1,512] or [1,L,512], a copy.
-Tensor given_latent(const Tensor& given, const GeneratorConfig& generator) {
+Tensor given_latent(const Tensor& given, const Generator& generator) {
   Tensor latent = given.to(DType::f32);
   if (latent.rank() == 1) latent = latent.reshape({1, latent.dim(0)});
-  const Shape w{1, generator.style_dim}, w_plus{1, generator.latents(), generator.style_dim};
+  const Shape w{1, generator.style_dim()}, w_plus{1, generator.latents(), generator.style_dim()};
   if (latent.shape() != w && latent.shape() != w_plus) {
     fail(Errc::invalid_argument, "latent", "has shape ", given.shape(), ", expected ", w, " or ", w_plus);
   }
   return latent.clone();
 }
 
-Target target_of(const FitInput& input, const Config& config, const StyleGan2Generator& generator, std::uint64_t seed) {
+Target target_of(const FitInput& input, const Config& config, const Generator& generator, const PoseDirections* directions,
+                 std::uint64_t seed) {
   const Device device = default_device();
   Target out;
   out.image = input.image.to(device);
-  out.mask = input.mask.to(device);
+  out.mask = (input.wide_mask ? input.wide_mask : input.mask).to(device);
   out.original_size = input.original_size;
   Random samples(seed, "mean_latent");
   if (config.truncation < 1 || !input.latent) out.mean_latent = generator.mean_latent(samples, config.projection.mean_samples);
-  if (input.latent) out.latent = given_latent(input.latent.to(device), generator.config());
+  if (input.latent) out.latent = given_latent(input.latent.to(device), generator);
+  if (directions) out.rotations = rotations_from_pose(input.pose.to(device), *directions, config.renderer());
   return out;
+}
+
+// Its output becomes 0 everywhere.
+void clear_last_layer(LayerNet& net) {
+  const std::vector<Parameter>& all = net.parameters().all();
+  std::size_t last = all.size();
+  while (last > 0 && net.roles()[last - 1] != ParameterRole::conv) --last;
+  for (std::size_t i = last - 1; i < all.size(); ++i) {
+    Tensor value = all[i].value;
+    copy_into(value, Tensor::zeros(value.shape(), value.dtype()));
+  }
+}
+
+DiscriminatorConfig discriminator_config(const StyleGan2Discriminator* discriminator) {
+  return discriminator ? discriminator->config() : DiscriminatorConfig{};
 }
 
 }  // namespace
 
-Fit::Fit(const Config& config, const StyleGan2Generator& generator, const StyleGan2Discriminator& discriminator, const Lpips& lpips,
+Fit::Fit(const Config& config, const Generator& generator, const StyleGan2Discriminator* discriminator, const Lpips& lpips,
          const FitInput& input, FitOptions options)
     : device_(default_device()),
       config_(config),
       options_(std::move(options)),
       state_(config_, options_.seed),
-      method_(config_, state_.networks, generator, discriminator, lpips),
+      method_(config_, state_.networks, generator, discriminator, lpips, options_.directions, options_.faces),
       losses_(device_),
       last_save_(Clock::now()) {
   config_.validate();
   require_input(input, config_);
-  memory_plan_ = plan_memory(config_, generator.config(), discriminator.config(), options_.memory_limit, device_.type);
+  memory_plan_ = plan_memory(config_, generator.memory(), discriminator_config(discriminator), options_.memory_limit, device_.type);
   identity_ = full_identity(config_, memory_plan_, options_);
   if (input.truth) truth_ = input.truth.to(device_);
+  object_ = input.mask.to(device_);
   if (options_.depth_prior) state_.networks.netD.load(*options_.depth_prior, "netD.");
+  if (options_.directions) clear_last_layer(state_.networks.netD);  // the shape is what the prior says, until it learns better
   state_.networks.set_trainable();
-  state_.target = target_of(input, config_, generator, options_.seed);
+  state_.target = target_of(input, config_, generator, options_.directions, options_.seed);
   state_.phase = input.latent ? Phase::prior : Phase::project;
   if (iterations() == 0) advance(config_, state_.phase, state_.stage);
 }
@@ -251,9 +271,9 @@ void Fit::resume(const std::string& path) {
   half_done_ = false;
 }
 
-void require_resumable(const std::string& path, const Config& config, const StyleGan2Generator& generator,
-                       const StyleGan2Discriminator& discriminator, const FitOptions& options) {
-  const MemoryPlan plan = plan_memory(config, generator.config(), discriminator.config(), options.memory_limit, default_device().type);
+void require_resumable(const std::string& path, const Config& config, const Generator& generator,
+                       const StyleGan2Discriminator* discriminator, const FitOptions& options) {
+  const MemoryPlan plan = plan_memory(config, generator.memory(), discriminator_config(discriminator), options.memory_limit, default_device().type);
   SavedState(path).require(full_identity(config, plan, options));
 }
 
@@ -261,7 +281,7 @@ ProjectionQuality Fit::projection_quality() const {
   NoGrad no_grad;
   const Target& t = state_.target;
   const Lpips& lpips = method_.lpips;
-  return {mean(lpips.distance(t.gan_image * t.mask, t.image * t.mask)).item(), masked_mse(t.gan_image, t.image, t.mask).item(),
+  return {mean(lpips.distance(t.gan_image * object_, t.image * object_)).item(), masked_mse(t.gan_image, t.image, object_).item(),
           mean(lpips.distance(t.gan_image, t.image)).item(), mean(square(t.gan_image - t.image)).item()};
 }
 
@@ -269,9 +289,10 @@ std::optional<Measures> Fit::measures() const {
   if (!truth_) return std::nullopt;
   NoGrad no_grad;
   const Target& t = state_.target;
-  const Tensor view = view_of(method_, state_.networks.netV(t.image));
-  const Warp seen = warp(method_.renderer, predict_depth(method_, t.image), view);
-  return measure_all(seen.depth, seen.valid, truth_, t.mask, config_);
+  const Tensor depth = predict_depth(method_, t);
+  const Tensor view = view_of(method_, state_.networks.netV(t.image), t.rotations, depth);
+  const Warp seen = warp(method_.renderer, depth, view);
+  return measure_all(seen.depth, seen.valid, truth_, object_, config_);
 }
 
 FitResult Fit::result() {
@@ -284,7 +305,9 @@ FitResult Fit::result() {
   const Step1::Result r = step.forward();
   const Rendering& seen = r.copies[0];
   FitResult out;
-  out.target = state_.target.to(Device{});
+  Target of_object = state_.target;
+  of_object.mask = object_;
+  out.target = of_object.to(Device{});
   out.canonical = r.canonical.to(Device{});
   out.texture = seen.texture.to(Device{});
   out.view = step.view().to(Device{});
@@ -293,7 +316,7 @@ FitResult Fit::result() {
   out.normal = method_.renderer.normals(seen.warp.depth).to(Device{});
   out.valid = seen.valid.to(Device{});
   out.recon = seen.recon.to(Device{});
-  out.canonical_mask = canonical_mask(method_, state_.target, r.canonical.depth, step.view()).to(Device{});
+  out.canonical_mask = canonical_mask(method_, of_object, r.canonical.depth, step.view()).to(Device{});
   out.projected = state_.projected;
   out.projection = projection_quality();
   for (const auto& [name, value] : named(r.losses)) out.losses.emplace_back(name, value.item());

@@ -23,8 +23,10 @@ struct ThreadResources;
 struct FitInput {
   Tensor image;           // f32 [1,S,S,3] in [-1,1]
   Tensor mask;            // f32 [1,S,S,1] in [0,1]: the object
+  Tensor wide_mask;       // f32 [1,S,S,1]: where the losses look, if that is more than the object; or undefined
   int original_size = 0;  // side of the image that was cropped; only with a crop
   Tensor latent;          // [512], [1,512] or [1,L,512]; undefined: the image is projected
+  Tensor pose;            // f32 [1,2]: yaw and pitch of the face in degrees; where the configuration wants directions
   Tensor truth;           // f32 [1,S,S,1], background where it is largest; undefined: nothing is measured
 };
 
@@ -44,6 +46,8 @@ struct FitOptions {
   std::string state_path;                            // where to save the state; empty: nowhere
   double save_interval = 300;                        // seconds between saves within a phase; it is also saved when cancelled and at the end of a phase
   std::size_t memory_limit = 0;                      // bytes, 0: none; steps 2 and 3 then take their batches in parts, see MemoryPlan
+  const PoseDirections* directions = nullptr;        // for Config::views directions; outlives the fit
+  const FaceFinder* faces = nullptr;                 // with those
   const SafetensorsFile* depth_prior = nullptr;      // netD starts from these weights (fit_depth_prior) instead of random ones
   // What the state belongs to (hashes of image, weights, ...); the configuration and the seed are added.
   FitIdentity identity;
@@ -73,7 +77,7 @@ class Fit {
  public:
   // Fresh networks from the seed, on the default device, where generator, discriminator and LPIPS must be. Throws if the input does not fit the
   // configuration. The generator, discriminator and LPIPS outlive it.
-  Fit(const Config& config, const StyleGan2Generator& generator, const StyleGan2Discriminator& discriminator, const Lpips& lpips,
+  Fit(const Config& config, const Generator& generator, const StyleGan2Discriminator* discriminator, const Lpips& lpips,
       const FitInput& input, FitOptions options);
   ~Fit();
   Fit(const Fit&) = delete;
@@ -116,7 +120,7 @@ class Fit {
   FitOptions options_;
   FitIdentity identity_;
   MemoryPlan memory_plan_;
-  Tensor truth_;
+  Tensor object_, truth_;
   FitState state_;
   Method method_;
   LossLog losses_;
@@ -128,7 +132,7 @@ class Fit {
 };
 
 // Throws naming file and reason if a fit of these, on the default device, cannot resume the state in a file. Makes no networks.
-void require_resumable(const std::string& path, const Config& config, const StyleGan2Generator& generator,
-                       const StyleGan2Discriminator& discriminator, const FitOptions& options);
+void require_resumable(const std::string& path, const Config& config, const Generator& generator,
+                       const StyleGan2Discriminator* discriminator, const FitOptions& options);
 
 }  // namespace g2s

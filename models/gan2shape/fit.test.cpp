@@ -38,7 +38,7 @@ FitInput input_of(const World& w) {
   return input;
 }
 
-Fit fit_of(const World& w, const FitOptions& options) { return Fit(w.config, w.generator, w.discriminator, w.lpips, input_of(w), options); }
+Fit fit_of(const World& w, const FitOptions& options) { return Fit(w.config, w.generator, &w.discriminator, w.lpips, input_of(w), options); }
 
 using Metadata = std::map<std::string, std::string>;
 
@@ -60,7 +60,7 @@ void change_identity(Metadata& metadata, const std::function<void(json&)>& chang
 // Without a memory limit, and with one that leaves a single image at a time.
 std::pair<FitOptions, FitOptions> whole_and_parted(const World& w) {
   FitOptions whole, parted;
-  const GeneratorConfig& g = w.generator.config();
+  const NetworkMemory g = w.generator.memory();
   const DiscriminatorConfig& d = w.discriminator.config();
   parted.memory_limit = std::max(step2_bytes(w.config, g, d, 1), step3_bytes(w.config, g, d, 1));
   return {whole, parted};
@@ -143,7 +143,7 @@ TEST_CASE("whether a state can be resumed is known without networks") {
   const std::string path = folder / "state";
   fit_of(w, mine).save(path);
   auto require = [&](const std::string& file, const Config& config, const FitOptions& options) {
-    require_resumable(file, config, w.generator, w.discriminator, options);
+    require_resumable(file, config, w.generator, &w.discriminator, options);
   };
   Allocator& memory = allocator(Device{});
   memory.reset_peak();

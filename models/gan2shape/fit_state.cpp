@@ -70,6 +70,7 @@ void save_state(const std::string& path, const FitState& state, Adam* optimizer,
   const Snapshot& snapshot = state.snapshot;
   const Samples& samples = state.samples;
   add("state.latent", state.target.latent);
+  add("state.base", state.target.base);
   add("state.snapshot.depth", snapshot.canonical.depth);
   add("state.snapshot.normal", snapshot.canonical.normal);
   add("state.snapshot.albedo", snapshot.canonical.albedo);
@@ -78,6 +79,7 @@ void save_state(const std::string& path, const FitState& state, Adam* optimizer,
   for (std::size_t i = 0; i < samples.images.size(); ++i) {
     add(numbered("state.images", i), samples.images[i]);
     add(numbered("state.masks", i), samples.masks[i]);
+    if (!samples.rotations.empty()) add(numbered("state.rotations", i), samples.rotations[i]);
   }
   if (!samples.order.empty()) add("state.order", Tensor::from(std::vector<std::int32_t>(samples.order.begin(), samples.order.end())));
   if (optimizer)
@@ -128,6 +130,7 @@ void SavedState::restore(FitState& state) const {
     const json& p = position_;
     state.networks.load(file_);
     state.target.latent = get("state.latent");
+    state.target.base = get("state.base");
     state.target.gan_image = {};
     state.snapshot = {{get("state.snapshot.depth"), get("state.snapshot.normal"), get("state.snapshot.albedo")}, get("state.snapshot.light"),
                       get("state.snapshot.canon_mask")};
@@ -135,6 +138,7 @@ void SavedState::restore(FitState& state) const {
     for (std::size_t i = 0; i < p.at("batches").get<std::size_t>(); ++i) {
       state.samples.images.push_back(get(numbered("state.images", i)));
       state.samples.masks.push_back(get(numbered("state.masks", i)));
+      if (const Tensor r = get(numbered("state.rotations", i))) state.samples.rotations.push_back(r);
     }
     if (file_.contains("state.order"))
       for (std::int32_t i : file_.get("state.order").to_vector<std::int32_t>()) state.samples.order.push_back(i);

@@ -30,7 +30,7 @@ struct PhaseRecord {
 
 // The images that step 2 has projected, by batch, and the order in which step 3 takes them.
 struct Samples {
-  std::vector<Tensor> images, masks;
+  std::vector<Tensor> images, masks, rotations;  // rotations with directions only
   std::vector<std::int64_t> order;
   std::int64_t index = 0;  // goes on across stages
 };

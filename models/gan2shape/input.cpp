@@ -5,6 +5,7 @@
 
 #include "engine/autograd.h"
 #include "kernels/resize/resize.h"
+#include "models/face/report.h"
 #include "models/gan2shape/mask_file.h"
 
 namespace g2s {
@@ -37,9 +38,17 @@ void require_side(const LoadedInput& in) {
 
 float largest(const Tensor& x) { return x.numel() ? *std::max_element(x.data<float>(), x.data<float>() + x.numel()) : 0.f; }
 
-Tensor alpha_mask(const Tensor& alpha) {
-  Tensor mask = Tensor::empty(alpha.shape());
-  const std::uint8_t* from = alpha.data<std::uint8_t>();
+Tensor mask_to_pixels(const Tensor& mask) {
+  Tensor pixels = Tensor::empty(mask.shape(), DType::u8);
+  const float* from = mask.data<float>();
+  std::uint8_t* to = pixels.mutable_data<std::uint8_t>();
+  for (std::int64_t i = 0; i < mask.numel(); ++i) to[i] = static_cast<std::uint8_t>(from[i] * 255.f + 0.5f);
+  return pixels;
+}
+
+Tensor pixels_to_mask(const Tensor& pixels) {
+  Tensor mask = Tensor::empty(pixels.shape());
+  const std::uint8_t* from = pixels.data<std::uint8_t>();
   float* to = mask.mutable_data<float>();
   for (std::int64_t i = 0; i < mask.numel(); ++i) to[i] = static_cast<float>(from[i]) / 255.f;
   return mask;
@@ -69,7 +78,7 @@ void choose_mask(LoadedInput& in, const char* source, const char* if_empty) {
     if (largest(in.mask) < solid_threshold) fail(Errc::invalid_argument, in.names.mask, if_empty);
     in.mask_source = source;
   } else if (in.image.alpha && !opaque(in.image.alpha)) {
-    in.mask = alpha_mask(in.image.alpha);
+    in.mask = pixels_to_mask(in.image.alpha);
     if (largest(in.mask) < solid_threshold) {
       fail(Errc::invalid_argument, in.names.image, "its alpha channel, which is the mask, is empty; give a `mask`");
     }
@@ -105,8 +114,23 @@ Tensor found_mask(const LoadedInput& input, const MaskFinder& find_mask) {
   }
 }
 
+// As large as the frame is in the picture.
+LoadedInput in_frame(const LoadedInput& input, const Face& face) {
+  const double side = std::ceil(length(face.frame[3] - face.frame[0]));
+  const std::int64_t size = std::clamp(static_cast<std::int64_t>(side), min_image_side, max_photo_side);
+  LoadedInput out = input;
+  out.face = face;
+  out.image.rgb = align_face(input.image.rgb, face.frame, size);
+  if (input.mask) out.mask = pixels_to_mask(align_face(mask_to_pixels(input.mask), face.frame, size));
+  return out;
+}
+
 void note_origin(const LoadedInput& input, std::vector<std::string>& notes) {
   const ImageInfo& info = input.image.info;
+  if (input.face) {
+    notes.push_back(str("cut out and turned to the frame of the face at (", std::lround(input.face->left), ", ", std::lround(input.face->top), ")"));
+    if (!input.face->remark.empty()) notes.push_back("the face may come out poorly: " + input.face->remark);
+  }
   if (info.orientation != 1) notes.push_back(str("turned upright from EXIF orientation ", info.orientation));
   if (info.grey()) notes.push_back("greyscale: the three colours are alike");
   if (info.bit_depth == 16) notes.push_back("16 bits per colour rounded to 8");
@@ -253,9 +277,22 @@ LoadedInput load_input(const InputPixels& pixels) {
   return in;
 }
 
+std::vector<LoadedInput> align_input(const LoadedInput& input, const FaceFinder& find_faces, const std::string& which) {
+  const std::string& picture = input.names.image;
+  if (input.truth) fail(Errc::invalid_argument, input.names.truth, "a true depth cannot be turned with the face; set `align` to off");
+  const std::vector<Face> chosen = choose_faces(find_faces(input.image.rgb), which, picture);
+  if (chosen.empty()) fail(Errc::invalid_argument, picture, "no face was found in the picture; `align` off takes it as it is");
+  std::vector<LoadedInput> out;
+  for (const Face& face : chosen)
+    if (face.state != FaceState::unfit) out.push_back(in_frame(input, face));
+  if (out.empty()) fail(Errc::invalid_argument, picture, "the face cannot be used: ", chosen.front().remark, "; `align` off takes the picture as it is");
+  return out;
+}
+
 PreparedInput prepare_input(const LoadedInput& input, const Config& config, CropMode mode, const MaskFinder& find_mask) {
   NoGrad no_grad;
   PreparedInput out;
+  out.face = input.face;
   note_origin(input, out.notes);
   const std::int64_t w = input.image.width(), h = input.image.height(), s = config.size;
   Tensor mask = input.mask ? input.mask : found_mask(input, find_mask);

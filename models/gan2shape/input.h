@@ -2,11 +2,13 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "engine/export.h"
 #include "engine/image.h"
+#include "models/face/finder.h"
 #include "models/gan2shape/config.h"
 
 namespace g2s G2S_EXPORTED {
@@ -46,17 +48,20 @@ struct LoadedInput {
   Tensor mask;   // f32 [1,H,W,1] in [0,1] as given or from the alpha channel; undefined: neither is there
   Tensor truth;  // f32 [1,H,W,1] true depth, 0 where there is none; undefined without a file
   std::string mask_source;  // "file", "given" in memory, "alpha" or empty
+  std::optional<Face> face = {};  // whose frame image and mask are, see align_input; its coordinates are those of the upright picture before
   std::vector<std::string> mask_notes;  // how its file was understood
 };
 
 struct PreparedInput {
   Tensor image;             // f32 [1,S,S,3] in [-1,1]
   Tensor mask;              // f32 [1,S,S,1] in [0,1]
+  Tensor wide_mask;         // f32 [1,S,S,1]: where the fit looks, if that is more than the object; or undefined
   Tensor truth;             // f32 [1,S,S,1], max_depth where there is none; or undefined
   Tensor photo;             // u8 [1,N,N,3]: what `image` was made from, at most max_photo_side pixels wide
   int original_size = 0;    // side of the image that a preset's centre crop is meant for; 0 without one
-  ImageBox box;             // what was used of the image
-  std::string mask_source;  // "file", "given", "alpha" or "u2netp"
+  ImageBox box;             // what was used of the image, or of the face's frame
+  std::optional<Face> face = {};  // whose frame the image was cut from
+  std::string mask_source;  // "file", "given", "alpha", "landmarks" or "u2netp"
   std::vector<std::string> notes;  // what was done to the image, one clause each
 };
 
@@ -66,6 +71,11 @@ constexpr std::int64_t max_photo_side = 2048;
 // truth that is not 16-bit grey, an empty mask.
 LoadedInput load_input(const InputFiles& files);
 LoadedInput load_input(const InputPixels& pixels);
+
+// The picture as FFHQ shows faces: one input for each face that is chosen ("largest", "all" or a number, see choose_faces), which prepare_input
+// takes as any square picture. The mask goes with it; at most max_photo_side pixels. Throws naming the picture if it shows no face, if none of
+// those chosen is fit, or if there is a true depth, which cannot be turned.
+std::vector<LoadedInput> align_input(const LoadedInput& input, const FaceFinder& find_faces, const std::string& which);
 
 // Finds the object in an image f32 [H,W,3] in [-1,1]: f32 [H,W] of {0,1}.
 using MaskFinder = std::function<Tensor(const Tensor&)>;

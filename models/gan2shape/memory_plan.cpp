@@ -9,15 +9,6 @@ namespace {
 constexpr double f32 = 4, mib = 1 << 20;
 
 // Activations of one image, in bytes, each layer's output once.
-double generator_activations(const GeneratorConfig& g) {
-  double floats = 0;
-  for (int level = 0; level < g.levels(); ++level) {
-    const double side = 4 << level;
-    floats += (level == 0 ? 1 : 2) * side * side * static_cast<double>(g.channels[static_cast<std::size_t>(level)]);
-  }
-  return f32 * floats;
-}
-
 double discriminator_activations(const DiscriminatorConfig& d, double size) {
   constexpr int blocks = 4;  // that step 2 compares
   double floats = 0, side = size;
@@ -29,12 +20,8 @@ double vgg_activations(double size) { return f32 * size * size * (2 * 64 + 2 * 1
 
 double kernel_weights(double in, double out, double kernel) { return f32 * in * out * kernel * kernel; }
 
-double gan_weights(const GeneratorConfig& g, const DiscriminatorConfig& d) {
-  double bytes = f32 * static_cast<double>(g.style_dim * g.style_dim * g.mapping_layers);
-  for (std::size_t i = 0; i < g.channels.size(); ++i) {
-    const double out = static_cast<double>(g.channels[i]), in = static_cast<double>(g.channels[i ? i - 1 : 0]);
-    bytes += kernel_weights(out, out, 3) + (i ? kernel_weights(in, out, 3) : 0);
-  }
+double discriminator_weights(const DiscriminatorConfig& d) {
+  double bytes = 0;
   for (std::size_t i = 1; i < d.channels.size(); ++i) {
     const double in = static_cast<double>(d.channels[i - 1]), out = static_cast<double>(d.channels[i]);
     bytes += kernel_weights(in, in, 3) + kernel_weights(in, out, 3) + kernel_weights(in, out, 1);
@@ -66,27 +53,27 @@ double trained_weights(const Config& c) {
 }
 
 // What lies in memory whatever the part: weights, moments and the projected samples.
-double fixed_bytes(const Config& c, const GeneratorConfig& g, const DiscriminatorConfig& d, const Factors& f) {
+double fixed_bytes(const Config& c, const NetworkMemory& g, const DiscriminatorConfig& d, const Factors& f) {
   const double samples = f32 * 4.0 * c.size * c.size * c.batch * (c.collect + 4);
-  return f.gan_copies * gan_weights(g, d) + f.vgg_copies * vgg_weights + f.trained_copies * trained_weights(c) + samples + f.beside;
+  return f.gan_copies * (g.weight_bytes + discriminator_weights(d)) + f.vgg_copies * vgg_weights + f.trained_copies * trained_weights(c) + samples + f.beside;
 }
 
 std::string in_mib(std::size_t bytes) { return std::to_string((bytes + (std::size_t{1} << 20) - 1) >> 20) + "M"; }
 
 }  // namespace
 
-std::size_t step2_bytes(const Config& c, const GeneratorConfig& g, const DiscriminatorConfig& d, std::int64_t part, DeviceType type) {
-  const double image = factors(type).alive_step2 * (generator_activations(g) + discriminator_activations(d, c.size));
+std::size_t step2_bytes(const Config& c, const NetworkMemory& g, const DiscriminatorConfig& d, std::int64_t part, DeviceType type) {
+  const double image = factors(type).alive_step2 * (g.activation_bytes + discriminator_activations(d, c.size));
   return static_cast<std::size_t>(fixed_bytes(c, g, d, factors(type)) + static_cast<double>(part) * image);
 }
 
-std::size_t step3_bytes(const Config& c, const GeneratorConfig& g, const DiscriminatorConfig& d, std::int64_t part, DeviceType type) {
+std::size_t step3_bytes(const Config& c, const NetworkMemory& g, const DiscriminatorConfig& d, std::int64_t part, DeviceType type) {
   const bool flipped = std::find(c.flip3.begin(), c.flip3.end(), true) != c.flip3.end();
   const double image = factors(type).alive_step3 * (flipped ? 2 : 1) * vgg_activations(c.size);
   return static_cast<std::size_t>(fixed_bytes(c, g, d, factors(type)) + static_cast<double>(part) * image);
 }
 
-MemoryPlan plan_memory(const Config& c, const GeneratorConfig& g, const DiscriminatorConfig& d, std::size_t limit, DeviceType type) {
+MemoryPlan plan_memory(const Config& c, const NetworkMemory& g, const DiscriminatorConfig& d, std::size_t limit, DeviceType type) {
   MemoryPlan plan{c.batch, c.batch_of_step3() + 1};
   if (limit == 0) return plan;
   const std::size_t least = std::max(step2_bytes(c, g, d, 1, type), step3_bytes(c, g, d, 1, type));

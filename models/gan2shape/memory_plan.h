@@ -6,8 +6,8 @@
 
 #include "engine/export.h"
 #include "models/gan2shape/config.h"
+#include "models/generator.h"
 #include "models/stylegan2_discriminator.h"
-#include "models/stylegan2_generator.h"
 
 namespace g2s G2S_EXPORTED {
 
@@ -23,14 +23,14 @@ struct MemoryPlan {
 
 // Bytes that an iteration takes with `part` images at a time, an upper estimate from the sizes of the networks' layers. On a CUDA device
 // frozen weights are held nearly once, on the CPU in several forms.
-std::size_t step2_bytes(const Config& config, const GeneratorConfig& generator, const DiscriminatorConfig& discriminator, std::int64_t part,
+std::size_t step2_bytes(const Config& config, const NetworkMemory& generator, const DiscriminatorConfig& discriminator, std::int64_t part,
                         DeviceType type = DeviceType::cpu);
-std::size_t step3_bytes(const Config& config, const GeneratorConfig& generator, const DiscriminatorConfig& discriminator, std::int64_t part,
+std::size_t step3_bytes(const Config& config, const NetworkMemory& generator, const DiscriminatorConfig& discriminator, std::int64_t part,
                         DeviceType type = DeviceType::cpu);
 
 // The largest parts below `limit` bytes, whole batches if they fit or if the limit is 0. Depends on the arguments alone, so that the same
 // settings give the same bytes on every machine. Throws naming what is needed at least.
-MemoryPlan plan_memory(const Config& config, const GeneratorConfig& generator, const DiscriminatorConfig& discriminator, std::size_t limit,
+MemoryPlan plan_memory(const Config& config, const NetworkMemory& generator, const DiscriminatorConfig& discriminator, std::size_t limit,
                        DeviceType type = DeviceType::cpu);
 
 }  // namespace g2s

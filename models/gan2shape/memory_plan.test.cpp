@@ -44,9 +44,9 @@ TEST_CASE("step 3 in parts gives the losses and gradients of the whole batch") {
     for (bool flip : {false, true}) {
       World w(small_config(), small_widths, dtype);
       Step3 step(w.method, w.target, flip);
-      Step3::PartedUpdate whole = step.update(w.images(), w.masks(), 6);
+      Step3::PartedUpdate whole = step.update({w.images(), w.masks(), {}}, 6);
       for (std::int64_t part : {1, 4}) {
-        Step3::PartedUpdate parted = step.update(w.images(), w.masks(), part);
+        Step3::PartedUpdate parted = step.update({w.images(), w.masks(), {}}, part);
         if (dtype == DType::f64) CHECK(rel_error(parted.gradients, whole.gradients) < 1e-9);
         check_losses(parted.batch, whole.batch, dtype == DType::f64 ? 1e-10 : 1e-5);
         check_losses(parted.input, whole.input, dtype == DType::f64 ? 1e-10 : 1e-5);
@@ -56,7 +56,7 @@ TEST_CASE("step 3 in parts gives the losses and gradients of the whole batch") {
 }
 
 TEST_CASE("a memory plan takes whole batches, parts, or says what it needs") {
-  const GeneratorConfig g = World::generator_of({512, 512, 512, 512, 256, 128});
+  const NetworkMemory g = generator_memory(World::generator_of({512, 512, 512, 512, 256, 128}));
   const DiscriminatorConfig d = World::discriminator_of({512, 512, 512, 512, 256, 128});
   const Config face = preset("face");
   MemoryPlan whole = plan_memory(face, g, d, 0);
@@ -72,7 +72,7 @@ TEST_CASE("a memory plan takes whole batches, parts, or says what it needs") {
 
 TEST_CASE("steps of the face preset stay below the memory limit [long]") {
   World w(preset("face"), {512, 512, 512, 512, 256, 128});
-  const GeneratorConfig& g = w.generator.config();
+  const NetworkMemory g = w.generator.memory();
   const DiscriminatorConfig& d = w.discriminator.config();
   const std::size_t limit = step2_bytes(w.config, g, d, 4);
   const MemoryPlan plan = plan_memory(w.config, g, d, limit);
@@ -82,6 +82,6 @@ TEST_CASE("steps of the face preset stay below the memory limit [long]") {
   Step2(w.method, w.target, w.snapshot()).update(w.views(), w.lights(), plan.step2);
   CHECK(memory.stats().peak < limit);
   memory.reset_peak();
-  Step3(w.method, w.target, true).update(w.images(), w.masks(), plan.step3);
+  Step3(w.method, w.target, true).update({w.images(), w.masks(), {}}, plan.step3);
   CHECK(memory.stats().peak < limit);
 }

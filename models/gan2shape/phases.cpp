@@ -12,6 +12,7 @@
 #include "kernels/shape/shape.h"
 #include "models/gan2shape/losses.h"
 #include "models/gan2shape/prior.h"
+#include "models/gan2shape/tracked_prior.h"
 
 namespace g2s {
 namespace {
@@ -83,7 +84,7 @@ class Projection final : public TrainingPhase {
     const bool w_plus = state_.iteration >= p.w_iterations;
     if (w_plus && latent_.rank() == 2) {
       const std::int64_t dim = latent_.dim(1);
-      start_from(broadcast_to(latent_.detach().reshape({1, 1, dim}), {1, method_.generator.config().latents(), dim}));
+      start_from(broadcast_to(latent_.detach().reshape({1, 1, dim}), {1, method_.generator.latents(), dim}));
     }
     optimizer()->set_lr(w_plus ? scheduled_lr(p, state_.iteration - p.w_iterations, p.w_plus_iterations)
                                : scheduled_lr(p, state_.iteration, p.w_iterations));
@@ -124,6 +125,18 @@ class Prior final : public TrainingPhase {
 
   Tensor ellipsoid_;
 };
+
+// Of a face: the shape that the generator shows when it turns the head. netD learns what differs from it.
+class TrackedPrior final : public FitPhase {
+ public:
+  explicit TrackedPrior(const FitParts& fit) : FitPhase(fit) {}
+  void iterate() override { state_.target.base = method_.renderer.base_of(tracked_depth(method_, state_.target)); }
+};
+
+std::unique_ptr<FitPhase> make_prior(const FitParts& fit) {
+  if (fit.method.directions) return std::make_unique<TrackedPrior>(fit);
+  return std::make_unique<Prior>(fit);
+}
 
 // ---- Step 1 as a phase: the colours. Leaves the snapshot that step 2 draws from.
 
@@ -199,7 +212,7 @@ class Collect final : public FitPhase {
  public:
   explicit Collect(const FitParts& fit) : FitPhase(fit), random_(config_), step_(method_, state_.target, state_.snapshot) {
     prepare_target(method_, state_.target);
-    if (state_.iteration == 0) state_.samples = {{}, {}, {}, state_.samples.index};
+    if (state_.iteration == 0) state_.samples = {{}, {}, {}, {}, state_.samples.index};
   }
 
   void iterate() override {
@@ -209,10 +222,12 @@ class Collect final : public FitPhase {
     std::vector<Tensor> parts;
     for (std::int64_t begin = 0; begin < config_.batch; begin += memory_plan_.step2) {
       const std::int64_t end = std::min<std::int64_t>(begin + memory_plan_.step2, config_.batch);
-      parts.push_back(step_.project(slice(pseudo.image, 0, begin, end)).image);
+      const Tensor rotations = pseudo.rotations ? slice(pseudo.rotations, 0, begin, end) : Tensor();
+      parts.push_back(step_.project(slice(pseudo.image, 0, begin, end), rotations).image);
     }
     state_.samples.images.push_back(concat(parts, 0));
     state_.samples.masks.push_back(pseudo.mask);
+    if (pseudo.rotations) state_.samples.rotations.push_back(pseudo.rotations);
   }
 
  private:
@@ -236,6 +251,7 @@ class Step3Phase final : public TrainingPhase {
     const std::int64_t b = config_.batch_of_step3(), s = config_.size;
     images_ = Tensor::empty({b, s, s, 3});
     masks_ = Tensor::empty({b, s, s, 1});
+    if (method_.directions) rotations_ = Tensor::empty({b, 2});
     train(step_.parameters(), adam_options(config_));
   }
 
@@ -263,11 +279,14 @@ class Step3Phase final : public TrainingPhase {
       Tensor image = image_of(images_, i), mask = image_of(masks_, i);
       copy_into(image, image_of(all.images[batch], k % collected));
       copy_into(mask, image_of(all.masks[batch], k % collected));
+      if (!rotations_) continue;
+      Tensor rotation = image_of(rotations_, i);
+      copy_into(rotation, image_of(all.rotations[batch], k % collected));
     }
   }
 
   Result compute() override {
-    const Step3::PartedUpdate u = step_.update(images_, masks_, memory_plan_.step3);
+    const Step3::PartedUpdate u = step_.update({images_, masks_, rotations_}, memory_plan_.step3);
     state_.snapshot.canon_mask = u.canon_mask;
     NamedTensors losses = named(u.batch);
     for (const auto& input : named(u.input, "input_")) losses.push_back(input);
@@ -275,7 +294,7 @@ class Step3Phase final : public TrainingPhase {
   }
 
   Step3 step_;
-  Tensor images_, masks_;  // of this iteration: where the work reads them
+  Tensor images_, masks_, rotations_;  // of this iteration: where the work reads them
 };
 
 template <class Kind>
@@ -286,7 +305,7 @@ std::unique_ptr<FitPhase> make(const FitParts& fit) {
 // In the order of Phase.
 constexpr PhaseKind kinds[] = {
     {"projection", false, 0.4, [](const Config& c, int) { return c.projection.w_iterations + c.projection.w_plus_iterations; }, make<Projection>},
-    {"prior", true, 0.5, [](const Config& c, int) { return c.prior_iterations; }, make<Prior>},
+    {"prior", true, 0.5, [](const Config& c, int) { return c.views == ViewSource::directions ? 1 : c.prior_iterations; }, make_prior},
     {"step1", true, 1, [](const Config& c, int stage) { return c.stage_length(stage).step1; }, make<Step1Phase>},
     {"step2", true, 4.5, [](const Config& c, int stage) { return c.stage_length(stage).step2; }, make<Step2Phase>},
     {"collect", false, 1.5, [](const Config& c, int) { return c.collect; }, make<Collect>},

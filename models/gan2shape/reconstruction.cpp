@@ -8,6 +8,7 @@
 #include "engine/files.h"
 #include "engine/hash.h"
 #include "engine/precision.h"
+#include "models/gan2shape/face_input.h"
 #include "models/gan2shape/result.h"
 #include "models/u2netp.h"
 
@@ -17,18 +18,22 @@ namespace {
 constexpr int discriminator_blocks = 4;  // that step 2 compares
 constexpr std::int64_t encoder_width = 512;  // of the offsets that the method's encoder gives
 
+std::unique_ptr<StyleGan2Discriminator> load_discriminator(const std::string& path) {
+  auto loaded = std::make_unique<StyleGan2Discriminator>(StyleGan2Discriminator::load(SafetensorsFile(path)));
+  const int blocks = loaded->config().blocks();
+  if (blocks < discriminator_blocks) fail(Errc::format, path, "has ", blocks, " residual blocks, the method needs ", discriminator_blocks);
+  return loaded;
+}
+
 void load_networks(Reconstructor& r) {
   const DefaultDevice guard(r.device);
-  r.generator = std::make_unique<StyleGan2Generator>(StyleGan2Generator::load(SafetensorsFile(r.weights.generator)));
-  r.discriminator = std::make_unique<StyleGan2Discriminator>(StyleGan2Discriminator::load(SafetensorsFile(r.weights.discriminator)));
+  r.generator = load_generator(SafetensorsFile(r.weights.generator));
+  if (!r.weights.discriminator.empty()) r.discriminator = load_discriminator(r.weights.discriminator);
   r.lpips = std::make_unique<Lpips>(SafetensorsFile(r.weights.lpips));
-  if (const std::int64_t width = r.generator->config().style_dim; width != encoder_width) {
+  if (!r.weights.directions.empty()) r.directions = std::make_unique<PoseDirections>(PoseDirections::load(SafetensorsFile(r.weights.directions)));
+  if (const std::int64_t width = r.generator->style_dim(); width != encoder_width) {
     fail(Errc::unsupported, r.weights.generator, "the generator's style is ", width, " numbers wide; a fit takes ", encoder_width,
          ", other widths only draw pictures");
-  }
-  const int blocks = r.discriminator->config().blocks();
-  if (blocks < discriminator_blocks) {
-    fail(Errc::format, r.weights.discriminator, "has ", blocks, " residual blocks, the method needs ", discriminator_blocks);
   }
   if (r.weights.depth_prior.empty()) return;
   r.depth_prior = std::make_unique<SafetensorsFile>(r.weights.depth_prior);
@@ -38,11 +43,12 @@ void load_networks(Reconstructor& r) {
 
 Identity shared_identity(const Reconstructor& r) {
   Identity out = {{"generator", sha256_file(r.weights.generator)},
-                  {"discriminator", sha256_file(r.weights.discriminator)},
+                  {"discriminator", r.discriminator ? sha256_file(r.weights.discriminator) : ""},
                   {"LPIPS weights", sha256_file(r.weights.lpips)},
                   {"depth prior", r.depth_prior ? sha256_file(r.weights.depth_prior) : ""},
                   {"--crop", to_string(r.settings.crop)},
                   {"--precision", to_string(precision())}};
+  if (r.directions) out["pose directions"] = sha256_file(r.weights.directions);
   if (r.device.type != DeviceType::cpu) out["--device"] = str(r.device);  // rounds otherwise
   return out;
 }
@@ -59,7 +65,19 @@ Identity identity_with(const Reconstructor& r, const std::string& picture, const
   return out;
 }
 
+// A face's frame is cut from the picture first; its mask is that of the landmarks, unless one is given.
+PreparedInput prepared_face(const Reconstructor& r, const LoadedInput& input) {
+  const DefaultDevice host{Device{}};
+  const LoadedInput aligned = align_input(input, *r.faces, "largest").front();
+  auto mask_of = [&](double growth) { return [&, growth](const Tensor& image) { return face_mask(*aligned.face, image.dim(0), growth); }; };
+  PreparedInput out = prepare_input(aligned, r.config, CropMode::automatic, mask_of(1));
+  out.wide_mask = prepare_input(aligned, r.config, CropMode::automatic, mask_of(r.config.mask_growth)).mask;
+  if (!aligned.mask) out.mask_source = "landmarks";
+  return out;
+}
+
 PreparedInput prepared(const Reconstructor& r, const LoadedInput& input) {
+  if (r.faces) return prepared_face(r, input);
   auto find_mask = [&](const Tensor& image) {
     const WithPrecision exact(Precision::f32);  // every precision shall fit the same object
     return U2NetP(SafetensorsFile(mask_weights(r))).mask(image);
@@ -76,13 +94,20 @@ Reconstructor load_reconstructor(const ReconstructionSettings& settings, const W
   r.device = Context::current().options().device;
   r.source = source;
   r.config = preset(settings.preset);
+  const bool directions = r.config.views == ViewSource::directions;
   r.weights = find_weights(source, settings.preset,
-                           {.generator = true, .discriminator = true, .lpips = true, .depth_prior = settings.quality != Quality::paper});
+                           {.generator = true,
+                            .discriminator = !directions,
+                            .lpips = true,
+                            .depth_prior = settings.quality != Quality::paper,
+                            .faces = directions,
+                            .directions = directions});
   load_networks(r);
-  r.config.gan_size = r.generator->config().size;  // the method takes any size of images from the generator
+  if (directions) r.faces = std::make_unique<FaceFinder>(SafetensorsFile(r.weights.face_detector), SafetensorsFile(r.weights.face_landmarks));
+  r.config.gan_size = r.generator->size();  // the method takes any size of images from the generator
   apply_quality(r.config, settings.quality, r.depth_prior != nullptr);
   scale_schedule(r.config, settings.scale);
-  plan_memory(r.config, r.generator->config(), r.discriminator->config(), settings.memory_limit, r.device.type);
+  plan_memory(r.config, r.generator->memory(), r.discriminator ? r.discriminator->config() : DiscriminatorConfig{}, settings.memory_limit, r.device.type);
   r.identity = shared_identity(r);
   if (r.device.type != DeviceType::cpu) accelerator(r.device, "reconstruct").synchronize();  // other threads shall see the weights
   return r;
@@ -110,6 +135,8 @@ FitOptions with_job(const Reconstructor& r, const ReconstructionJob& job, FitOpt
   options.seed = r.settings.seed;
   options.memory_limit = r.settings.memory_limit;
   options.depth_prior = r.depth_prior.get();
+  options.directions = r.directions.get();
+  options.faces = r.faces.get();
   options.identity = job.identity;
   return options;
 }
@@ -118,15 +145,15 @@ FitOptions with_job(const Reconstructor& r, const ReconstructionJob& job, FitOpt
 std::unique_ptr<Fit> start_fit(const Reconstructor& r, const ReconstructionJob& job, const FitOptions& options, const std::string& resume_from) {
   const PreparedInput& in = job.input;
   const DefaultDevice guard(r.device);
-  auto fit = std::make_unique<Fit>(r.config, *r.generator, *r.discriminator, *r.lpips,
-                                   FitInput{in.image, in.mask, in.original_size, job.latent, in.truth}, with_job(r, job, options));
+  auto fit = std::make_unique<Fit>(r.config, *r.generator, r.discriminator.get(), *r.lpips,
+                                   FitInput{in.image, in.mask, in.wide_mask, in.original_size, job.latent, in.face ? pose_of(*in.face) : Tensor(), in.truth}, with_job(r, job, options));
   if (!resume_from.empty()) fit->resume(resume_from);
   return fit;
 }
 
 void require_resumable(const Reconstructor& r, const ReconstructionJob& job, const std::string& state_path) {
   const DefaultDevice guard(r.device);
-  require_resumable(state_path, r.config, *r.generator, *r.discriminator, with_job(r, job, {}));
+  require_resumable(state_path, r.config, *r.generator, r.discriminator.get(), with_job(r, job, {}));
 }
 
 nlohmann::json write_result(const Reconstructor& r, const ReconstructionJob& job, const Fit& fit, const FitResult& result, const std::string& folder,

@@ -15,13 +15,14 @@
 #include <string>
 
 #include "engine/export.h"
+#include "models/face/finder.h"
 #include "models/gan2shape/export.h"
 #include "models/gan2shape/fit.h"
 #include "models/gan2shape/input.h"
 #include "models/gan2shape/weights.h"
+#include "models/generator.h"
 #include "models/lpips.h"
 #include "models/stylegan2_discriminator.h"
-#include "models/stylegan2_generator.h"
 
 namespace g2s G2S_EXPORTED {
 
@@ -45,9 +46,11 @@ struct Reconstructor {
   WeightSource source;
   WeightPaths weights;
   Config config;
-  std::unique_ptr<StyleGan2Generator> generator;
-  std::unique_ptr<StyleGan2Discriminator> discriminator;
+  std::unique_ptr<Generator> generator;
+  std::unique_ptr<StyleGan2Discriminator> discriminator;  // null: LPIPS takes its place
   std::unique_ptr<Lpips> lpips;
+  std::unique_ptr<PoseDirections> directions;    // of Config::views
+  std::unique_ptr<FaceFinder> faces;             // with those
   std::unique_ptr<SafetensorsFile> depth_prior;  // null: networks start from random weights
   Identity identity;                             // without that of an image
 };

@@ -107,7 +107,7 @@ TEST_CASE("reconstruction: what is at fault is named as a setting or a file") {
 }
 
 TEST_CASE("drawing: the same pictures however many at a time; truncation draws them together") {
-  const StyleGan2Generator& generator = *reconstructor().generator;
+  const Generator& generator = *reconstructor().generator;
   const Tensor w = random_latents(generator, 9, 3);
   std::vector<std::int64_t> firsts;
   Tensor last, again;

@@ -86,7 +86,7 @@ NamedTensors named(const Losses& losses, const std::string& prefix) {
 
 Target Target::to(Device device) const {
   Target out = *this;
-  for (Tensor* t : {&out.image, &out.mask, &out.latent, &out.mean_latent, &out.gan_image, &out.center_w, &out.center_h})
+  for (Tensor* t : {&out.image, &out.mask, &out.latent, &out.mean_latent, &out.gan_image, &out.center_w, &out.center_h, &out.rotations, &out.base})
     if (*t) *t = t->to(device);
   return out;
 }
@@ -96,7 +96,7 @@ AdamOptions adam_options(const Config& c) { return {c.lr, c.beta1, c.beta2, c.ep
 Tensor generate(const Method& c, const Target& target, const Tensor& latent) {
   if (c.config.truncation >= 1) return c.generator.synthesis(latent);
   check(target.mean_latent.defined(), "generate", "truncation needs the mean latent");
-  return c.generator.synthesis(StyleGan2Generator::truncate(latent, target.mean_latent, c.config.truncation));
+  return c.generator.synthesis(Generator::truncate(latent, target.mean_latent, c.config.truncation));
 }
 
 Tensor at_input_size(const Method& c, const Target& target, const Tensor& generated) {
@@ -114,16 +114,17 @@ void prepare_target(const Method& c, Target& target) {
   NoGrad no_grad;
   check(c.config.crop == 0 || target.original_size >= c.config.crop, "prepare_target", "the original picture is ", target.original_size,
         " pixels wide, the crop ", c.config.crop);
-  const StyleGan2Generator& g = c.generator;
+  const Generator& g = c.generator;
   const int cut = 8 - c.config.f1_depth;
-  target.center_h = g.mapping_range(Tensor::zeros({1, g.config().style_dim}, target.latent.dtype()), 0, cut);
+  target.center_h = g.mapping_range(Tensor::zeros({1, g.style_dim()}, target.latent.dtype()), 0, cut);
   target.center_w = g.mapping_range(target.center_h, cut, g.mapping_modules());
   target.gan_image = as_input(c, target, generate(c, target, target.latent));
 }
 
-Tensor predict_depth(const Method& c, const Tensor& image) { return c.renderer.canonical_depth(c.networks.netD(image)); }
+Tensor predict_depth(const Method& c, const Target& target) { return c.renderer.canonical_depth(c.networks.netD(target.image), target.base); }
 
-Tensor view_of(const Method& c, const Tensor& raw_view) {
+Tensor view_of(const Method& c, const Tensor& raw_view, const Tensor& rotations, const Tensor& depth) {
+  if (rotations) return c.renderer.view_from_units(raw_view + aligned_views(c.renderer, depth, rotations));
   return c.renderer.view_from_units(with_mean(raw_view, c.config.prior.view.mean));
 }
 
@@ -141,9 +142,9 @@ Step1::Step1(const Method& method, const Target& target, bool flip, Tensor canon
     : method_(method), target_(target), canon_mask_(std::move(canon_mask)) {
   NoGrad no_grad;
   const Renderer& renderer = method_.renderer;
-  view_ = view_of(method_, method_.networks.netV(target.image));
+  shape_.depth = predict_depth(method_, target);
+  view_ = view_of(method_, method_.networks.netV(target.image), target.rotations, shape_.depth);
   light_ = light_of(method_, method_.networks.netL(target.image));
-  shape_.depth = predict_depth(method_, target.image);
   shape_.normal = renderer.normals(shape_.depth);
   std::vector<Canonical> shapes = {shape_};
   if (flip) shapes.push_back(mirrored(renderer, shape_));
@@ -207,16 +208,20 @@ Step2::Pseudo Step2::render(const Tensor& views, const Tensor& lights) const {
   const Config& c = method_.config;
   const Renderer& renderer = method_.renderer;
   const Canonical& shape = snapshot_.canonical;
-  Tensor scale = constant({1, c.view_scale, 1, 1, 1, 1}, {1, 6}, views.dtype());
-  Warp w = warp(renderer, shape.depth, renderer.view_from_units(views * scale));
+  Tensor units = views * constant({1, c.view_scale, 1, 1, 1, 1}, {1, 6}, views.dtype()), rotations;
+  if (method_.directions) {
+    rotations = slice(units, 1, 0, 2);
+    units = aligned_views(renderer, shape.depth, rotations);
+  }
+  Warp w = warp(renderer, shape.depth, renderer.view_from_units(units));
   Shading s = shade_randomly(renderer, shape.normal, snapshot_.light, lights, c.rand_light.alpha);
   Tensor seen = c.use_mask ? snapshot_.canon_mask : Tensor::full(shape.depth.shape(), 1, shape.depth.dtype());
-  return {renderer.reconstruct(renderer.texture(shape.albedo, s.shading), w.grid), grid_sample(seen, w.grid, Sampling::nearest)};
+  return {renderer.reconstruct(renderer.texture(shape.albedo, s.shading), w.grid), grid_sample(seen, w.grid, Sampling::nearest), rotations};
 }
 
-Step2::Projection Step2::project(const Tensor& images) const {
+Step2::Projection Step2::project(const Tensor& images, const Tensor& rotations) const {
   const Config& c = method_.config;
-  const StyleGan2Generator& g = method_.generator;
+  const Generator& g = method_.generator;
   const int cut = 8 - c.f1_depth;
   Projection out;
   Tensor offset;
@@ -229,7 +234,13 @@ Step2::Projection Step2::project(const Tensor& images) const {
     offset = out.enc = method_.networks.netEnc(images);
   }
   out.offset = g.mapping_range(offset + target_.center_h, cut, g.mapping_modules()) - target_.center_w;
-  Tensor latent = target_.latent + (target_.latent.rank() == 3 ? out.offset.reshape({images.dim(0), 1, out.offset.dim(1)}) : out.offset);
+  Tensor turn;
+  if (method_.directions) {
+    out.offset = without_turn(*method_.directions, out.offset);
+    turn = turned_offset(*method_.directions, target_.rotations, rotations, method_.renderer.config());
+  }
+  const Tensor moved = turn ? out.offset + turn : out.offset;
+  Tensor latent = target_.latent + (target_.latent.rank() == 3 ? moved.reshape({images.dim(0), 1, moved.dim(1)}) : moved);
   out.image = as_input(method_, target_, generate(method_, target_, latent));
   return out;
 }
@@ -238,19 +249,34 @@ Step2::Result Step2::forward_part(const Pseudo& all, std::int64_t begin, std::in
   const Config& c = method_.config;
   Result out;
   const std::int64_t count = all.image.dim(0);
-  out.pseudo = end - begin == count ? all : Pseudo{slice(all.image, 0, begin, end), slice(all.mask, 0, begin, end)};
+  auto cut = [&](const Tensor& x) { return x ? slice(x, 0, begin, end) : x; };
+  out.pseudo = end - begin == count ? all : Pseudo{cut(all.image), cut(all.mask), cut(all.rotations)};
+  out.projection = project(out.pseudo.image, out.pseudo.rotations);
+  Losses& l = out.losses;
+  l.l1 = masked_l1(out.projection.image, out.pseudo.image, out.pseudo.mask, all.mask);
+  const double share = static_cast<double>(end - begin) / static_cast<double>(count);
+  l.disc = method_.discriminator ? discriminator_difference(out, all.mask) : perceptual_difference(out) * (share * c.lam_step2_perc);
+  l.latent_norm = mean(square(out.projection.offset)) * share;
+  l.total = l.l1 + l.disc + l.latent_norm * c.lam_regular;
+  return out;
+}
+
+Tensor Step2::discriminator_difference(const Result& r, const Tensor& whole) const {
   std::vector<Tensor> wanted;
   {
     NoGrad no_grad;
-    wanted = method_.discriminator.features(out.pseudo.image, 4);
+    wanted = method_.discriminator->features(r.pseudo.image, 4);
   }
-  out.projection = project(out.pseudo.image);
-  Losses& l = out.losses;
-  l.l1 = masked_l1(out.projection.image, out.pseudo.image, out.pseudo.mask, all.mask);
-  l.disc = feature_l1(method_.discriminator.features(out.projection.image, 4), wanted, out.pseudo.mask, all.mask);
-  l.latent_norm = mean(square(out.projection.offset)) * (static_cast<double>(end - begin) / static_cast<double>(count));
-  l.total = l.l1 + l.disc + l.latent_norm * c.lam_regular;
-  return out;
+  return feature_l1(method_.discriminator->features(r.projection.image, 4), wanted, r.pseudo.mask, whole);
+}
+
+Tensor Step2::perceptual_difference(const Result& r) const {
+  Lpips::Features wanted;
+  {
+    NoGrad no_grad;
+    wanted = method_.lpips.features(r.pseudo.image * r.pseudo.mask);
+  }
+  return mean(method_.lpips.distance(method_.lpips.features(r.projection.image * r.pseudo.mask), wanted));
 }
 
 Step2::Result Step2::forward(const Tensor& views, const Tensor& lights) const {
@@ -276,20 +302,22 @@ std::vector<Tensor> Step2::parameters() const { return method_.networks.netEnc.p
 
 Step3::Step3(const Method& method, const Target& target, bool flip) : method_(method), target_(target), flip_(flip) {}
 
+Tensor Step3::with_input(const Tensor& rotations) const { return rotations ? concat({target_.rotations, rotations}, 0) : rotations; }
+
 Canonical Step3::predict() const {
   Canonical shape;
-  shape.depth = predict_depth(method_, target_.image);
+  shape.depth = predict_depth(method_, target_);
   shape.normal = method_.renderer.normals(shape.depth);
   shape.albedo = method_.networks.netA(target_.image);
   return shape;
 }
 
-Step3::Result Step3::render(const Canonical& shape, const Tensor& images) const {
+Step3::Result Step3::render(const Canonical& shape, const Tensor& images, const Tensor& rotations) const {
   const Renderer& renderer = method_.renderer;
   Result out;
   out.raw_view = method_.networks.netV(images);
   out.raw_light = method_.networks.netL(images);
-  out.view = view_of(method_, out.raw_view);
+  out.view = view_of(method_, out.raw_view, rotations, shape.depth);
   out.light = light_of(method_, out.raw_light);
   out.shapes = {shape};
   if (flip_) out.shapes.push_back(mirrored(renderer, shape));
@@ -323,6 +351,7 @@ void Step3::add_losses(Result& out, const Images& p) const {
   const std::int64_t count = p.all.dim(0) - (p.with_input ? 1 : 0);
   const double share = static_cast<double>(count) / static_cast<double>(p.samples);
   auto samples = [&](const Tensor& x) { return p.with_input ? rest(x) : x; };
+  if (method_.directions) out.batch.view = mean(square(out.raw_view)) * (static_cast<double>(p.all.dim(0)) / static_cast<double>(p.samples + 1));
   for (std::size_t i = 0; i < out.copies.size(); ++i) {
     const Tensor& recon = out.copies[i].recon;
     Tensor l1 = weighted_l1(recon, p.all, p.weight), distance = lpips.distance(lpips.features(recon * p.mask), target_features);
@@ -337,29 +366,36 @@ void Step3::add_losses(Result& out, const Images& p) const {
   }
   out.batch.total = out.batch.l1 + out.batch.lpips * c.lam_perc;
   if (flip_) out.batch.total = out.batch.total + out.batch.l1_flip + out.batch.lpips_flip * c.lam_perc;
+  if (out.batch.view) out.batch.total = out.batch.total + out.batch.view * c.lam_view;
   if (!p.with_input) return;
   out.input.smooth_depth = smooth_loss(stacked(depths));
   out.input.smooth_diffuse = smooth_loss(stacked(diffuse));
   add_up_input(out.input, c);
+  if (target_.base) {
+    const Tensor given = method_.renderer.canonical_depth(Tensor::zeros(target_.base.shape(), target_.base.dtype()), target_.base);
+    out.batch.base = mean(square((out.shapes[0].depth - given) * (2 / (c.max_depth - c.min_depth))));
+    out.batch.total = out.batch.total + out.batch.base * c.lam_base;
+  }
   out.batch.total = out.input.total + out.batch.total;
 }
 
-Step3::Result Step3::forward(const Tensor& images, const Tensor& masks) const {
-  const Tensor all = concat({target_.image, images}, 0);
+Step3::Result Step3::forward(const Samples& samples) const {
+  const Tensor all = concat({target_.image, samples.images}, 0);
   const Canonical shape = predict();
-  Result out = render(shape, all);
+  Result out = render(shape, all, with_input(samples.rotations));
   if (method_.config.use_mask) out.canon_mask = canonical_mask(method_, target_, shape.depth, slice(out.view, 0, 0, 1));
-  add_losses(out, weigh(all, out.copies[0].valid, masks));
+  add_losses(out, weigh(all, out.copies[0].valid, samples.masks));
   return out;
 }
 
 // Where the mesh is seen in every image, outside the graph.
-Tensor Step3::valid_in_parts(const Canonical& shape, const Tensor& all, std::int64_t part) const {
+Tensor Step3::valid_in_parts(const Canonical& shape, const Tensor& all, const Tensor& rotations, std::int64_t part) const {
   NoGrad no_grad;
   std::vector<Tensor> valid;
   const Parts parts(all.dim(0), part);
   for (std::int64_t i = 0; i < parts.count; ++i) {
-    const Tensor view = view_of(method_, method_.networks.netV(slice(all, 0, parts.begin(i), parts.begin(i + 1))));
+    auto cut = [&](const Tensor& x) { return x ? slice(x, 0, parts.begin(i), parts.begin(i + 1)) : x; };
+    const Tensor view = view_of(method_, method_.networks.netV(cut(all)), cut(rotations), shape.depth);
     Tensor seen = warp(method_.renderer, shape.depth, view).valid;
     if (flip_) seen = seen * warp(method_.renderer, flip(shape.depth, 2), view).valid;
     valid.push_back(seen);
@@ -367,11 +403,11 @@ Tensor Step3::valid_in_parts(const Canonical& shape, const Tensor& all, std::int
   return stacked(valid);
 }
 
-Step3::PartedUpdate Step3::update(const Tensor& images, const Tensor& masks, std::int64_t part) const {
+Step3::PartedUpdate Step3::update(const Samples& samples, std::int64_t part) const {
   PartedUpdate out;
-  const Parts parts(images.dim(0) + 1, part);
+  const Parts parts(samples.images.dim(0) + 1, part);
   if (parts.count == 1) {
-    Result r = forward(images, masks);
+    Result r = forward(samples);
     out.gradients = grad({r.batch.total}, parameters());
     add_values(out.input, r.input);
     add_values(out.batch, r.batch);
@@ -379,18 +415,18 @@ Step3::PartedUpdate Step3::update(const Tensor& images, const Tensor& masks, std
     return out;
   }
   // The shape is predicted once. Each part's gradients stop at it; their sums go on through the networks at the end.
-  const Tensor all = concat({target_.image, images}, 0);
+  const Tensor all = concat({target_.image, samples.images}, 0), rotations = with_input(samples.rotations);
   const Canonical shape = predict();
   Canonical part_shape;
   part_shape.depth = shape.depth.detach().set_requires_grad();
   part_shape.albedo = shape.albedo.detach().set_requires_grad();
-  const Images whole = weigh(all, valid_in_parts(part_shape, all, part), masks);
+  const Images whole = weigh(all, valid_in_parts(part_shape, all, rotations, part), samples.masks);
   std::vector<Tensor> wanted = {part_shape.depth, part_shape.albedo}, to_shape, to_view_and_light;
   for (const Tensor& t : parameters_of({&method_.networks.netV, &method_.networks.netL})) wanted.push_back(t);
   for (std::int64_t i = 0; i < parts.count; ++i) {
-    auto cut = [&](const Tensor& x) { return slice(x, 0, parts.begin(i), parts.begin(i + 1)); };
+    auto cut = [&](const Tensor& x) { return x ? slice(x, 0, parts.begin(i), parts.begin(i + 1)) : x; };
     part_shape.normal = method_.renderer.normals(part_shape.depth);
-    Result r = render(part_shape, cut(all));
+    Result r = render(part_shape, cut(all), cut(rotations));
     if (i == 0 && method_.config.use_mask) out.canon_mask = canonical_mask(method_, target_, part_shape.depth, slice(r.view, 0, 0, 1));
     add_losses(r, {cut(all), cut(whole.mask), cut(whole.weight), whole.samples, i == 0});
     std::vector<Tensor> gradients = grad({r.batch.total}, wanted);

@@ -6,12 +6,14 @@
 
 #include "engine/export.h"
 #include "kernels/adam/adam.h"
+#include "models/face/finder.h"
 #include "models/gan2shape/config.h"
 #include "models/gan2shape/networks.h"
+#include "models/gan2shape/pose_directions.h"
 #include "models/gan2shape/scene.h"
+#include "models/generator.h"
 #include "models/lpips.h"
 #include "models/stylegan2_discriminator.h"
-#include "models/stylegan2_generator.h"
 
 namespace g2s G2S_EXPORTED {
 
@@ -19,7 +21,9 @@ namespace g2s G2S_EXPORTED {
 struct Losses {
   Tensor l1, lpips, l1_flip, lpips_flip;
   Tensor smooth_depth, smooth_diffuse;  // their sum is the smoothness loss
-  Tensor disc, latent_norm;             // step 2
+  Tensor disc, latent_norm;             // step 2; disc is LPIPS where there is no discriminator
+  Tensor base;                          // step 3 with directions: how far the shape is from the one that was given
+  Tensor view;                          // step 3 with directions: how far views are from those that were asked for
   Tensor total;
 };
 
@@ -30,7 +34,7 @@ struct LossTerm {
 constexpr LossTerm loss_terms[] = {
     {"l1", &Losses::l1}, {"lpips", &Losses::lpips}, {"l1_flip", &Losses::l1_flip}, {"lpips_flip", &Losses::lpips_flip},
     {"smooth_depth", &Losses::smooth_depth}, {"smooth_diffuse", &Losses::smooth_diffuse},
-    {"disc", &Losses::disc}, {"latent_norm", &Losses::latent_norm}, {"total", &Losses::total}};
+    {"disc", &Losses::disc}, {"latent_norm", &Losses::latent_norm}, {"base", &Losses::base}, {"view", &Losses::view}, {"total", &Losses::total}};
 // Those that apply, by name.
 NamedTensors named(const Losses& losses, const std::string& prefix = "");
 
@@ -39,6 +43,8 @@ struct Target {
   Tensor image;             // [1,S,S,3]
   Tensor mask;              // [1,S,S,1]: the object; the steps use it where the configuration says use_mask
   Tensor latent;            // [1,512] or [1,L,512]
+  Tensor rotations;         // [1,2]: its pose, see pose_directions.h; with directions only
+  Tensor base;              // [1,S,S,1]: what netD's output is added to; with directions only
   int original_size = 0;    // of the image before crop and resize; with a crop only
   Tensor mean_latent;       // [1,512]; with truncation < 1 only
   Tensor gan_image;         // [1,S,S,3]: the generator's image for the latent, as the steps see images
@@ -57,14 +63,17 @@ struct Update {
 struct Method {
   const Config& config;
   const Networks& networks;
-  const StyleGan2Generator& generator;
-  const StyleGan2Discriminator& discriminator;
+  const Generator& generator;
+  const StyleGan2Discriminator* discriminator;  // null: step 2 compares by LPIPS instead
   const Lpips& lpips;
+  const PoseDirections* directions;  // null: netEnc alone finds the offsets of step 2
+  const FaceFinder* faces;           // with directions: finds the landmarks that the prior follows
   Renderer renderer;
 
   Device device() const { return networks.netD.parameters().tensors().front().device(); }
-  Method(const Config& c, const Networks& n, const StyleGan2Generator& g, const StyleGan2Discriminator& d, const Lpips& l)
-      : config(c), networks(n), generator(g), discriminator(d), lpips(l), renderer(c.renderer()) {}
+  Method(const Config& c, const Networks& n, const Generator& g, const StyleGan2Discriminator* d, const Lpips& l, const PoseDirections* p = nullptr,
+         const FaceFinder* f = nullptr)
+      : config(c), networks(n), generator(g), discriminator(d), lpips(l), directions(p), faces(f), renderer(c.renderer()) {}
 };
 
 AdamOptions adam_options(const Config& config);
@@ -79,9 +88,10 @@ Tensor as_input(const Method& method, const Target& target, const Tensor& genera
 void prepare_target(const Method& method, Target& target);
 
 // netD's depth with the border blended, [1,S,S,1].
-Tensor predict_depth(const Method& method, const Tensor& image);
+Tensor predict_depth(const Method& method, const Target& target);
 // Network outputs plus the prior's means: views in radians [N,6], lights [N,4].
-Tensor view_of(const Method& method, const Tensor& raw_view);
+// rotations [N,2]: what is known of the views, instead of the prior's mean; or undefined. depth: the canonical shape, for those.
+Tensor view_of(const Method& method, const Tensor& raw_view, const Tensor& rotations = {}, const Tensor& depth = {});
 Tensor light_of(const Method& method, const Tensor& raw_light);
 
 // What step 2 draws its images from: the last forward of step 1. Outside the graph.
@@ -129,6 +139,7 @@ class Step2 {
   Step2(const Method& method, const Target& target, Snapshot snapshot);
   struct Pseudo {
     Tensor image, mask;  // [B,S,S,3] clamped, [B,S,S,1]
+    Tensor rotations;    // [B,2]; with directions only
   };
   // views [B,6] as the prior gives them, before view_scale; lights [B,3]: dx, dy, a.
   Pseudo render(const Tensor& views, const Tensor& lights) const;
@@ -137,7 +148,8 @@ class Step2 {
     Tensor offset;        // [B,512]
     Tensor image;         // [B,S,S,3]
   };
-  Projection project(const Tensor& images) const;
+  // rotations: of the images, as Pseudo has them.
+  Projection project(const Tensor& images, const Tensor& rotations) const;
   struct Result {
     Losses losses;
     Pseudo pseudo;
@@ -150,6 +162,8 @@ class Step2 {
   std::vector<Tensor> parameters() const;
 
  private:
+  Tensor discriminator_difference(const Result& result, const Tensor& whole_mask) const;
+  Tensor perceptual_difference(const Result& result) const;
   // The losses of the images [begin, end).
   Result forward_part(const Pseudo& all, std::int64_t begin, std::int64_t end) const;
 
@@ -170,15 +184,18 @@ class Step3 {
     Tensor view, light;             // [N,6] radians, [N,4]
     Tensor canon_mask;
   };
-  // images [B,S,S,3], masks [B,S,S,1].
-  Result forward(const Tensor& images, const Tensor& masks) const;
+  struct Samples {
+    Tensor images, masks;  // [B,S,S,3], [B,S,S,1]
+    Tensor rotations;      // [B,2]; with directions only
+  };
+  Result forward(const Samples& samples) const;
   struct PartedUpdate {
     Losses input, batch;
     Tensor canon_mask;
     std::vector<Tensor> gradients;
   };
   // As Step2::update; the input image counts as one of a part.
-  PartedUpdate update(const Tensor& images, const Tensor& masks, std::int64_t part) const;
+  PartedUpdate update(const Samples& samples, std::int64_t part) const;
   std::vector<Tensor> parameters() const;
 
  private:
@@ -188,11 +205,13 @@ class Step3 {
     std::int64_t samples;  // of the whole batch
     bool with_input;
   };
-  Canonical predict() const;                                           // netD and netA
-  Result render(const Canonical& shape, const Tensor& images) const;   // netV, netL and the renderer; no losses
+  Canonical predict() const;                             // netD and netA
+  Tensor with_input(const Tensor& rotations) const;      // those of the input before them; undefined stays so
+  // netV, netL and the renderer; no losses
+  Result render(const Canonical& shape, const Tensor& images, const Tensor& rotations) const;
   Images weigh(const Tensor& all, const Tensor& valid, const Tensor& masks) const;
   void add_losses(Result& result, const Images& images) const;
-  Tensor valid_in_parts(const Canonical& shape, const Tensor& all, std::int64_t part) const;
+  Tensor valid_in_parts(const Canonical& shape, const Tensor& all, const Tensor& rotations, std::int64_t part) const;
 
   const Method& method_;
   const Target& target_;

@@ -16,6 +16,7 @@
 #include "kernels/shape/shape.h"
 #include "models/gan2shape/prior.h"
 #include "models/gan2shape/steps.h"
+#include "models/stylegan2_generator.h"
 #include "models/gan2shape/trace_output.h"
 #include "models/hashed_weights.h"
 
@@ -178,7 +179,7 @@ void trace_generator(const Method& c, Target& target, TraceOutput& out) {
 
 void trace_discriminator(const Method& c, const Target& target, TraceOutput& out) {
   Tensor x = leaf(target.image), total;
-  auto features = c.discriminator.features(x, 4);
+  auto features = c.discriminator->features(x, 4);
   for (std::size_t i = 0; i < features.size(); ++i) {
     const std::string name = str("D/feature", i);
     out.summary(str("D/six/feature", i), name, nhwc_to_nchw(features[i].detach()));
@@ -295,7 +296,7 @@ Tensor images_of(const Trace& t, const json& names, bool masks) {
 
 void trace_step3(const Method& c, Networks& nets, const Target& target, const Tensor& images, const Tensor& masks, TraceOutput& out) {
   Step3 step(c, target, c.config.flip_in_step3(0));
-  Step3::Result r = step.forward(images, masks);
+  Step3::Result r = step.forward({images, masks, {}});
   out.losses("step3_input", r.input);
   out.losses("step3", r.batch);
   trace_input_images(out, "step3_input", r.shapes, r.copies, r.canon_mask);
@@ -323,7 +324,7 @@ NamedTensors trace_steps(Trace& t, const TraceOptions& options) {
   t.config = config_from_trace(t.j, t.origin);
   TraceOutput out;
   Models m = make_models(t, options);
-  Method method(t.config, m.networks, m.generator, m.discriminator, m.lpips);
+  Method method(t.config, m.networks, m.generator, &m.discriminator, m.lpips);
   Target target = make_target(t, m, out);
   const Tensor images = images_of(t, t.at("step3", "images"), false), masks = images_of(t, t.at("step3", "masks"), true);
   if (images.dim(0) != masks.dim(0)) fail(Errc::format, t.origin, "step3 has ", images.dim(0), " pictures, but ", masks.dim(0), " masks");

@@ -126,11 +126,17 @@ std::vector<NamedImage> GanViews::turned() const {
   NoGrad no_grad;
   const DefaultDevice guard(device_);
   std::vector<NamedImage> out;
+  std::vector<Tensor> rotations;
   for (const Turn& turn : turns(method_.config.category)) {
-    std::vector<float> view{static_cast<float>(turn.pitch), static_cast<float>(turn.yaw), 0, 0, 0, 0};
-    out.push_back({turn.name, rendering(texture_, Tensor::from(view, {1, 6}))});
+    Tensor view = Tensor::from(std::vector<float>{static_cast<float>(turn.pitch), static_cast<float>(turn.yaw), 0, 0, 0, 0}, {1, 6});
+    if (method_.directions) {
+      const Renderer& r = method_.renderer;
+      rotations.push_back(slice(view, 1, 0, 2) * (1 / (r.config().xyz_rotation_range * degree)));
+      view = r.view_from_units(aligned_views(r, canonical_.depth, rotations.back()));
+    }
+    out.push_back({turn.name, rendering(texture_, view)});
   }
-  reproject(out);
+  reproject(out, rotations);
   return out;
 }
 
@@ -142,7 +148,7 @@ std::vector<NamedImage> GanViews::relit() const {
     Tensor texture = method_.renderer.texture(canonical_.albedo, relit_shading(method_.renderer, canonical_.normal, light_, light));
     out.push_back({light.name, rendering(texture, view_)});
   }
-  reproject(out);
+  reproject(out, std::vector<Tensor>(out.size(), target_.rotations));
   return out;
 }
 
@@ -151,13 +157,16 @@ Tensor GanViews::rendering(const Tensor& texture, const Tensor& view) const {
   return method_.renderer.reconstruct(texture, warp(method_.renderer, canonical_.depth, view).grid);
 }
 
-// Encodes images in batches and draws them with the generator.
-void GanViews::reproject(std::vector<NamedImage>& images) const {
+// Encodes images in batches and draws them with the generator. rotations: of each, with directions.
+void GanViews::reproject(std::vector<NamedImage>& images, const std::vector<Tensor>& rotations) const {
   const Step2 step(method_, target_, Snapshot{canonical_, light_, {}});
   for (std::size_t begin = 0; begin < images.size(); begin += projection_batch) {
-    std::vector<Tensor> batch;
-    for (std::size_t i = begin; i < std::min(images.size(), begin + projection_batch); ++i) batch.push_back(images[i].image);
-    const Tensor generated = step.project(concat(batch, 0)).image;
+    std::vector<Tensor> batch, turned;
+    for (std::size_t i = begin; i < std::min(images.size(), begin + projection_batch); ++i) {
+      batch.push_back(images[i].image);
+      if (method_.directions) turned.push_back(rotations[i]);
+    }
+    const Tensor generated = step.project(concat(batch, 0), turned.empty() ? Tensor() : concat(turned, 0)).image;
     for (std::int64_t i = 0; i < generated.dim(0); ++i)
       images[begin + static_cast<std::size_t>(i)].image = to_unit(slice(generated, 0, i, i + 1)).to(Device{});
   }

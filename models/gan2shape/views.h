@@ -46,7 +46,7 @@ class GanViews {
 
  private:
   Tensor rendering(const Tensor& texture, const Tensor& view) const;
-  void reproject(std::vector<NamedImage>& images) const;
+  void reproject(std::vector<NamedImage>& images, const std::vector<Tensor>& rotations) const;
 
   const Method& method_;
   Device device_;

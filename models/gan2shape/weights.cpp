@@ -14,7 +14,9 @@ namespace {
 namespace fs = std::filesystem;
 
 const char* const generator_file = "stylegan2_g.safetensors";
+const char* const mobile_generator_file = "mobilestylegan.safetensors";
 const char* const discriminator_file = "stylegan2_d.safetensors";
+const char* const directions_file = "pose_directions.safetensors";
 const char* const depth_prior_file = "depth_prior.safetensors";
 
 class Finder {
@@ -32,11 +34,13 @@ class Finder {
     if (!fs::exists(path)) fail(Errc::io, path, "is missing from the program's assets");
     return path;
   }
+  // What the user's folder has, or ought to have.
+  const char* generator() const { return !has(generator_file) && has(mobile_generator_file) ? mobile_generator_file : generator_file; }
   // Whether generator and discriminator are the user's.
   bool own_gan(const std::string& preset, WeightNeeds needs) const {
-    const bool has_g = has(generator_file), has_d = has(discriminator_file);
+    const bool has_g = has(generator()), has_d = has(discriminator_file);
     if (has_g || has_d) {
-      for (const char* name : {needs.generator && !has_g ? generator_file : nullptr, needs.discriminator && !has_d ? discriminator_file : nullptr})
+      for (const char* name : {needs.generator && !has_g ? generator() : nullptr, needs.discriminator && !has_d ? discriminator_file : nullptr})
         if (name) fail(Errc::io, own(name), "is missing; generator and discriminator come from one folder");
       return true;
     }
@@ -87,11 +91,18 @@ WeightPaths find_weights(const WeightSource& source, const std::string& preset, 
   if (needs.generator || needs.discriminator) {
     const bool own = finder.own_gan(preset, needs);
     auto path = [&](const char* name) { return own ? finder.own(name) : finder.asset(name); };
-    if (needs.generator) paths.generator = path(generator_file);
+    if (needs.generator) paths.generator = path(own ? finder.generator() : generator_file);
     if (needs.discriminator) paths.discriminator = path(discriminator_file);
+  }
+  if (needs.directions) {
+    paths.directions = finder.own(directions_file);
+    if (!finder.has(directions_file)) fail(Errc::io, paths.directions, "is missing; `make faces` writes it");
+    if (finder.has(discriminator_file)) paths.discriminator = finder.own(discriminator_file);
   }
   if (needs.lpips) paths.lpips = finder.own_or_asset("lpips_vgg.safetensors");
   if (needs.u2netp) paths.u2netp = finder.own_or_asset("u2netp.safetensors");
+  if (needs.faces) paths.face_detector = finder.own_or_asset("face_detector.safetensors");
+  if (needs.faces) paths.face_landmarks = finder.own_or_asset("face_landmarks.safetensors");
   const bool shipped = preset == "default" || preset == "synface";
   if (needs.depth_prior && (shipped || finder.has(depth_prior_file))) paths.depth_prior = finder.own_or_asset(depth_prior_file);
   return paths;

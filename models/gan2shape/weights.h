@@ -17,10 +17,13 @@ struct WeightSource {
 struct WeightPaths {
   std::string generator, discriminator, lpips, u2netp;  // empty: not needed
   std::string depth_prior;                              // empty: not needed, or there is none
+  std::string directions;                               // pose_directions.safetensors; empty: not needed
+  std::string face_detector, face_landmarks;            // empty: not needed
 };
 
 struct WeightNeeds {
-  bool generator = false, discriminator = false, lpips = false, u2netp = false, depth_prior = false;
+  bool generator = false, discriminator = false, lpips = false, u2netp = false, depth_prior = false, faces = false;
+  bool directions = false;              // then a discriminator is taken where there is one
 };
 
 // Beside the library, or the program that it is linked into: assets/ (a Python package), ../share/gan2shape/assets (an installed prefix, a build
@@ -31,8 +34,9 @@ std::vector<std::string> default_asset_places();
 std::string assets_folder(const std::vector<std::string>& places);
 
 // Generator and discriminator come from one folder: the user's if it has either of them, else, for the preset `default` alone, the assets.
-// LPIPS and U-2-Net-p come from the user's folder if it has them, else from the assets. The depth network fitted to ellipsoids comes from the
-// user's folder, else, for the presets of synthetic heads, from the assets, else there is none. Throws naming the file that is missing.
+// LPIPS, U-2-Net-p and the two networks that find faces come from the user's folder if it has them, else from the assets. The depth network
+// fitted to ellipsoids comes from the user's folder, else, for the presets of synthetic heads, from the assets, else there is none. Throws naming
+// the file that is missing.
 WeightPaths find_weights(const WeightSource& source, const std::string& preset, WeightNeeds needs);
 
 }  // namespace g2s

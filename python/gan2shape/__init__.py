@@ -1,4 +1,4 @@
-"""StyleGAN2, LPIPS, object masks and whole 3D reconstructions of single pictures, on numpy arrays.
+"""Generators, LPIPS, object masks and whole 3D reconstructions of single pictures, on numpy arrays.
 
     import gan2shape
     face = gan2shape.reconstruct('face.jpg')
@@ -10,6 +10,7 @@ Everything is computed by the library libgan2shape, which is loaded when it is f
 from .context import Context, Progress, default_context
 from .errors import (Busy, Cancelled, Error, FileError, FormatError, InternalError, InvalidArgument, MissingFile, Notice, OutOfMemory,
                      ShapeMismatch, Unsupported)
+from .faces import Face, FaceFinder
 from .fit import Fit
 from .generator import Generator
 from .lpips import Lpips
@@ -27,6 +28,6 @@ def library_version() -> str:
     return library().g2s_version().decode()
 
 
-__all__ = ['Busy', 'Cancelled', 'Context', 'Error', 'FileError', 'Fit', 'FormatError', 'Generator', 'InternalError', 'InvalidArgument', 'Lpips',
-           'Masker', 'Mesh', 'MissingFile', 'Notice', 'OutOfMemory', 'Progress', 'Reconstruction', 'ShapeMismatch', 'Unsupported',
+__all__ = ['Busy', 'Cancelled', 'Context', 'Error', 'Face', 'FaceFinder', 'FileError', 'Fit', 'FormatError', 'Generator', 'InternalError',
+           'InvalidArgument', 'Lpips', 'Masker', 'Mesh', 'MissingFile', 'Notice', 'OutOfMemory', 'Progress', 'Reconstruction', 'ShapeMismatch', 'Unsupported',
            'default_context', 'library_version', 'read_picture', 'reconstruct', 'write_picture']

@@ -58,6 +58,8 @@ _ARGUMENTS = {
     'lpips_load': [c_void_p, c_char_p, _OUT], 'lpips_free': [c_void_p], 'lpips_distance': [c_void_p, _ARRAY, _ARRAY, _ARRAY],
     'lpips_gradient': [c_void_p, _ARRAY, _ARRAY, _ARRAY, _ARRAY, _ARRAY],
     'masker_load': [c_void_p, c_char_p, _OUT], 'masker_free': [c_void_p], 'masker_find': [c_void_p, _ARRAY, _ARRAY],
+    'faces_load': [c_void_p, c_char_p, _OUT], 'faces_free': [c_void_p], 'faces_find': [c_void_p, _ARRAY, _OUT],
+    'faces_align': [c_void_p, _ARRAY, _ARRAY, _ARRAY],
     'fit_new': [c_void_p, _ARRAY, _ARRAY, c_char_p, _OUT], 'fit_free': [c_void_p], 'fit_step': [c_void_p, c_int64, POINTER(c_int32)],
     'fit_get_progress': [c_void_p, POINTER(ProgressStruct)], 'fit_save': [c_void_p, c_char_p], 'fit_resume': [c_void_p, c_char_p],
     'fit_get': [c_void_p, c_char_p, _OUT], 'fit_names': [c_void_p, _OUT], 'fit_describe': [c_void_p, _OUT], 'fit_export': [c_void_p, c_char_p],

@@ -1,4 +1,4 @@
-"""The StyleGAN2 generator: pictures from latents, and their gradient."""
+"""Generators, StyleGAN2 and MobileStyleGAN: pictures from latents, and their gradient."""
 from __future__ import annotations
 
 import ctypes
@@ -14,7 +14,7 @@ from .context import Context, default_context
 class Generator:
     """Draws pictures from latents.
 
-    path: a .safetensors file of `gan2shape convert`; None: the generator that is shipped, of heads at 64 pixels.
+    path: a .safetensors file of `gan2shape convert`, StyleGAN2 or MobileStyleGAN; None: the generator that is shipped, of heads at 64 pixels.
 
     Latents are arrays [B,latent], or [B,latents,latent] with one for each layer (W+). A single w [latent] gives a single picture.
     Arrays may be numpy's or anything with __dlpack__. `out` and the like take an array that is written to, instead of a new numpy array.

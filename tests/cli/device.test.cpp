@@ -101,7 +101,7 @@ TEST_CASE("device: what a machine lacks is said in one sentence; auto then takes
   check_refused(run(fit(folder) + Arguments{"--device", "cuda:2"}, "devices=2"),
                 "--device: there is no cuda:2, the machine has 2 CUDA device(s)");
   check_refused(run({"evaluate", folder / "out", "--truth", folder.path(), "--device", "cuda"}),
-                "--device: this command runs no networks, so it works on the CPU alone");
+                "--device: this command works on the CPU alone");
 }
 
 TEST_CASE("device: a precision that the device has no unit for is refused, whatever the processor has") {

@@ -2,18 +2,22 @@
 """MobileStyleGAN in PyTorch, read from the safetensors files that `gan2shape convert` writes, and what is checked with it.
 
     mobilestylegan.py check mobilestylegan.safetensors IR    equals OpenVINO: IR is the folder with MappingNetwork.xml and SynthesisNetwork.xml
+    mobilestylegan.py engine FOLDER IR PROGRAM [OPTION..]    the program's pictures equal OpenVINO's, with the weights in FOLDER: gan2shape, or
+                                                             gan2shape_emulated --device=cuda; so does the mapping of the Python module
     mobilestylegan.py compare A.safetensors B.safetensors    how far apart two files' pictures are
     mobilestylegan.py golden                                 writes models/mobilestylegan.golden.safetensors from models/mobilestylegan.json
 
 The network is told by its tensors: a whole one and one that was cut are read alike (docs/checkpoints.md). Goldens are f64, every weight hashed
-from its name; large results are stored as sketches, as make_network_goldens.py makes them. `check` needs openvino, all need torch, numpy and
+from its name; large results are stored as sketches, as make_network_goldens.py makes them. `check` and `engine` need openvino, all need torch, numpy and
 safetensors.
 """
 import argparse
 import json
 import math
 import pathlib
+import subprocess
 import sys
+import tempfile
 
 import numpy as np
 import torch
@@ -88,23 +92,49 @@ def latents(count, width):
     return torch.from_numpy(np.random.RandomState(1).standard_normal((count, width)).astype(np.float32))
 
 
-def check(args):
+def openvino_networks(folder):
     import openvino
-    core, g = openvino.Core(), Generator.load(args.weights)
-    run = {}
+    core, run = openvino.Core(), {}
     for name in ('MappingNetwork', 'SynthesisNetwork'):
         config = {'INFERENCE_PRECISION_HINT': 'f32'}  # some processors would round to bfloat16
-        run[name] = core.compile_model(core.read_model(str(pathlib.Path(args.models) / f'{name}.xml')), 'CPU', config)
+        run[name] = core.compile_model(core.read_model(str(pathlib.Path(folder) / f'{name}.xml')), 'CPU', config)
+    return lambda z: run['MappingNetwork'](z)[0], lambda w: run['SynthesisNetwork'](w)[0]
+
+
+def judge(pictures, shape, worst_w, worst_image, spread):
+    print(f'{pictures} latents: mapping differs by {worst_w:.2g} at most, pictures {shape} by {worst_image:.3g} of a range of {spread:.2f}')
+    if worst_w > MAPPING_TOLERANCE or worst_image > PICTURE_TOLERANCE * spread:
+        sys.exit('too far from OpenVINO')
+
+
+def engine(args):
+    import gan2shape
+    mapping, synthesis = openvino_networks(args.models)
+    z = latents(args.pictures, 512).numpy()
+    w = np.concatenate([mapping(row[None]) for row in z])
+    worst_w = np.abs(gan2shape.Generator(str(pathlib.Path(args.weights) / 'mobilestylegan.safetensors')).mapping(z) - w).max()
+    with tempfile.TemporaryDirectory() as scratch:
+        np.save(f'{scratch}/w.npy', w)
+        subprocess.run([args.program[0], 'generate', *args.program[1:], '--weights', args.weights, '--latent', f'{scratch}/w.npy', '--raw', '--out', scratch], check=True)
+        images = np.load(f'{scratch}/images.npy')
+    worst, spread = 0.0, 0.0
+    for row, image in zip(w, images):
+        want = synthesis(row[None])[0].transpose(1, 2, 0)
+        worst, spread = max(worst, np.abs(image - want).max()), max(spread, want.max() - want.min())
+    judge(args.pictures, images.shape[1:], worst_w, worst, spread)
+
+
+def check(args):
+    mapping, synthesis = openvino_networks(args.models)
+    g = Generator.load(args.weights)
     worst_w = worst_image = spread = 0.0
     with torch.no_grad():
         for z in latents(args.pictures, g.style_dim).split(1):
-            w, want_w = g.mapping(z), torch.from_numpy(run['MappingNetwork'](z.numpy())[0])
-            image, want = g.synthesis(want_w), torch.from_numpy(run['SynthesisNetwork'](want_w.numpy())[0])
+            w, want_w = g.mapping(z), torch.from_numpy(mapping(z.numpy()))
+            image, want = g.synthesis(want_w), torch.from_numpy(synthesis(want_w.numpy()))
             worst_w = max(worst_w, (w - want_w).abs().max().item())
             worst_image, spread = max(worst_image, (image - want).abs().max().item()), max(spread, (want.max() - want.min()).item())
-    print(f'{args.pictures} latents: mapping differs by {worst_w:.2g} at most, pictures {tuple(image.shape)} by {worst_image:.3g} of a range of {spread:.2f}')
-    if worst_w > MAPPING_TOLERANCE or worst_image > PICTURE_TOLERANCE * spread:
-        sys.exit('too far from OpenVINO')
+    judge(args.pictures, tuple(image.shape[1:]), worst_w, worst_image, spread)
 
 
 def compare(args):
@@ -150,7 +180,7 @@ def shapes(case):
 
 def hashed_weights(case):
     """Every parameter a multiple of u("CASE/G/NAME", i), plus 1 for biases of modulations: sqrt(3) u for what multiplies, and over the root of
-    what is summed for weights of the mapping, of modulations and of 1x1 convolutions; 0.1 u for biases and noise. `scale` is 1 / sqrt(9 c) of
+    what is summed for weights of the mapping and of modulations; 0.1 u for biases and noise. `scale` is 1 / sqrt(9 c) of
     the channels that it multiplies (of to_img 1 / sqrt(c)), times 1.25 after the first layer."""
     sizes = shapes(case)
     weights = {}
@@ -200,10 +230,12 @@ def golden(_):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
-    for name, run, places in (('check', check, ('weights', 'models')), ('compare', compare, ('weights', 'other')), ('golden', golden, ())):
+    for name, run, places in (('check', check, ('weights', 'models')), ('engine', engine, ('weights', 'models')), ('compare', compare, ('weights', 'other')), ('golden', golden, ())):
         command = commands.add_parser(name)
         for place in places:
             command.add_argument(place)
+        if name == 'engine':
+            command.add_argument('program', nargs='+')
         command.add_argument('--pictures', type=int, default=4)
         command.set_defaults(run=run)
     args = parser.parse_args()

@@ -131,5 +131,22 @@ class Masks(unittest.TestCase):
             masker(np.zeros((4, 4), np.float32))
 
 
+class Faces(unittest.TestCase):
+    def test_a_portrait_has_one_face(self):
+        finder, path = gan2shape.FaceFinder(), os.path.join(os.path.dirname(__file__), '../images/portraits/astronaut.jpg')
+        (face,) = finder.find(path)
+        self.assertEqual((face.number, face.state, face.remark), (1, 'good', ''))
+        self.assertEqual((face.points.shape, face.frame.shape, face.box.shape), ((468, 3), (4, 2), (4,)))
+        self.assertTrue(abs(face.yaw) < 8 and face.presence > 28)
+        crop = finder.align(path, face, 64)
+        self.assertEqual((crop.shape, crop.dtype), ((64, 64, 3), np.uint8))
+        np.testing.assert_array_equal(finder.align(gan2shape.read_picture(path), face.frame, 64), crop)
+        self.assertEqual(finder(np.zeros((40, 50, 3), np.uint8)), [])
+        with self.assertRaises(ValueError):
+            finder(np.zeros((4, 4), np.uint8))
+        with self.assertRaises(ValueError):
+            finder.align(path, np.zeros((3, 2)))
+
+
 if __name__ == '__main__':
     main()

@@ -6,6 +6,7 @@
 
 #include "engine/safetensors.h"
 #include "models/gan2shape/steps.h"
+#include "models/stylegan2_generator.h"
 #include "tests/support/check.h"
 
 namespace g2s::test {
@@ -52,7 +53,7 @@ struct World {
       : config(c), dtype(d), networks(networks_of(c, d)),
         generator(generator_of(widths), randomised(generator_parameters(generator_of(widths)), d)),
         discriminator(discriminator_of(widths), randomised(discriminator_parameters(discriminator_of(widths)), d)),
-        lpips(SafetensorsFile(source_path("assets/lpips_vgg.safetensors")), d), method(config, networks, generator, discriminator, lpips) {
+        lpips(SafetensorsFile(source_path("assets/lpips_vgg.safetensors")), d), method(config, networks, generator, &discriminator, lpips) {
     target.image = Random(1, "input").uniform({1, c.size, c.size, 3}, -1, 1, d);
     target.mask = Tensor::full({1, c.size, c.size, 1}, 1, d);
     target.latent = Random(2, "latent").normal({1, 512}, 0, 1, d);
