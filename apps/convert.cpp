@@ -54,14 +54,20 @@ int run(const Options& o) {
   const std::string out = folder ? in_folder(o.files.back(), plan) : o.files.back();
   const std::string meant = convert::kind_of_usual_file(std::filesystem::path(out).filename().string());
   if (request.kind == "auto" && !meant.empty() && meant != plan.kind)
-    fail(Errc::invalid_argument, out, "is the name of a ", meant, ", but ", o.files[0], " is ", plan.kind == "tensors" ? "no network that is known" : "a " + plan.kind,
-         ": name another file, or say --kind ", plan.kind);
+    fail(Errc::invalid_argument, out, "is the name of a ", meant, ", but ", o.files[0], " is ",
+         plan.kind == "tensors" ? "no network that is known" : "a " + plan.kind, ": name another file, or say --kind ", plan.kind);
   convert::write_plan(out, plan, inputs);
   if (o.json) {
     json formats = json::array();
     for (const auto& input : inputs) formats.push_back({{"file", input->path}, {"format", convert::to_string(input->format)}});
-    std::cout << json_text({{"inputs", formats}, {"kind", plan.kind}, {"description", plan.description}, {"tensors", plan.tensors.size()},
-                      {"notes", plan.notes}, {"metadata", plan.metadata}, {"file", out}}) << '\n';
+    std::cout << json_text({{"inputs", formats},
+                            {"kind", plan.kind},
+                            {"description", plan.description},
+                            {"tensors", plan.tensors.size()},
+                            {"notes", plan.notes},
+                            {"metadata", plan.metadata},
+                            {"file", out}})
+              << '\n';
     return 0;
   }
   std::cout << convert::printable(plan.description, 400) << '\n';
@@ -87,7 +93,8 @@ Command add_convert(CLI::App& app) {
       ->capture_default_str();
   app.add_option("--network", o->request.network, "Which of several in a file: g_ema, g, d, G_ema, G, D, Gs; else G_ema or Gs")->type_name("NAME");
   app.add_option("--dtype", o->dtype, "Convert floating-point numbers: f16, f32 or bf16; else they stay as they are")->type_name("TYPE");
-  app.add_flag("--allow-nonfinite", o->request.allow_nonfinite, "Write numbers that are infinite, become so in the wanted type, or are none");
+  app.add_flag("--allow-nonfinite", o->request.allow_nonfinite,
+               "Write numbers that are infinite, become so in the wanted type, or are none");
   app.add_flag("--json", o->json, "Print the result as JSON");
   return [o] { return run(*o); };
 }

@@ -21,14 +21,16 @@ int run(const Options& o) {
   const CommandContext context(context_options(o.machine, DeviceSupport::cpu));
   const Evaluation found = evaluate(o.results, o.truth);
   for (const std::string& stem : found.skipped) {
-    std::cerr << "gan2shape: " << shown(stem) << " has no " << shown(stem) << "_depth.png in " << shown(o.truth) << ", it is left out" << std::endl;
+    std::cerr << "gan2shape: " << shown(stem) << " has no " << shown(stem) << "_depth.png in " << shown(o.truth) << ", it is left out"
+              << std::endl;
   }
   if (found.images.empty()) fail(Errc::io, o.truth, "holds the true depth (STEM_depth.png) of none of the reconstructions");
   if (o.as_json) {
     json images = json::object(), after = json::array();
     for (const auto& [stem, metrics] : found.images) images[stem] = metrics;
     for (const auto& [phase, metrics] : found.phases) after.push_back({{"phase", phase}, {"mean", metrics}});
-    std::cout << json_text({{"pictures", images}, {"mean", mean_metrics(found.images)}, {"phases", after}, {"skipped", found.skipped}}) << '\n';
+    std::cout << json_text({{"pictures", images}, {"mean", mean_metrics(found.images)}, {"phases", after}, {"skipped", found.skipped}})
+              << '\n';
     return 0;
   }
   print_table(std::cout, found.images);

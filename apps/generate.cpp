@@ -40,7 +40,8 @@ Tensor stored_latents(const Options& o, const Generator& generator, ProgressPrin
   const convert::StoredLatents stored = convert::read_latents(o.latent, {generator.style_dim(), generator.latents()}, wanted);
   for (const std::string& note : stored.notes) progress.note(o.latent + ": " + note);
   if (wanted > 0 && wanted != stored.count())
-    fail(Errc::invalid_argument, o.latent, "holds ", stored.count(), stored.count() == 1 ? " latent" : " latents", ", --count wants ", wanted);
+    fail(Errc::invalid_argument, o.latent, "holds ", stored.count(), stored.count() == 1 ? " latent" : " latents", ", --count wants ",
+         wanted);
   return stored.latents;
 }
 
@@ -90,7 +91,8 @@ int run(const Options& o) {
     write_npy(files.back(), all);
   }
   if (o.json) {
-    std::cout << json_text({{"files", files}, {"pictures", n}, {"size", size}, {"generator", paths.generator}, {"precision", o.precision}}) << '\n';
+    std::cout << json_text({{"files", files}, {"pictures", n}, {"size", size}, {"generator", paths.generator}, {"precision", o.precision}})
+              << '\n';
   } else {
     const std::string where = o.raw ? files.back().get<std::string>() : o.out;
     std::cout << n << (n == 1 ? " picture of " : " pictures of ") << size << " x " << size << " pixels in " << shown(where) << '\n';
@@ -103,9 +105,13 @@ int run(const Options& o) {
 Command add_generate(CLI::App& app) {
   auto o = std::make_shared<Options>();
   app.add_option("--out", o->out, "Folder for the pictures, 0000.png and so on")->type_name("DIR");
-  app.add_option("--latent", o->latent, "Latents to draw: a file of this program or of another tool (.safetensors, .npy, .npz, .pt), [512], [N,512] or [N,L,512]; "
-                 "else random ones")->type_name("FILE");
-  app.add_option("--count", o->count, "How many pictures, of random latents or of those in the file")->type_name("N")->capture_default_str()
+  app.add_option("--latent", o->latent,
+                 "Latents to draw: a file of this program or of another tool (.safetensors, .npy, .npz, .pt), [512], [N,512] or [N,L,512]; "
+                 "else random ones")
+      ->type_name("FILE");
+  app.add_option("--count", o->count, "How many pictures, of random latents or of those in the file")
+      ->type_name("N")
+      ->capture_default_str()
       ->each([o](const std::string&) { o->count_given = true; });
   app.add_option("--seed", o->seed, "Seed of the random pictures")->type_name("N")->capture_default_str();
   app.add_option("--truncation", o->truncation, "Below 1: draw latents towards the mean one")->type_name("PSI")->capture_default_str();

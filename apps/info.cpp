@@ -80,11 +80,14 @@ json describe_weights(const std::string& folder) {
 }
 
 // Names come from files and are shown as plain text.
-std::string shown(const json& value) { return convert::printable(value.is_string() ? value.get<std::string>() : json_text(value, -1), 400); }
+std::string shown(const json& value) {
+  return convert::printable(value.is_string() ? value.get<std::string>() : json_text(value, -1), 400);
+}
 
 void print_weights(const json& info, bool with_list) {
-  std::cout << g2s::shown(info.at("file").get<std::string>()) << ": " << (info.contains("description") ? shown(info["description"]) : "tensors") << "; "
-            << info.at("format").get<std::string>() << ", " << info.at("tensors") << " tensors, " << info.at("numbers") << " numbers\n";
+  std::cout << g2s::shown(info.at("file").get<std::string>()) << ": "
+            << (info.contains("description") ? shown(info["description"]) : "tensors") << "; " << info.at("format").get<std::string>()
+            << ", " << info.at("tensors") << " tensors, " << info.at("numbers") << " numbers\n";
   for (const json& note : info.value("notes", json::array())) std::cout << "  " << shown(note) << '\n';
   const json metadata = info.value("metadata", json::object());
   for (const auto& [key, value] : metadata.items()) {
@@ -113,6 +116,7 @@ int run(const Options& o) {
   } else {
     out = {{"version", program_version}, {"device", "cpu"},           {"instructions", instruction_set()},
            {"threads", num_threads()},   {"presets", preset_names()}, {"assets", assets_folder(weight_source().assets)}};
+    out["pictures"] = picture_libraries();
     out["cuda"] = cuda_devices();
     out["weights"] = describe_weights(o.weights.empty() ? assets_folder(weight_source().assets) : o.weights);
   }
@@ -131,7 +135,7 @@ int run(const Options& o) {
     std::cout << "gan2shape " << program_version << ", device cpu (" << instruction_set() << ", " << num_threads()
               << " threads), " << cuda_devices() << "\npresets:";
     for (const std::string& name : preset_names()) std::cout << ' ' << name;
-    std::cout << "\nassets: " << g2s::shown(out["assets"].get<std::string>()) << '\n';
+    std::cout << "\npictures are read by " << picture_libraries() << "\nassets: " << g2s::shown(out["assets"].get<std::string>()) << '\n';
   }
   for (const json& info : out[o.files.empty() ? "weights" : "files"]) print_info(info, !o.files.empty());
   return code;

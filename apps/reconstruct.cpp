@@ -9,8 +9,8 @@
 #include "apps/settings.h"
 #include "apps/table.h"
 #include "engine/allocator.h"
-#include "engine/files.h"
 #include "engine/context.h"
+#include "engine/files.h"
 #include "engine/json_text.h"
 #include "models/gan2shape/result.h"
 
@@ -149,11 +149,13 @@ void add_files(CLI::App& app, ReconstructOptions& o) {
   app.add_option("--weights", o.weights, "Folder with stylegan2_g or mobilestylegan, stylegan2_d, lpips_vgg, u2netp .safetensors; else the program's own")
       ->type_name("DIR");
   app.add_option("--latent", o.latent,
-                 "Latents of the pictures, of this program or of another tool (.safetensors, .npy, .npz, .pt), or a folder with STEM.npy and so on; "
+                 "Latents of the pictures, of this program or of another tool (.safetensors, .npy, .npz, .pt), or a folder with STEM.npy "
+                 "and so on; "
                  "else they are projected")
       ->type_name("FILE|DIR");
   app.add_option("--mask", o.mask,
-                 "Mask of the object: white on black, a cut-out or labels, in the picture's shape, or a folder with STEM.png; else its alpha channel, "
+                 "Mask of the object: white on black, a cut-out or labels, in the picture's shape, or a folder with STEM.png; else its "
+                 "alpha channel, "
                  "else found")
       ->type_name("FILE|DIR");
   app.add_option("--truth", o.truth, "True depth (16-bit PNG) to measure against, or a folder with STEM_depth.png")->type_name("FILE|DIR");

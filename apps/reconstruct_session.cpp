@@ -76,10 +76,11 @@ void give_latents(const std::string& path, const convert::StoredLatents& stored,
   const std::int64_t count = stored.count();
   if (!by_name && count != static_cast<std::int64_t>(jobs.size())) {
     const auto missing = std::find_if_not(jobs.begin(), jobs.end(), known);
-    fail(Errc::invalid_argument, path, "holds ", count, count == 1 ? " latent" : " latents", " for ", jobs.size(), jobs.size() == 1 ? " picture" : " pictures",
-         stored.pictures.empty() ? "" : ", and none under the name " + missing->stem);
+    fail(Errc::invalid_argument, path, "holds ", count, count == 1 ? " latent" : " latents", " for ", jobs.size(),
+         jobs.size() == 1 ? " picture" : " pictures", stored.pictures.empty() ? "" : ", and none under the name " + missing->stem);
   }
-  for (std::size_t i = 0; i < jobs.size(); ++i) jobs[i].latent = stored.at(by_name ? stored.of(jobs[i].stem) : static_cast<std::int64_t>(i));
+  for (std::size_t i = 0; i < jobs.size(); ++i)
+    jobs[i].latent = stored.at(by_name ? stored.of(jobs[i].stem) : static_cast<std::int64_t>(i));
 }
 
 void read_job_latents(const ReconstructOptions& o, ReconstructSession& session) {

@@ -13,9 +13,8 @@ void print_row(std::ostream& out, const std::string& name, std::size_t width, co
   const std::string left = shown(name);
   out << left << std::string(width - std::min(width, left.size()), ' ');
   char text[160];
-  std::snprintf(text, sizeof text, "  %6.2f  %6.1f    %6.2f  %6.1f    %6.2f  %6.1f\n",
-                100 * number("side"), number("mad"), 100 * number("ellipsoid_side"), number("ellipsoid_mad"), 100 * number("constant_side"),
-                number("constant_mad"));
+  std::snprintf(text, sizeof text, "  %6.2f  %6.1f    %6.2f  %6.1f    %6.2f  %6.1f\n", 100 * number("side"), number("mad"),
+                100 * number("ellipsoid_side"), number("ellipsoid_mad"), 100 * number("constant_side"), number("constant_mad"));
   out << text;
 }
 

@@ -121,8 +121,8 @@ bool is_image(const std::string& path) {
   if (picture_format(start) != PictureFormat::none) return true;
   std::string ending = std::filesystem::path(path).extension().string();
   std::transform(ending.begin(), ending.end(), ending.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  const char* const known[] = {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".heic", ".heif", ".avif",
-                               ".jxl", ".jp2", ".tga", ".ppm", ".pgm", ".pbm", ".pnm"};
+  const char* const known[] = {".png",  ".jpg",  ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff",
+                               ".heic", ".heif", ".avif", ".jxl", ".jp2",  ".tga", ".ppm", ".pgm",  ".pbm", ".pnm"};
   return std::find(std::begin(known), std::end(known), ending) != std::end(known);
 }
 

@@ -42,9 +42,11 @@ Image read_image(const std::string& path);
 RawImage read_raw_image(const std::string& path);
 // One value per pixel, upright, f32 [1,H,W,1] in [0,1]: grey value/255 or value/65535 (colours are weighted as by PIL's "L"), times alpha.
 Tensor read_grey(const std::string& path, ImageInfo* info = nullptr);
-// Whether a file's content begins as an image's does, of a format that is read or not, or its name ends as one's does. False if it cannot be
-// opened.
+// Whether a file's content begins as an image's does, of a format that is read or not, or its name ends as one's does. False if it cannot
+// be opened.
 bool is_image(const std::string& path);
+// What pictures are read by in this build: libpng, libjpeg, ...
+std::string picture_libraries();
 // The size and form alone, without decoding.
 ImageInfo image_info(const std::string& path);
 

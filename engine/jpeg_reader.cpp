@@ -148,7 +148,28 @@ RawImage read_jpeg(const std::string& path, std::string_view content, bool pixel
 #else
 
 namespace g2s {
-RawImage read_jpeg(const std::string& path, std::string_view content, bool pixels) { return read_by_stb(path, content, pixels); }
+namespace {
+
+// stb_image takes four inks without Adobe's marker for other colours.
+bool four_inks_unmarked(std::string_view jpeg) {
+  auto byte = [&](std::size_t i) { return static_cast<unsigned char>(jpeg[i]); };
+  bool marked = false;
+  for (std::size_t at = 2; at + 10 < jpeg.size() && byte(at) == 0xff;) {
+    const int marker = byte(at + 1);
+    marked = marked || (marker == 0xee && jpeg.substr(at + 4, 5) == "Adobe");
+    const bool frame = marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc;
+    if (frame) return byte(at + 9) == 4 && !marked;
+    at += 2u + (byte(at + 2) << 8 | byte(at + 3));
+  }
+  return false;
+}
+
+}  // namespace
+
+RawImage read_jpeg(const std::string& path, std::string_view content, bool pixels) {
+  if (four_inks_unmarked(content)) refuse_format(path, "JPEG of four inks without Adobe's marker:", "libjpeg");
+  return read_by_stb(path, content, pixels);
+}
 }  // namespace g2s
 
 #endif

@@ -72,6 +72,26 @@ PictureFormat picture_format(std::string_view content) {
   return of_brands(content);
 }
 
+std::string picture_libraries() {
+  std::string names = "libpng";
+#ifdef G2S_WITH_JPEG
+  names += ", libjpeg";
+#endif
+#ifdef G2S_WITH_WEBP
+  names += ", libwebp";
+#endif
+#ifdef G2S_WITH_TIFF
+  names += ", libtiff";
+#endif
+#ifdef G2S_WITH_HEIF
+  names += ", libheif";
+#endif
+#ifdef G2S_WITH_LCMS
+  names += ", lcms2";
+#endif
+  return names + ", stb_image";
+}
+
 void require_picture_size(const std::string& path, std::int64_t width, std::int64_t height) {
   if (width < 1 || height < 1) fail(Errc::format, path, "is truncated or damaged: it has no pixels");
   if (width > 100'000 || height > 100'000) fail(Errc::format, path, "is too large a picture");

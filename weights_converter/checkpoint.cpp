@@ -96,7 +96,8 @@ void note_unknown(Checkpoint& c, const ReadContext& context) {
     std::string names;
     for (std::size_t i = 0; i < context.foreign.size() && i < 3; ++i) names += str(i ? ", " : "", context.foreign[i]);
     const std::size_t more = context.foreign.size() - std::min<std::size_t>(context.foreign.size(), 3);
-    c.notes.push_back(str("has objects of unknown classes (", names, more ? str(" and ", more, " more") : "", "): they stay data, and nothing was run"));
+    c.notes.push_back(
+        str("has objects of unknown classes (", names, more ? str(" and ", more, " more") : "", "): they stay data, and nothing was run"));
   }
   for (const auto& [name, what] : c.unread) c.notes.push_back(str(printable(name), " is ", what, ": it is left out"));
 }

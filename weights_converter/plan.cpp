@@ -51,7 +51,8 @@ const std::vector<Kind>& kinds() {
 // A tensor that belongs to no discriminator, nor to what a training keeps beside it; null if there is none.
 const SourceTensor* stranger(const Checkpoint& checkpoint, const std::vector<StyleGan2Network>& discriminators) {
   for (const SourceTensor& t : checkpoint.tensors) {
-    const bool own = std::any_of(discriminators.begin(), discriminators.end(), [&](const StyleGan2Network& d) { return t.name.starts_with(d.scope.prefix()); });
+    const bool own = std::any_of(discriminators.begin(), discriminators.end(),
+                                 [&](const StyleGan2Network& d) { return t.name.starts_with(d.scope.prefix()); });
     if (!own && t.shape.size() > 1 && t.name.find("optim") == std::string::npos) return &t;
   }
   return nullptr;
@@ -61,13 +62,16 @@ const SourceTensor* stranger(const Checkpoint& checkpoint, const std::vector<Sty
 void refuse_what_is_another(const Checkpoint& checkpoint) {
   if (!find_generators(checkpoint).empty()) return;  // whose plan knows better
   const std::vector<StyleGan2Network> discriminators = find_discriminators(checkpoint);
-  const std::string others = str(discriminators.empty() ? "" : "; `kind` stylegan2-discriminator converts the discriminator that is in it too",
-                                 "; `kind` tensors writes everything as it is");
+  const std::string others =
+      str(discriminators.empty() ? "" : "; `kind` stylegan2-discriminator converts the discriminator that is in it too",
+          "; `kind` tensors writes everything as it is");
   if (const auto other = find_other_network(checkpoint))
-    fail(Errc::unsupported, checkpoint.path, "has ", other->title, ", which is not supported (its tensor ", printable(other->tensor), " says so)", others);
+    fail(Errc::unsupported, checkpoint.path, "has ", other->title, ", which is not supported (its tensor ", printable(other->tensor),
+         " says so)", others);
   if (discriminators.empty()) return;
   if (const SourceTensor* t = stranger(checkpoint, discriminators))
-    fail(Errc::unsupported, checkpoint.path, "has no generator that is known, but a StyleGAN2 discriminator and other tensors, such as ", printable(t->name), others);
+    fail(Errc::unsupported, checkpoint.path, "has no generator that is known, but a StyleGAN2 discriminator and other tensors, such as ",
+         printable(t->name), others);
 }
 
 const Kind& find_kind(const Inputs& inputs, const std::string& wanted) {
@@ -81,8 +85,13 @@ const Kind& find_kind(const Inputs& inputs, const std::string& wanted) {
 }
 
 constexpr std::pair<std::string_view, const char*> usual_files[] = {
-    {"stylegan2-generator", "stylegan2_g"}, {"stylegan2-discriminator", "stylegan2_d"}, {"mobilestylegan", "mobilestylegan"}, {"lpips", "lpips_vgg"},
-    {"u2netp", "u2netp"}, {"face-detector", "face_detector"}, {"face-landmarks", "face_landmarks"},
+    {"stylegan2-generator", "stylegan2_g"},
+    {"stylegan2-discriminator", "stylegan2_d"},
+    {"mobilestylegan", "mobilestylegan"},
+    {"lpips", "lpips_vgg"},
+    {"u2netp", "u2netp"},
+    {"face-detector", "face_detector"},
+    {"face-landmarks", "face_landmarks"},
 };
 
 // Metadata of inputs that were safetensors goes on: sources and licences are there.

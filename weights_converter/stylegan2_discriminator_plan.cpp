@@ -62,11 +62,17 @@ class DiscriminatorPlan {
     const std::string rgb = layout_.from_rgb(size_) + layout_.rgb_conv;
     check_colours(network_, rgb, conv_view(rgb).shape[1], Role::discriminator);
     const std::int64_t extra = conv_view(layout_.final_conv).shape[1] - widths_.back();
-    if (extra != 1) fail(Errc::unsupported, scope_.path(), scope_.shown(layout_.final_conv), ": the discriminator has ", extra, " channels of minibatch deviation, only 1 is supported");
+    if (extra != 1)
+      fail(Errc::unsupported, scope_.path(), scope_.shown(layout_.final_conv), ": the discriminator has ", extra,
+           " channels of minibatch deviation, only 1 is supported");
     const SourceTensor logits = layout_.dense_view(scope_.get(layout_.linear1, 2));
-    if (logits.shape[0] != 1) fail(Errc::unsupported, scope_.path(), printable(logits.name), ": the discriminator gives ", logits.shape[0], " numbers (for classes), only 1 is supported");
+    if (logits.shape[0] != 1)
+      fail(Errc::unsupported, scope_.path(), printable(logits.name), ": the discriminator gives ", logits.shape[0],
+           " numbers (for classes), only 1 is supported");
     const SourceTensor dense = layout_.dense_view(scope_.get(layout_.linear0, 2));
-    if (dense.shape[1] != final_width_ * 16) fail(Errc::unsupported, scope_.path(), printable(dense.name), ": the discriminator does not end at 4 x 4 pixels, as those of pictures that are not square, which is not supported");
+    if (dense.shape[1] != final_width_ * 16)
+      fail(Errc::unsupported, scope_.path(), printable(dense.name),
+           ": the discriminator does not end at 4 x 4 pixels, as those of pictures that are not square, which is not supported");
   }
 
   // Only the logits depend on it, and only of batches larger than the groups.

@@ -51,8 +51,12 @@ class GeneratorPlan {
     const SourceTensor& start = input_view();
     const Dims& d = start.shape;
     const std::int64_t h = d.size() >= 2 ? d[d.size() - 2] : 0, w = d.size() >= 2 ? d[d.size() - 1] : 0;
-    if (h != w) fail(Errc::unsupported, scope_.path(), printable(start.name), " is ", h, " x ", w, " (rows x columns): the generator's pictures are not square, which is not supported");
-    if (h != 4) fail(Errc::unsupported, scope_.path(), printable(start.name), " is ", h, " x ", w, ": the generator does not start at 4 x 4 pixels, which is not supported");
+    if (h != w)
+      fail(Errc::unsupported, scope_.path(), printable(start.name), " is ", h, " x ", w,
+           " (rows x columns): the generator's pictures are not square, which is not supported");
+    if (h != 4)
+      fail(Errc::unsupported, scope_.path(), printable(start.name), " is ", h, " x ", w,
+           ": the generator does not start at 4 x 4 pixels, which is not supported");
     for (int level = 0; level < shape_.levels(); ++level) {
       const std::string name = layout_.rgb(level) + layout_.conv_weight;
       check_colours(network_, name, layout_.modulated_view(scope_.get(name, layout_.modulated_rank)).shape[0], Role::generator);

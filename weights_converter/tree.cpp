@@ -60,8 +60,10 @@ class Lister {
     if (object.module == "torch" && object.arguments && kind_of_global(object.module, object.name) == GlobalKind::foreign)
       return "a tensor of type " + printable(object.name);
     if (kind_of_global(object.module, object.name) != GlobalKind::unread_tensor) return {};
-    constexpr std::pair<std::string_view, const char*> kinds[] = {
-        {"sparse", "a sparse tensor"}, {"nested", "a nested tensor"}, {"qtensor", "a quantised tensor"}, {"meta", "a tensor without numbers (device meta)"}};
+    constexpr std::pair<std::string_view, const char*> kinds[] = {{"sparse", "a sparse tensor"},
+                                                                  {"nested", "a nested tensor"},
+                                                                  {"qtensor", "a quantised tensor"},
+                                                                  {"meta", "a tensor without numbers (device meta)"}};
     for (const auto& [part, what] : kinds)
       if (object.name.find(part) != std::string::npos) return what;
     return "a tensor of a class of its own";

@@ -55,7 +55,8 @@ void require_finite(const std::string& path, const OutputTensor& t, const Source
   const double value = read_values(one).at(0);
   const std::string where = str("its number ", begin + at, " is ", value);
   const bool grew = std::isfinite(value);
-  fail(Errc::format, path, "tensor ", t.name, ": ", where, grew ? str(", which becomes infinite as ", to_string(t.type), "; another `dtype` holds it") : ", which is not finite",
+  fail(Errc::format, path, "tensor ", t.name, ": ", where,
+       grew ? str(", which becomes infinite as ", to_string(t.type), "; another `dtype` holds it") : ", which is not finite",
        ". `allow_nonfinite` writes it all the same");
 }
 

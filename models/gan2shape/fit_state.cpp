@@ -1,5 +1,5 @@
-#include "engine/json_text.h"
 #include "models/gan2shape/fit_state.h"
+#include "engine/json_text.h"
 
 #include <cstdio>
 
@@ -91,7 +91,8 @@ void save_state(const std::string& path, const FitState& state, Adam* optimizer,
                    {"shuffles", state.shuffles.position()},
                    {"adam_steps", optimizer ? optimizer->steps() : 0},
                    {"batches", samples.images.size()}});
-  write_safetensors(path, tensors, {{"format", "pt"}, {"gan2shape_state", position.dump()}, {"gan2shape_identity", json_text(identity, -1)}});
+  write_safetensors(path, tensors,
+                    {{"format", "pt"}, {"gan2shape_state", position.dump()}, {"gan2shape_identity", json_text(identity, -1)}});
 }
 
 SavedState::SavedState(const std::string& path) : file_(path) {

@@ -1,5 +1,5 @@
-// What all fuzz targets share. Those of checkpoints give their bytes to one; whatever comes back must be an Error or a checkpoint whose tensors can
-// all be read and planned. Memory beyond the promise of weights_converter/bytes.h ends the program, as a finding.
+// What all fuzz targets share. Those of checkpoints give their bytes to one; whatever comes back must be an Error or a checkpoint whose
+// tensors can all be read and planned. Memory beyond the promise of weights_converter/bytes.h ends the program, as a finding.
 #pragma once
 
 #include <cstddef>
