@@ -67,6 +67,7 @@ Config ffhq() {
   c.views = ViewSource::directions;
   c.view_scale = 1;
   c.lam_regular = 1;
+  c.projection.lam_perc = 0.5;
   c.batch = 8;
   c.stages = 1;
   return c;

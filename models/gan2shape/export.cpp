@@ -105,7 +105,7 @@ enum ViewKind : std::size_t { mesh_turns, gan_turns, mesh_lights, gan_lights };
 constexpr const char* view_prefixes[] = {"views/mesh_", "views/gan_", "relight/mesh_", "relight/gan_"};
 
 std::vector<std::string> view_names(std::size_t kind, const Config& config) {
-  std::vector<std::string> out = kind == mesh_turns || kind == gan_turns ? turn_names(config) : relight_names();
+  std::vector<std::string> out = kind == mesh_turns ? mesh_turn_names(config) : kind == gan_turns ? generated_turn_names(config) : relight_names();
   for (std::string& name : out) name = view_prefixes[kind] + name;
   return out;
 }

@@ -36,9 +36,13 @@ struct Relight {
   double dx = 0, dy = 0, a = 0;
 };
 
-std::vector<Turn> turns(const std::string& category) {
+enum class Drawn { mesh, generated };
+
+std::vector<Turn> turns(const Config& config, Drawn drawn) {
+  const std::string& category = config.category;
   std::vector<Turn> out;
   double range = category == "car" || category == "church" ? 45 : 70;
+  if (drawn == Drawn::generated && config.views == ViewSource::directions) range = 36;  // beyond, directions lead out of the faces
   for (int i = 0; i < 9; ++i) {
     double yaw = range * (i - 4) / 4;
     out.push_back({format("yaw%+.1f", yaw), yaw * degree, 0});
@@ -76,7 +80,8 @@ Tensor relit_shading(const Renderer& renderer, const Tensor& normal, const Tenso
 
 }  // namespace
 
-std::vector<std::string> turn_names(const Config& config) { return names_of(turns(config.category)); }
+std::vector<std::string> mesh_turn_names(const Config& config) { return names_of(turns(config, Drawn::mesh)); }
+std::vector<std::string> generated_turn_names(const Config& config) { return names_of(turns(config, Drawn::generated)); }
 std::vector<std::string> relight_names() { return names_of(relights()); }
 
 Tensor to_unit(const Tensor& image) { return clamp(affine(image, 0.5, 0.5), 0, 1); }
@@ -85,7 +90,7 @@ std::vector<NamedImage> mesh_turned(const Subject& subject, const Method& method
   NoGrad no_grad;
   Tensor texture = to_unit(subject.mesh_texture);
   std::vector<NamedImage> out;
-  for (const Turn& turn : turns(method.config.category)) {
+  for (const Turn& turn : turns(method.config, Drawn::mesh)) {
     MeshView view = front_view(method.renderer, size);
     view.yaw = turn.yaw;
     view.pitch = turn.pitch;
@@ -127,7 +132,7 @@ std::vector<NamedImage> GanViews::turned() const {
   const DefaultDevice guard(device_);
   std::vector<NamedImage> out;
   std::vector<Tensor> rotations;
-  for (const Turn& turn : turns(method_.config.category)) {
+  for (const Turn& turn : turns(method_.config, Drawn::generated)) {
     Tensor view = Tensor::from(std::vector<float>{static_cast<float>(turn.pitch), static_cast<float>(turn.yaw), 0, 0, 0, 0}, {1, 6});
     if (method_.directions) {
       const Renderer& r = method_.renderer;

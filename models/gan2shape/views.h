@@ -30,7 +30,8 @@ struct Subject {
 // Relit: dx in {-1.5, -.7, 0, .7, 1.5}, dy in {0, .6}, a in {.3, .6}.
 
 // The names alone, in the order of the images.
-std::vector<std::string> turn_names(const Config& config);
+std::vector<std::string> mesh_turn_names(const Config& config);
+std::vector<std::string> generated_turn_names(const Config& config);
 std::vector<std::string> relight_names();
 
 // Square images of `size` pixels.

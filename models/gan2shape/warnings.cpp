@@ -10,7 +10,7 @@ namespace {
 
 // Squared error of the projection inside the mask: 0.004 on rendered heads, 0.005 to 0.02 on faces with the generator of faces, 0.026 to 0.078 on
 // photographs with the generator of rendered heads.
-constexpr double worst_projection = 0.025;
+constexpr double worst_projection = 0.03;
 constexpr double least_mask = 0.02, most_mask = 0.95;    // of the picture's area
 constexpr double piece = 0.02;                           // of the mask, below which a piece is a speck
 constexpr double farthest_view = 55;                     // degrees

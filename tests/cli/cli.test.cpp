@@ -51,7 +51,7 @@ std::vector<std::string> operator+(std::vector<std::string> a, const std::vector
 
 TEST_CASE("cli: info tells about the program and files, from any working directory") {
   const json info = json_of(run_program({"info", "--json"}, {.folder = "/tmp"}));
-  CHECK(info.at("presets") == json({"car", "cat", "church", "default", "face", "synface"}));
+  CHECK(info.at("presets") == json({"car", "cat", "church", "default", "face", "ffhq", "synface"}));
   CHECK(info.at("weights").size() == 6);
   CHECK(info.at("weights")[4].at("kind") == "face-detector");
   CHECK(info.at("weights")[5].at("kind") == "face-landmarks");
