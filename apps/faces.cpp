@@ -7,6 +7,7 @@
 #include "apps/commands.h"
 #include "engine/files.h"
 #include "engine/image.h"
+#include "engine/json_text.h"
 #include "models/face/finder.h"
 #include "models/face/report.h"
 
@@ -69,7 +70,7 @@ json do_picture(const Options& o, const FaceFinder& finder, const std::string& p
                  {"faces", entries},
                  {"drawn", o.out + "/" + stem + "_faces.png"}};
   write_png(result["drawn"], draw_faces(image.rgb, faces));
-  write_file(o.out + "/" + stem + "_faces.json", result.dump(2) + "\n");
+  write_file(o.out + "/" + stem + "_faces.json", json_text(result) + "\n");
   if (o.json) return result;
   std::cout << path << ": "
             << (faces.empty()       ? "no face was found"
@@ -92,7 +93,7 @@ int run(const Options& o) {
     check_cancelled(path);
     all.push_back(do_picture(o, finder, path));
   }
-  if (o.json) std::cout << json{{"pictures", all}}.dump(2) << '\n';
+  if (o.json) std::cout << json_text({{"pictures", all}}) << '\n';
   return 0;
 }
 

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "engine/error.h"
+#include "engine/image.h"
 #include "weights_converter/checkpoint.h"
 #include "weights_converter/text.h"
 
@@ -175,6 +176,8 @@ std::int64_t StoredLatents::of(const std::string& stem) const {
 }
 
 StoredLatents read_latents(const std::string& path, const LatentSpace& space, std::int64_t wanted) {
+  if (std::filesystem::exists(path) && is_image(path))
+    fail(Errc::invalid_argument, path, "is a picture, not a latent: those are in .safetensors, .npy, .npz and .pt files");
   return LatentFile(*open_checkpoint(path), space, wanted).read();
 }
 

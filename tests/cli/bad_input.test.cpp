@@ -27,6 +27,11 @@ Tensor plain_image(std::int64_t height, std::int64_t width, std::int64_t channel
   return x;
 }
 
+std::string object_mask(const TemporaryFolder& folder) {
+  write_png(folder / "object.png", plain_image(64, 64, 1, 255));
+  return folder / "object.png";
+}
+
 void write(const std::string& path, const std::string& content) { std::ofstream(path, std::ios::binary) << content; }
 
 // Refused with one line that has all the parts, and OUT does not come into being.
@@ -133,32 +138,35 @@ TEST_CASE("cli: pictures that cannot be used") {
 TEST_CASE("cli: masks, true depths and latents that do not fit") {
   TemporaryFolder folder;
   const std::string image = head("000_64.png");
-  refused(folder, {"reconstruct", image, "--mask", head("000_128.png")}, {"000_128.png", "128 x 128", "64 x 64"});
+  const std::string mask = object_mask(folder);
+  write_png(folder / "oblong.png", plain_image(64, 128, 1, 255));
+  refused(folder, {"reconstruct", image, "--mask", folder / "oblong.png"}, {"oblong.png", "128 x 64", "64 x 64", "another shape"});
+  refused(folder, {"reconstruct", image, "--mask", head("000_128.png")}, {"000_128.png", "256 colours", "--mask"});
   refused(folder, {"reconstruct", image, "--mask", folder / "absent.png"}, {"absent.png", "--mask"});
   refused(folder, {"reconstruct", image, "--mask", folder.path()}, {"000_64.png", "does not exist", "--mask"});
   refused(folder, {"reconstruct", image, head("004_64.png"), "--mask", image}, {"--mask", "one file for 2 pictures"});
   write_png(folder / "black.png", plain_image(64, 64, 1, 0));
   refused(folder, {"reconstruct", image, "--mask", folder / "black.png"}, {"black.png", "empty", "--mask"});
-  refused(folder, {"reconstruct", image, "--mask", image, "--truth", head("000_128_depth.png")},
+  refused(folder, {"reconstruct", image, "--mask", mask, "--truth", head("000_128_depth.png")},
           {"000_128_depth.png", "128 x 128", "64 x 64"});
-  refused(folder, {"reconstruct", image, "--mask", image, "--truth", image}, {"000_64.png", "16-bit"});
+  refused(folder, {"reconstruct", image, "--mask", mask, "--truth", image}, {"000_64.png", "16-bit"});
   auto latent = [&](const Tensor& x, const std::vector<std::string>& parts) {
     write_npy(folder / "latent.npy", x);
-    refused(folder, {"reconstruct", image, "--mask", image, "--latent", folder / "latent.npy"}, parts);
+    refused(folder, {"reconstruct", image, "--mask", mask, "--latent", folder / "latent.npy"}, parts);
   };
   latent(Tensor::zeros({511}), {"latent.npy", "[511]", "[512]"});
   latent(Tensor::zeros({1, 9, 512}), {"latent.npy", "[1,9,512]", "[N,10,512]"});
   latent(Tensor::zeros({2, 512}), {"latent.npy", "2 latents for 1 picture"});
   latent(Tensor::full({512}, std::numeric_limits<double>::infinity()), {"latent.npy", "not finite"});
   latent(Tensor::zeros({512}, DType::i32), {"latent.npy", "floating point"});
-  refused(folder, {"reconstruct", image, "--latent", image}, {"000_64.png", ".npy"});
+  refused(folder, {"reconstruct", image, "--latent", image}, {"000_64.png", "is a picture, not a latent", ".npy"});
   refused(folder, {"generate", "--latent", folder / "absent.npy"}, {"absent.npy", "No such file"});
 }
 
 TEST_CASE("cli: weights that are missing or damaged") {
   TemporaryFolder folder;
   const std::string image = head("000_64.png");
-  const std::vector<std::string> start = {"reconstruct", image, "--mask", image, "--weights"};
+  const std::vector<std::string> start = {"reconstruct", image, "--mask", object_mask(folder), "--weights"};
   auto with = [&](const std::string& weights) {
     std::vector<std::string> arguments = start;
     arguments.push_back(weights);
@@ -203,7 +211,7 @@ TEST_CASE("cli: output folders that cannot be written") {
   for (const std::string& out : {folder / "file", folder / "file/below", std::string("/proc/gan2shape")}) {
     for (const char* command : {"reconstruct", "generate"}) {
       std::vector<std::string> arguments = {command, "--out", out};
-      if (std::string(command) == "reconstruct") arguments.insert(arguments.end(), {head("000_64.png"), "--mask", head("000_64.png")});
+      if (std::string(command) == "reconstruct") arguments.insert(arguments.end(), {head("000_64.png"), "--mask", object_mask(folder)});
       const Outcome outcome = run_program(arguments);
       INFO(outcome.err);
       CHECK(outcome.code == 1);
