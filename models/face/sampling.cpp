@@ -129,7 +129,7 @@ Tensor reduce_pixels(const Tensor& pixels, std::int64_t k) {
   return out;
 }
 
-Tensor sample_square(const Tensor& pixels, const Corners& corners, std::int64_t size) {
+Tensor sample_square(const Tensor& pixels, const Corners& corners, std::int64_t size, bool coarse) {
   require_pixels("sample_square", pixels);
   check(size > 0, "sample_square", "a size of ", size);
   for (Point p : corners) check(std::isfinite(p.x) && std::isfinite(p.y), "sample_square", "a corner is no number");
@@ -138,7 +138,8 @@ Tensor sample_square(const Tensor& pixels, const Corners& corners, std::int64_t 
   const Seen seen = seen_part(pixels, corners, side / n);
   const Source source(seen.pixels, seen.columns, seen.rows, seen.k, static_cast<double>(pixels.dim(2)), static_cast<double>(pixels.dim(1)));
   const std::int64_t c = pixels.dim(3);
-  const auto samples = static_cast<std::int64_t>(std::clamp(std::ceil(side / n / static_cast<double>(seen.k)), 1.0, 8.0));
+  const double covered = side / n / static_cast<double>(seen.k);
+  const auto samples = static_cast<std::int64_t>(std::clamp(coarse ? std::floor(covered) : std::ceil(covered), 1.0, 8.0));
   Tensor out = Tensor::zeros({1, size, size, c}, DType::f32, Device{});
   float* to = out.mutable_data<float>();
   parallel_for(size, [&](std::int64_t i) {

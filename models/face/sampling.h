@@ -24,7 +24,8 @@ Corners square_corners(Point centre, double side, double angle);
 
 // pixels u8 [1,H,W,C] -> f32 [1,size,size,C] from 0 to 255: each the mean over its part of the square. Beyond its edges the picture is
 // mirrored.
-Tensor sample_square(const Tensor& pixels, const Corners& corners, std::int64_t size);
+// `coarse`: a bilinear sample for each whole pixel of the picture that one covers, as the networks are used to; below two pixels just one.
+Tensor sample_square(const Tensor& pixels, const Corners& corners, std::int64_t size, bool coarse = false);
 
 // The mean of each k x k pixels, rounded; what is left over at the right and lower edge is dropped. u8 [1,H,W,C], k up to 256.
 Tensor reduce_pixels(const Tensor& pixels, std::int64_t k);
