@@ -50,7 +50,7 @@ Identity shared_identity(const Reconstructor& r) {
                   {"--crop", to_string(r.settings.crop)},
                   {"--precision", to_string(precision())}};
   if (r.directions) out["pose directions"] = sha256_file(r.weights.directions);
-  if (r.faces) out["--align"] = r.settings.align, out["--face"] = r.settings.face;
+  if (r.faces) out["align"] = r.settings.align, out["face"] = r.settings.face;
   if (r.device.type != DeviceType::cpu) out["--device"] = str(r.device);  // rounds otherwise
   return out;
 }

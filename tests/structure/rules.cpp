@@ -286,7 +286,7 @@ std::vector<SourceFile> repository_files(const std::string& root) {
   std::vector<SourceFile> files;
   auto ignored = [](const fs::path& name) {
     const std::string text = name.string();
-    return text == ".git" || text == "__pycache__" || text == ".cache" || starts_with(text, "build") || starts_with(text, "out");
+    return text == ".git" || text == "__pycache__" || text == ".cache" || text == "weights" || text == "python-environment" || starts_with(text, "build") || starts_with(text, "out");
   };
   for (auto it = fs::recursive_directory_iterator(root); it != fs::recursive_directory_iterator(); ++it) {
     if (it.depth() == 0 && ignored(it->path().filename())) {
