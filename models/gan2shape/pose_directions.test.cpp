@@ -25,7 +25,7 @@ Tensor pose_of_latent(const PoseDirections& d, const Tensor& w) { return d.offse
 Tensor bump(const RendererConfig& c) {
   std::vector<double> depth;
   for (std::int64_t i = 0; i < c.size * c.size; ++i) {
-    const double x = static_cast<double>(i % c.size) / static_cast<double>(c.size) - 0.5, y = static_cast<double>(i / c.size) / static_cast<double>(c.size) - 0.4;
+    const double side = static_cast<double>(c.size), x = static_cast<double>(i % c.size) / side - 0.5, y = static_cast<double>(i / c.size) / side - 0.4;
     depth.push_back(1.03 - 0.1 * std::exp(-8 * (x * x + y * y)));
   }
   return Tensor::from(depth, {1, c.size, c.size, 1});
@@ -37,7 +37,7 @@ std::pair<double, double> between_the_eyes(const Renderer& renderer, const Tenso
   const std::int64_t s = renderer.config().size;
   double x = 0, y = 0, n = 0;
   for (std::int64_t i = 0; i < s * s; ++i) {
-    const double dx = (static_cast<double>(i % s) + 0.5) / static_cast<double>(s) - 0.5, dy = (static_cast<double>(i / s) + 0.5) / static_cast<double>(s) - 0.46;
+    const double side = static_cast<double>(s), dx = (static_cast<double>(i % s) + 0.5) / side - 0.5, dy = (static_cast<double>(i / s) + 0.5) / side - 0.46;
     if (std::hypot(dx, dy) > 0.06) continue;
     x += grid.data<double>()[2 * i], y += grid.data<double>()[2 * i + 1], n += 1;
   }
@@ -127,6 +127,7 @@ TEST_CASE("pose directions: a file of them, which says what it lacks") {
       CHECK(std::string(e.what()).find(name) != std::string::npos);
     }
     write_safetensors(path, other);
-    CHECK_THROWS_WITH_AS(PoseDirections::load(SafetensorsFile(path)), doctest::Contains((path + ": tensor " + name + " has shape [3,5], expected").c_str()), Error);
+    const std::string wrong = path + ": tensor " + name + " has shape [3,5], expected";
+    CHECK_THROWS_WITH_AS(PoseDirections::load(SafetensorsFile(path)), doctest::Contains(wrong.c_str()), Error);
   }
 }
