@@ -9,59 +9,12 @@
 #include "kernels/matmul/matmul.h"
 #include "models/gan2shape/face_input.h"
 #include "tests/support/check.h"
-#include "tests/support/face_world.h"
+#include "tests/support/turned_portrait.h"
 
 using namespace g2s;
 using namespace g2s::test;
 
 namespace {
-
-FaceFinder finder() {
-  auto asset = [](const char* name) { return SafetensorsFile(source_path(str("assets/", name, ".safetensors"))); };
-  return FaceFinder(asset("face_detector"), asset("face_landmarks"));
-}
-
-// A head whose nearest point is in its middle, x and y from -1 to 1.
-double depth_at(double x, double y) { return 0.99 - 0.07 * std::exp(-2 * (x * x + y * y)); }
-
-Tensor head(std::int64_t size) {
-  std::vector<float> depth;
-  auto place = [size](std::int64_t i) { return (2 * static_cast<double>(i) + 1) / static_cast<double>(size) - 1; };
-  for (std::int64_t i = 0; i < size * size; ++i) depth.push_back(static_cast<float>(depth_at(place(i % size), place(i / size))));
-  return Tensor::from(depth, {1, size, size, 1});
-}
-
-RendererConfig as_large_as_the_portrait(RendererConfig config) {
-  config.size = 256;
-  return config;
-}
-
-// Draws a portrait on a head, turned as the directions read a latent.
-class TurnedPortrait : public Generator {
- public:
-  TurnedPortrait(const PoseDirections& directions, const RendererConfig& config)
-      : directions_(directions), renderer_(as_large_as_the_portrait(config)), portrait_(pixels_to_image(read_image(source_path("tests/images/portraits/astronaut_aligned256.png")).rgb)) {}
-
-  int size() const override { return 256; }
-  std::int64_t style_dim() const override { return 512; }
-  int latents() const override { return 1; }
-  int mapping_layers() const override { return 0; }
-  NetworkMemory memory() const override { return {}; }
-  const char* name() const override { return "turned portrait"; }
-  const Tensor& latent_avg() const override { return none_; }
-
- private:
-  std::pair<Tensor, Tensor> mapping_layer(int) const override { return {}; }
-  Tensor draw(const std::vector<Tensor>& latents) const override {
-    const Tensor pose = directions_.offset + matmul(latents[0] - directions_.centre, directions_.predictor, false, true);
-    const Tensor depth = head(256), units = aligned_views(renderer_, depth, rotations_from_pose(pose, directions_, renderer_.config()));
-    const Pose seen = renderer_.pose(renderer_.view_from_units(units));
-    return renderer_.reconstruct(portrait_, renderer_.inverse_grid(renderer_.warp_depth(depth, seen), seen));
-  }
-  const PoseDirections& directions_;
-  Renderer renderer_;
-  Tensor portrait_, none_;
-};
 
 // How two shapes go together from left to right within a circle, and by what the first grows with the second there.
 struct Likeness {
@@ -84,18 +37,6 @@ Likeness compare(const Tensor& got, const Tensor& want, double radius) {
   }
   return {xy / std::sqrt(xx * yy), xy / xx};
 }
-
-struct Portrait {
-  FaceWorld w{small_config()};
-  TurnedPortrait generator{w.directions, w.small.config.renderer()};
-  FaceFinder faces = finder();
-  Target target;
-
-  Portrait() {
-    target.latent = w.directions.centre;
-    target.rotations = Tensor::zeros({1, 2});
-  }
-};
 
 }  // namespace
 
@@ -141,7 +82,7 @@ TEST_CASE("tracked prior: rotations read from a face's pose are those of the ren
 
 TEST_CASE("tracked prior: a generator that shows no face is an error that says so") {
   const FaceWorld w(small_config());
-  const FaceFinder faces = finder();
+  const FaceFinder faces = face_finder();
   const Method method(w.small.config, w.small.networks, w.small.generator, nullptr, w.small.lpips, &w.directions, &faces);
   CHECK_THROWS_WITH_AS(tracked_depth(method, w.target), "prior: a face was found in 0 of 13 turned pictures of the projected face, which are too few", Error);
 }
