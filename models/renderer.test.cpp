@@ -230,6 +230,33 @@ TEST_CASE("a shared canonical depth gives what repeated ones give") {
   CHECK(rel_error(grad({shared}, {depth}, {dy})[0], grad({repeated}, {depth}, {dy})[0]) < 1e-12);
 }
 
+TEST_CASE("a base makes the depth that it was made of, and the raw output changes it") {
+  RendererConfig config;
+  config.size = 12;
+  const Renderer renderer(config);
+  const Tensor depth = hashed_input("renderer/given", {1, 12, 12, 1}, DType::f64, 0.09, 1), base = renderer.base_of(depth);
+  CHECK(rel_error(renderer.rescale_depth(Tensor::zeros(depth.shape(), DType::f64), base), depth) < 1e-12);
+  const Tensor made = renderer.canonical_depth(Tensor::zeros(depth.shape(), DType::f64), base);
+  CHECK(rel_error(slice(made, 2, 2, 10), slice(depth, 2, 2, 10)) < 1e-12);
+  const Tensor border = depth * -0.02 + 1.02 * config.border_depth;
+  for (std::int64_t x : {0, 1, 10, 11}) CHECK(rel_error(slice(made, 2, x, x + 1), slice(border, 2, x, x + 1)) < 1e-12);
+  const Tensor flat = renderer.base_of(Tensor::full(depth.shape(), (config.max_depth + config.min_depth) / 2, DType::f64));
+  CHECK(norm(flat) < 1e-12);
+  const Tensor raw = hashed_input("renderer/change", depth.shape(), DType::f64);
+  CHECK(rel_error(renderer.canonical_depth(raw, flat), renderer.canonical_depth(raw)) < 1e-12);
+  CHECK(rel_error(renderer.canonical_depth(raw + 3, base), renderer.canonical_depth(raw, base)) < 1e-12);
+  CHECK(rel_error(renderer.canonical_depth(raw, base), made) > 1e-3);
+}
+
+TEST_CASE("gradients pass a base, to the raw output, the base and the depth that it is made of") {
+  RendererConfig config;
+  config.size = 6;
+  const Renderer renderer(config);
+  const Tensor raw = hashed_input("renderer/raw", {1, 6, 6, 1}, DType::f64), depth = hashed_input("renderer/given", {1, 6, 6, 1}, DType::f64, 0.08, 1);
+  CHECK(gradcheck([&](const std::vector<Tensor>& in) { return renderer.canonical_depth(in[0], in[1]); }, {raw, renderer.base_of(depth)}) < 1e-6);
+  CHECK(gradcheck([&](const std::vector<Tensor>& in) { return renderer.base_of(in[0]); }, {depth}) < 1e-6);
+}
+
 TEST_CASE("the renderer names what does not fit") {
   RendererConfig config;
   config.min_depth = 1.2;

@@ -13,7 +13,7 @@
 #include "tests/cli/program.h"
 #include "tests/support/check.h"
 #include "tests/support/left_behind.h"
-#include "tests/support/small_world.h"
+#include "tests/support/turned_portrait.h"
 
 using namespace g2s;
 using namespace g2s::test;
@@ -278,4 +278,37 @@ TEST_CASE("a hundred cancelled fits leave nothing behind") {
   const Left before;
   for (int i = 0; i < 100; ++i) cancelled_fit();
   check_nothing_more(before);
+}
+
+TEST_CASE("a fit with directions and without a discriminator, gone on with from any phase") {
+  const TemporaryFolder folder;
+  const Config c = FaceWorld::with_directions(tiny_config());
+  const Portrait p;
+  FitInput input = input_of(p.w.small);
+  input.latent = p.target.latent;
+  input.pose = p.w.directions.offset;
+  FitOptions options;
+  options.directions = &p.w.directions;
+  options.faces = &p.faces;
+  auto fit = [&] { return Fit(c, p.generator, nullptr, p.w.small.lpips, input, options); };
+  const FitResult whole = fit().run();
+  std::vector<Phase> phases;
+  for (const PhaseRecord& r : whole.history) phases.push_back(r.phase);
+  CHECK(phases == std::vector<Phase>{Phase::prior, Phase::step1, Phase::step2, Phase::collect, Phase::step3});
+
+  const std::string path = folder / "state";
+  fit().save(path);
+  bool done = false;
+  for (int i = 0; i < 20 && !done; ++i) {
+    Fit part = fit();
+    part.resume(path);
+    done = part.step(1);
+    part.save(path);
+    if (!done) continue;
+    const FitResult parted = part.result();
+    CHECK(same_bits(parted.canonical.depth, whole.canonical.depth));
+    CHECK(same_bits(parted.recon, whole.recon));
+    CHECK(parted.losses == whole.losses);
+  }
+  CHECK(done);
 }

@@ -63,7 +63,8 @@ std::string in_mib(std::size_t bytes) { return std::to_string((bytes + (std::siz
 }  // namespace
 
 std::size_t step2_bytes(const Config& c, const NetworkMemory& g, const DiscriminatorConfig& d, std::int64_t part, DeviceType type) {
-  const double image = factors(type).alive_step2 * (g.activation_bytes + discriminator_activations(d, c.size));
+  const double compared = d.channels.empty() ? vgg_activations(c.size) : discriminator_activations(d, c.size);  // LPIPS where there is no discriminator
+  const double image = factors(type).alive_step2 * (g.activation_bytes + compared);
   return static_cast<std::size_t>(fixed_bytes(c, g, d, factors(type)) + static_cast<double>(part) * image);
 }
 

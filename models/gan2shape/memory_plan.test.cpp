@@ -8,22 +8,10 @@
 #include "engine/autograd.h"
 #include "models/gan2shape/steps.h"
 #include "tests/support/check.h"
-#include "tests/support/small_world.h"
+#include "tests/support/face_world.h"
 
 using namespace g2s;
 using namespace g2s::test;
-
-namespace {
-
-void check_losses(const Losses& a, const Losses& b, double tolerance = 1e-5) {
-  for (const auto& [name, term] : loss_terms) {
-    INFO(name);
-    REQUIRE((a.*term).defined() == (b.*term).defined());
-    if ((a.*term).defined()) CHECK((a.*term).item() == doctest::Approx((b.*term).item()).epsilon(tolerance));
-  }
-}
-
-}  // namespace
 
 TEST_CASE("step 2 in parts gives the losses and gradients of the whole batch") {
   World w(small_config(), small_widths);
@@ -68,6 +56,30 @@ TEST_CASE("a memory plan takes whole batches, parts, or says what it needs") {
   CHECK(step3_bytes(face, g, d, parts.step3) <= step2_bytes(face, g, d, 5));
   CHECK(plan_memory(face, g, d, least).step2 >= 1);
   CHECK_THROWS_WITH_AS(plan_memory(face, g, d, 100 << 20), doctest::Contains("memory_limit: 100M is less than the"), Error);
+}
+
+TEST_CASE("a memory plan without a discriminator counts LPIPS in step 2") {
+  const FaceWorld w(small_config());
+  const NetworkMemory g = w.small.generator.memory();
+  const DiscriminatorConfig none;
+  Allocator& memory = allocator(Device{});
+  const Step2 step(w.method, w.target, w.snapshot());
+  auto peak = [&](std::int64_t part) {
+    memory.reset_peak();
+    step.update(w.small.views(), w.small.lights(), part);
+    return memory.stats().peak;
+  };
+  peak(5), peak(1);  // the weights in all forms that the kernels want
+  const std::size_t one = peak(1), whole = peak(5);
+  CHECK(one < step2_bytes(w.small.config, g, none, 1));
+  CHECK(whole < step2_bytes(w.small.config, g, none, 5));
+  // What pictures take, without the weights, which are most of it in a world as small as this.
+  const std::size_t counted = step2_bytes(w.small.config, g, none, 5) - step2_bytes(w.small.config, g, none, 1);
+  INFO("four pictures took ", whole - one, " of ", counted, " bytes");
+  CHECK(whole > one);
+  CHECK(whole - one < counted);
+  CHECK(counted < 3 * (whole - one));
+  CHECK(plan_memory(w.small.config, g, none, step2_bytes(w.small.config, g, none, 3)).step2 == 3);
 }
 
 TEST_CASE("steps of the face preset stay below the memory limit [long]") {

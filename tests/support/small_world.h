@@ -1,6 +1,8 @@
 // The steps of a preset with random generator and discriminator, on the default device.
 #pragma once
 
+#include <doctest/doctest.h>
+
 #include <algorithm>
 #include <vector>
 
@@ -76,5 +78,14 @@ inline Config small_config() {
 
 // Of a generator and discriminator of 64 pixels, from 4 pixels on.
 inline const std::vector<std::int64_t> small_widths = {32, 32, 32, 16, 16};
+
+// Losses that apply in one apply in the other, and agree.
+inline void check_losses(const Losses& a, const Losses& b, double tolerance = 1e-5) {
+  for (const auto& [name, term] : loss_terms) {
+    INFO(name);
+    REQUIRE((a.*term).defined() == (b.*term).defined());
+    if ((a.*term).defined()) CHECK((a.*term).item() == doctest::Approx((b.*term).item()).epsilon(tolerance));
+  }
+}
 
 }  // namespace g2s::test
