@@ -177,7 +177,7 @@ Command add_reconstruct(CLI::App& app) {
   app.add_option("--align", o->align, "With ffhq: auto cuts the face out in FFHQ's frame; off takes the picture for one that is cut like that already")
       ->type_name("auto|off")
       ->capture_default_str();
-  app.add_option("--face", o->face, "With ffhq: which face, largest or its number in `gan2shape faces`")->type_name("N|NAME")->capture_default_str();
+  app.add_option("--face", o->face, "With ffhq: which face, largest, its number in `gan2shape faces`, or all, each in a folder STEM_faceN")->type_name("N|NAME")->capture_default_str();
   app.add_option("--quality", o->quality, "draft (a first look), standard or paper (the published schedule)")
       ->type_name("NAME")
       ->capture_default_str();

@@ -7,6 +7,7 @@
 #include "engine/context.h"
 #include "engine/error.h"
 #include "engine/files.h"
+#include "engine/image.h"
 #include "models/gan2shape/preset_choice.h"
 #include "models/gan2shape/result.h"
 #include "weights_converter/latents.h"
@@ -108,6 +109,26 @@ void keep_finished(const ReconstructOptions& o, const Reconstructor& reconstruct
   fail(Errc::invalid_argument, job.folder, "cannot be resumed: it is finished and was made with another ", other, "; --force replaces it");
 }
 
+// A job for each face that can be used, its results in STEM_faceN.
+void expand_faces(const ReconstructOptions& o, ReconstructSession& session) {
+  if (o.face != "all" || !session.reconstructor.faces) return;
+  std::vector<Job> jobs;
+  for (const Job& job : session.jobs) {
+    const std::size_t before = jobs.size();
+    for (const Face& face : (*session.reconstructor.faces)(read_image(job.files.image).rgb)) {
+      if (face.state == FaceState::unfit) continue;
+      Job one = job;
+      one.files.face = std::to_string(face.number);
+      one.stem += "_face" + one.files.face;
+      one.folder += "_face" + one.files.face;
+      one.state_path = one.folder + ".state.safetensors";
+      jobs.push_back(std::move(one));
+    }
+    if (jobs.size() == before) fail(Errc::invalid_argument, job.files.image, "no face in it can be used");
+  }
+  session.jobs = std::move(jobs);
+}
+
 void prepare_jobs(const ReconstructOptions& o, ReconstructSession& session) {
   for (Job& job : session.jobs) {
     check_cancelled("reconstruct");
@@ -144,10 +165,11 @@ ReconstructSession prepare_session(const ReconstructOptions& o) {
                                            .memory_limit = memory_limit(o),
                                            .scale = o.scale,
                                            .align = o.align,
-                                           .face = o.face};
+                                           .face = o.face == "all" ? "largest" : o.face};
   std::vector<Job> jobs = make_jobs(o);
   require_writable_folder(o.out);
   ReconstructSession session{load_reconstructor(settings, weight_source(choice.weights)), std::move(jobs), choice.reason};
+  expand_faces(o, session);
   read_job_latents(o, session);
   prepare_jobs(o, session);
   return session;

@@ -26,6 +26,7 @@ constexpr std::int64_t min_image_side = 32;
 struct InputFiles {
   std::string image;
   std::string mask, truth;  // may be empty
+  std::string face = {};    // which one, as in ReconstructionSettings, which says it if this is empty
 };
 
 // The same in memory, on the CPU. Errors name the picture and the mask.

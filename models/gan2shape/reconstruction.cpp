@@ -50,7 +50,7 @@ Identity shared_identity(const Reconstructor& r) {
                   {"--crop", to_string(r.settings.crop)},
                   {"--precision", to_string(precision())}};
   if (r.directions) out["pose directions"] = sha256_file(r.weights.directions);
-  if (r.faces) out["align"] = r.settings.align, out["face"] = r.settings.face;
+  if (r.faces) out["align"] = r.settings.align;
   if (r.device.type != DeviceType::cpu) out["--device"] = str(r.device);  // rounds otherwise
   return out;
 }
@@ -64,6 +64,7 @@ Identity identity_with(const Reconstructor& r, const std::string& picture, const
   out["mask"] = mask;
   out["mask network"] = mask.empty() ? sha256_file(mask_weights(r)) : "";
   out["latent"] = latent ? sha256(latent) : "";
+  if (r.faces) out["face"] = r.settings.face;
   return out;
 }
 
@@ -74,9 +75,11 @@ MaskFinder object_finder(const Reconstructor& r) {
   };
 }
 
+const std::string& face_of(const Reconstructor& r, const InputFiles& files) { return files.face.empty() ? r.settings.face : files.face; }
+
 // The picture as the frame that it is said to be, with the face that is found in it.
 LoadedInput as_frame(const Reconstructor& r, LoadedInput input) {
-  const std::vector<Face> faces = choose_faces((*r.faces)(input.image.rgb), r.settings.face, input.names.image);
+  const std::vector<Face> faces = choose_faces((*r.faces)(input.image.rgb), face_of(r, input.names), input.names.image);
   if (faces.empty()) return input;
   const double w = static_cast<double>(input.image.width()), h = static_cast<double>(input.image.height());
   if (w != h) fail(Errc::invalid_argument, input.names.image, "is not square, which a face's frame is; set `align` to auto");
@@ -88,8 +91,9 @@ LoadedInput as_frame(const Reconstructor& r, LoadedInput input) {
 // A face's frame is cut from the picture first; its mask is that of the landmarks, unless one is given.
 PreparedInput prepared_face(const Reconstructor& r, const LoadedInput& input) {
   const DefaultDevice host{Device{}};
-  if (r.settings.face == "all") fail(Errc::invalid_argument, "face", "a fit is of one face: largest, or a number");
-  const LoadedInput aligned = r.settings.align == "off" ? as_frame(r, input) : align_input(input, *r.faces, r.settings.face).front();
+  const std::string& which = face_of(r, input.names);
+  if (which == "all") fail(Errc::invalid_argument, "face", "a fit is of one face: largest, or a number");
+  const LoadedInput aligned = r.settings.align == "off" ? as_frame(r, input) : align_input(input, *r.faces, which).front();
   if (!aligned.face) {
     PreparedInput out = prepare_input(aligned, r.config, CropMode::automatic, object_finder(r));
     out.notes.push_back("no face was found: it is taken to look straight ahead");
@@ -140,7 +144,9 @@ Reconstructor load_reconstructor(const ReconstructionSettings& settings, const W
 }
 
 Identity identity_of(const Reconstructor& r, const InputFiles& files, const Tensor& latent) {
-  return identity_with(r, sha256_file(files.image), files.mask.empty() ? "" : sha256_file(files.mask), latent);
+  Identity out = identity_with(r, sha256_file(files.image), files.mask.empty() ? "" : sha256_file(files.mask), latent);
+  if (r.faces) out["face"] = face_of(r, files);
+  return out;
 }
 
 Identity identity_of(const Reconstructor& r, const InputPixels& pixels, const Tensor& latent) {
