@@ -59,13 +59,15 @@ void set(FitRequest& request, const std::string& name, const json& value) {
   if (name == "preset") s.preset = text_of("preset", value);
   else if (name == "quality") s.quality = quality_from_name(text_of("quality", value));
   else if (name == "crop") s.crop = crop_mode_from_name(text_of("crop", value));
+  else if (name == "align") s.align = text_of("align", value);
+  else if (name == "face") s.face = text_of("face", value);
   else if (name == "seed") s.seed = seed_of("seed", value);
   else if (name == "scale") s.scale = number_of("scale", value);
   else if (name == "weights") request.weights = text_of("weights", value);
   else if (name == "latent") request.latent = latent_of(value);
   else
     fail(Errc::invalid_argument, "options", "there is no option '", name,
-         "'; there are preset, quality, crop, seed, scale, weights and latent");
+         "'; there are preset, quality, crop, align, face, seed, scale, weights and latent");
 }
 
 }  // namespace
