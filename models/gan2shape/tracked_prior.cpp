@@ -64,11 +64,12 @@ Tracks follow(const Method& m, const Target& target) {
     Tensor offset = turned_offset(*m.directions, target.rotations, to, rc);
     if (target.latent.rank() == 3) offset = offset.reshape({1, 1, offset.dim(1)});
     const Tensor image = generate(m, target, target.latent + offset).to(Device{});
+    const Matrix3 rotation = rotation_of(m.renderer, to);
     const DefaultDevice host{Device{}};
     const std::vector<Face> faces = (*m.faces)(image_to_pixels(image));
     if (faces.empty()) continue;
     out.places.push_back(places_of(faces.front(), m.config, target, image.dim(1)));
-    out.rotations.push_back(rotation_of(m.renderer, to));
+    out.rotations.push_back(rotation);
   }
   return out;
 }
