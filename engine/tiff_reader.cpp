@@ -92,7 +92,7 @@ struct Form {
     return known && (bits == 8 || bits == 16) && planar == PLANARCONFIG_CONTIG && format == SAMPLEFORMAT_UINT && !tiled &&
            samples >= colours() && samples <= colours() + 1 && samples <= 4;
   }
-  bool has_alpha() const { return extra_count > 0 && extra != EXTRASAMPLE_UNSPECIFIED; }
+  bool has_alpha() const { return extra_count > 0 && samples > colours() && extra != EXTRASAMPLE_UNSPECIFIED; }
 };
 
 [[noreturn]] void refuse(const std::string& path, const Source& source) {
