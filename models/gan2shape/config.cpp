@@ -116,7 +116,10 @@ constexpr std::pair<const char*, double Config::*> shared_numbers[] = {
     {"lam_regular", &Config::lam_regular},
 };
 // Those of result.json alone.
-constexpr std::pair<const char*, double Config::*> own_numbers[] = {{"mask_growth", &Config::mask_growth}, {"lam_base", &Config::lam_base}, {"lam_step2_perc", &Config::lam_step2_perc}, {"lam_view", &Config::lam_view}};
+constexpr std::pair<const char*, double Config::*> own_numbers[] = {{"mask_growth", &Config::mask_growth},
+                                                                    {"lam_base", &Config::lam_base},
+                                                                    {"lam_step2_perc", &Config::lam_step2_perc},
+                                                                    {"lam_view", &Config::lam_view}};
 
 template <class T>
 T field(const json& j, const std::string& origin, const char* name) {

@@ -1,7 +1,8 @@
 #include "models/gan2shape/fit_state.h"
-#include "engine/json_text.h"
 
 #include <cstdio>
+
+#include "engine/json_text.h"
 
 namespace g2s {
 

@@ -114,6 +114,12 @@ Tensor found_mask(const LoadedInput& input, const MaskFinder& find_mask) {
   }
 }
 
+// A mask of the whole image, which may be smaller than it, in a box of the image.
+Tensor in_box(const Tensor& mask, const LoadedInput& input, const ImageBox& box, std::int64_t size) {
+  const ImageBox scaled = scaled_box(box, input.image.width(), input.image.height(), mask.dim(2), mask.dim(1));
+  return resize(crop(mask, scaled), size, size).detach();
+}
+
 // As large as the frame is in the picture.
 LoadedInput in_frame(const LoadedInput& input, const Face& face) {
   const double side = std::ceil(length(face.frame[3] - face.frame[0]));
@@ -289,20 +295,25 @@ std::vector<LoadedInput> align_input(const LoadedInput& input, const FaceFinder&
   return out;
 }
 
+Tensor found_in_box(const LoadedInput& input, const ImageBox& box, std::int64_t size, const MaskFinder& find_mask) {
+  NoGrad no_grad;
+  return in_box(found_mask(input, find_mask), input, box, size);
+}
+
 PreparedInput prepare_input(const LoadedInput& input, const Config& config, CropMode mode, const MaskFinder& find_mask) {
   NoGrad no_grad;
   PreparedInput out;
   out.face = input.face;
   if (out.face) out.frame_side = input.image.width();
   note_origin(input, out.notes);
-  const std::int64_t w = input.image.width(), h = input.image.height(), s = config.size;
+  const std::int64_t s = config.size;
   Tensor mask = input.mask ? input.mask : found_mask(input, find_mask);
   out.mask_source = input.mask ? input.mask_source : "u2netp";
   if (largest(mask) < object_threshold) {
     fail(Errc::invalid_argument, input.names.image, "no object was found in the picture; give its `mask`");
   }
   out.box = choose_box(input, config, mode, mask, out.notes);
-  out.mask = resize(crop(mask, scaled_box(out.box, w, h, mask.dim(2), mask.dim(1))), s, s).detach();
+  out.mask = in_box(mask, input, out.box, s);
   if (largest(out.mask) < solid_threshold) {
     fail(Errc::invalid_argument, input.names.image, "the mask is empty in the part of the picture that is used; give another `mask`");
   }

@@ -81,6 +81,8 @@ std::vector<LoadedInput> align_input(const LoadedInput& input, const FaceFinder&
 
 // Finds the object in an image f32 [H,W,3] in [-1,1]: f32 [H,W] of {0,1}.
 using MaskFinder = std::function<Tensor(const Tensor&)>;
+// What of the image is found to be the object in a box of it, f32 [1,size,size,1].
+Tensor found_in_box(const LoadedInput& input, const ImageBox& box, std::int64_t size, const MaskFinder& find_mask);
 // Throws if there is no object to be seen in what is left of the image.
 PreparedInput prepare_input(const LoadedInput& input, const Config& config, CropMode mode, const MaskFinder& find_mask);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 
 #include "engine/error.h"
 #include "engine/image.h"
@@ -29,6 +30,7 @@ PresetChoice choose_preset(const std::vector<std::string>& pictures, const Weigh
     const bool faces = has_generator(source.folder) && !fs::exists(fs::path(source.folder) / "stylegan2_g.safetensors");
     return faces ? PresetChoice{"ffhq", source.folder, ""} : PresetChoice{"default", source.folder, ""};
   }
+  std::optional<FaceFinder> find;  // loaded for the first photograph
   std::string with_face, without;
   for (const std::string& picture : pictures) {
     Image image;
@@ -41,9 +43,11 @@ PresetChoice choose_preset(const std::vector<std::string>& pictures, const Weigh
       without = picture;
       continue;
     }
-    const WeightPaths paths = find_weights(source, "default", {.faces = true});
-    const FaceFinder find{SafetensorsFile(paths.face_detector), SafetensorsFile(paths.face_landmarks)};
-    (find(image.rgb).empty() ? without : with_face) = picture;
+    if (!find) {
+      const WeightPaths paths = find_weights(source, "default", {.faces = true});
+      find.emplace(SafetensorsFile(paths.face_detector), SafetensorsFile(paths.face_landmarks));
+    }
+    ((*find)(image.rgb).empty() ? without : with_face) = picture;
   }
   if (with_face.empty()) return {"default", "", ""};
   if (!without.empty()) {

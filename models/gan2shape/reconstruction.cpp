@@ -103,9 +103,8 @@ PreparedInput prepared_face(const Reconstructor& r, const LoadedInput& input) {
   PreparedInput out = prepare_input(aligned, r.config, CropMode::automatic, mask_of(1));
   if (!aligned.mask) {
     out.mask_source = "landmarks";
-    out.wide_mask = prepare_input(aligned, r.config, CropMode::automatic, mask_of(r.config.mask_growth)).mask;
+    out.wide_mask = found_in_box(aligned, out.box, r.config.size, mask_of(r.config.mask_growth));
   }
-  if (!aligned.face->remark.empty()) out.notes.push_back(aligned.face->remark);
   return out;
 }
 

@@ -300,7 +300,10 @@ std::vector<Tensor> Step2::parameters() const { return method_.networks.netEnc.p
 
 // ---- step 3
 
-Step3::Step3(const Method& method, const Target& target, bool flip) : method_(method), target_(target), flip_(flip) {}
+Step3::Step3(const Method& method, const Target& target, bool flip) : method_(method), target_(target), flip_(flip) {
+  NoGrad no_grad;
+  if (target.base) given_depth_ = method.renderer.canonical_depth(Tensor::zeros(target.base.shape(), target.base.dtype()), target.base);
+}
 
 Tensor Step3::with_input(const Tensor& rotations) const { return rotations ? concat({target_.rotations, rotations}, 0) : rotations; }
 
@@ -372,8 +375,7 @@ void Step3::add_losses(Result& out, const Images& p) const {
   out.input.smooth_diffuse = smooth_loss(stacked(diffuse));
   add_up_input(out.input, c);
   if (target_.base) {
-    const Tensor given = method_.renderer.canonical_depth(Tensor::zeros(target_.base.shape(), target_.base.dtype()), target_.base);
-    out.batch.base = mean(square((out.shapes[0].depth - given) * (2 / (c.max_depth - c.min_depth))));
+    out.batch.base = mean(square((out.shapes[0].depth - given_depth_) * (2 / (c.max_depth - c.min_depth))));
     out.batch.total = out.batch.total + out.batch.base * c.lam_base;
   }
   out.batch.total = out.input.total + out.batch.total;

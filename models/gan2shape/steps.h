@@ -216,6 +216,7 @@ class Step3 {
   const Method& method_;
   const Target& target_;
   bool flip_;
+  Tensor given_depth_;  // that of target.base alone
 };
 
 }  // namespace g2s
