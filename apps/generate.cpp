@@ -86,6 +86,7 @@ int run(const Options& o) {
     }
   });
   progress.clear();
+  write_npy(o.out + "/latents.npy", w.to(Device{}));
   if (o.raw) {
     files.push_back(o.out + "/images.npy");
     write_npy(files.back(), all);
@@ -104,7 +105,7 @@ int run(const Options& o) {
 
 Command add_generate(CLI::App& app) {
   auto o = std::make_shared<Options>();
-  app.add_option("--out", o->out, "Folder for the pictures, 0000.png and so on")->type_name("DIR");
+  app.add_option("--out", o->out, "Folder for the pictures, 0000.png and so on, and latents.npy, which --latent takes")->type_name("DIR");
   app.add_option("--latent", o->latent,
                  "Latents to draw: a file of this program or of another tool (.safetensors, .npy, .npz, .pt), [512], [N,512] or [N,L,512]; "
                  "else random ones")

@@ -14,6 +14,7 @@ struct ReconstructOptions {
   std::string preset = "auto", align = "auto", face = "largest", quality = "standard", weights, latent, mask, truth, out = "out", crop = "auto", progress = "auto",
               precision = "f32", memory_limit;
   std::uint64_t seed = 0;
+  int size = 0;             // 0: the preset's
   int jobs = 1;            // images at a time
   double save_every = 120;  // seconds
   double scale = 1;         // of every iteration count

@@ -157,12 +157,14 @@ ContextOptions reconstruct_context(const ReconstructOptions& o) {
 ReconstructSession prepare_session(const ReconstructOptions& o) {
   check_options(o);
   PresetChoice choice{o.preset, o.weights, ""};
-  if (o.preset == "auto") choice = choose_preset(o.images, weight_source(o.weights));
+  if (o.preset == "auto") choice = choose_preset(o.images, weight_source(o.weights), o.size);
+  if (o.preset == "ffhq" && o.weights.empty()) choice.weights = folder_of_faces(weight_source(""), o.size);
   const ReconstructionSettings settings = {.preset = choice.preset,
                                            .quality = quality_from_name(o.quality),
                                            .crop = crop_mode_from_name(o.crop),
                                            .seed = o.seed,
                                            .memory_limit = memory_limit(o),
+                                           .size = o.size,
                                            .scale = o.scale,
                                            .align = o.align,
                                            .face = o.face == "all" ? "largest" : o.face};

@@ -299,6 +299,8 @@ TEST_CASE("C fit: options and arrays that are refused are named") {
   for (const char* seed : {"-1", "1.5", "\"1\"", "18446744073709551616", "null"})
     options_refused(R"({"seed": )" + std::string(seed) + "}", G2S_INVALID_ARGUMENT, "seed: must be a whole number");
   options_refused(R"({"scale": true})", G2S_INVALID_ARGUMENT, "scale: must be a number, is boolean");
+  options_refused(R"({"size": 64.5})", G2S_INVALID_ARGUMENT, "size: must be a whole number from 0 to 65536");
+  options_refused(R"({"size": 96})", G2S_INVALID_ARGUMENT, "size: 96 is neither 64 nor 128");
   options_refused(R"({"scale": 0})", G2S_INVALID_ARGUMENT, "scale: 0 is not between 0 and 10");
   options_refused(R"({"weights": "/nowhere"})", G2S_IO, "/nowhere: does not exist");
   for (const char* bad : {"1", "[]", "[[]]", "[1, [2]]", "[[1], 2]", "[[1], [2, 3]]", "[[[[1]]]]", "[\"a\"]", "[1e300]", "{}"})

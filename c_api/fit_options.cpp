@@ -20,6 +20,11 @@ std::uint64_t seed_of(const char* option, const json& value) {
   return value.get<std::uint64_t>();
 }
 
+int whole_of(const char* option, const json& value) {
+  if (!value.is_number_unsigned() || value.get<std::uint64_t>() > 65536) fail(Errc::invalid_argument, option, "must be a whole number from 0 to 65536");
+  return value.get<int>();
+}
+
 double number_of(const char* option, const json& value) {
   if (!value.is_number()) fail(Errc::invalid_argument, option, "must be a number, is ", value.type_name());
   return value.get<double>();
@@ -62,12 +67,13 @@ void set(FitRequest& request, const std::string& name, const json& value) {
   else if (name == "align") s.align = text_of("align", value);
   else if (name == "face") s.face = text_of("face", value);
   else if (name == "seed") s.seed = seed_of("seed", value);
+  else if (name == "size") s.size = whole_of("size", value);
   else if (name == "scale") s.scale = number_of("scale", value);
   else if (name == "weights") request.weights = text_of("weights", value);
   else if (name == "latent") request.latent = latent_of(value);
   else
     fail(Errc::invalid_argument, "options", "there is no option '", name,
-         "'; there are preset, quality, crop, align, face, seed, scale, weights and latent");
+         "'; there are preset, quality, crop, align, face, size, seed, scale, weights and latent");
 }
 
 }  // namespace

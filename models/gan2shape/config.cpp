@@ -62,7 +62,6 @@ Config ffhq() {
   Config c = face();
   c.preset = c.category = "ffhq";
   c.gan_size = 256;
-  c.crop = 224;
   c.use_mask = true;
   c.views = ViewSource::directions;
   c.view_scale = 1;

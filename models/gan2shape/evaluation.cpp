@@ -45,7 +45,9 @@ ImageBox box_of(const json& result, const std::string& folder) {
 
 Config config_of(const json& result, const std::string& folder) {
   try {
-    return preset(result.at("settings").at("preset").get<std::string>());
+    Config c = preset(result.at("settings").at("preset").get<std::string>());
+    c.size = result.at("settings").at("size").get<int>();
+    return c;
   } catch (const std::exception&) {
     fail(Errc::format, folder + "/result.json", "does not name a preset");
   }

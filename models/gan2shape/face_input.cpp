@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 namespace g2s {
@@ -51,21 +52,31 @@ Point in_frame(const Corners& frame, Point p) {
 
 }  // namespace
 
-Tensor face_mask(const Face& face, std::int64_t side, double growth) {
-  std::vector<Point> points;
+Tensor hull_mask(std::vector<Point> points, std::int64_t side, double growth) {
   Point centre;
-  for (const FacePoint& p : face.points) {
-    points.push_back(in_frame(face.frame, {p.x, p.y}));
-    centre = centre + (1.0 / static_cast<double>(face_points)) * points.back();
-  }
+  for (const Point& p : points) centre = centre + (1.0 / static_cast<double>(points.size())) * p;
   for (Point& p : points) p = static_cast<double>(side) * (centre + growth * (p - centre));
-  return covered(convex_hull(points), side);
+  return covered(convex_hull(std::move(points)), side);
 }
 
-Tensor pose_of(const std::optional<Face>& face) {
-  constexpr double level = 8.5;  // what the landmarks' pitch is, in degrees, of a face that looks ahead
-  const FacePose pose = face ? face->pose : FacePose{0, level, 0};
-  return Tensor::from(std::vector<float>{static_cast<float>(pose.yaw), static_cast<float>(pose.pitch)}, {1, 2});
+Tensor face_mask(const Face& face, std::int64_t side, double growth) {
+  std::vector<Point> points;
+  for (const FacePoint& p : face.points) points.push_back(in_frame(face.frame, {p.x, p.y}));
+  return hull_mask(std::move(points), side, growth);
+}
+
+Tensor landmark_places(const Face& face, const Corners& corners) {
+  std::vector<float> out;
+  for (const FacePoint& p : face.points) {
+    const Point at = in_frame(corners, {p.x, p.y});
+    out.push_back(static_cast<float>(2 * at.x - 1));
+    out.push_back(static_cast<float>(2 * at.y - 1));
+  }
+  return Tensor::from(out, {static_cast<std::int64_t>(face_points), 2}, Device{});
+}
+
+Tensor pose_of(const Face& face) {
+  return Tensor::from(std::vector<float>{static_cast<float>(face.pose.yaw), static_cast<float>(face.pose.pitch)}, {1, 2});
 }
 
 }  // namespace g2s

@@ -143,12 +143,7 @@ void turn_to(const std::vector<Matrix3>& wanted, TrackedShape& shape) {
     for (std::size_t i = 0; i < 3; ++i)
       for (std::size_t j = 0; j < 3; ++j) sum[i][j] += part[i][j];
   }
-  const Matrix3 turn = nearest_rotation(sum);
-  for (TrackPoint& p : shape.points) {
-    p = {turn[0][0] * p.x + turn[0][1] * p.y + turn[0][2] * p.z, turn[1][0] * p.x + turn[1][1] * p.y + turn[1][2] * p.z,
-         turn[2][0] * p.x + turn[2][1] * p.y + turn[2][2] * p.z};
-  }
-  for (TrackCamera& c : shape.cameras) c.rotation = product(c.rotation, transposed(turn));
+  turn_shape(shape, nearest_rotation(sum));
 }
 
 std::vector<double> residuals(const std::vector<std::vector<TrackPoint>>& places, const TrackedShape& shape) {
@@ -193,6 +188,14 @@ TrackedShape structure_from_motion(const std::vector<std::vector<TrackPoint>>& p
   turn_to(rotations, shape);
   shape.residuals = residuals(places, shape);
   return shape;
+}
+
+void turn_shape(TrackedShape& shape, const Matrix3& turn) {
+  for (TrackPoint& p : shape.points) {
+    p = {turn[0][0] * p.x + turn[0][1] * p.y + turn[0][2] * p.z, turn[1][0] * p.x + turn[1][1] * p.y + turn[1][2] * p.z,
+         turn[2][0] * p.x + turn[2][1] * p.y + turn[2][2] * p.z};
+  }
+  for (TrackCamera& c : shape.cameras) c.rotation = product(c.rotation, transposed(turn));
 }
 
 ThinPlate::ThinPlate(std::vector<TrackPoint> knots, const std::vector<double>& give) : knots_(std::move(knots)) {

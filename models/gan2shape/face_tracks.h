@@ -31,6 +31,9 @@ struct TrackedShape {
 // in their rotation, each with the same number of points. Alternates between points and cameras, which become rotations with a scale.
 TrackedShape structure_from_motion(const std::vector<std::vector<TrackPoint>>& places, const std::vector<Matrix3>& rotations);
 
+// Points and cameras, turned together: each point p becomes `turn` p.
+void turn_shape(TrackedShape& shape, const Matrix3& turn);
+
 // Values at places as a smooth function of the plane: a thin plate spline, which gives way by each knot's `give`; 0 passes through it.
 class ThinPlate {
  public:

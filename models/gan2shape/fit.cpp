@@ -33,6 +33,7 @@ void require_input(const FitInput& input, const Config& config) {
   };
   require(input.image, "image", 3);
   require(input.mask, "mask", 1);
+  if (input.landmarks) check(input.landmarks.shape() == Shape{static_cast<std::int64_t>(face_points), 2}, "fit", "landmarks must be [468,2], are ", describe(input.landmarks));
   if (input.wide_mask) require(input.wide_mask, "wide mask", 1);
   if (input.truth) require(input.truth, "truth", 1);
   check(config.crop == 0 || input.original_size >= config.crop, "fit", "a crop of ", config.crop, " pixels needs the original picture's size");
@@ -60,7 +61,9 @@ Target target_of(const FitInput& input, const Config& config, const Generator& g
   Random samples(seed, "mean_latent");
   if (config.truncation < 1 || !input.latent) out.mean_latent = generator.mean_latent(samples, config.projection.mean_samples);
   if (input.latent) out.latent = given_latent(input.latent.to(device), generator);
-  if (directions) out.rotations = rotations_from_pose(input.pose.to(device), *directions, config.renderer());
+  out.mask_is_hull = input.wide_mask.defined();
+  if (input.landmarks) out.landmarks = input.landmarks.to(Device{});
+  if (directions) out.rotations = out.drawn_rotations = input.pose ? rotations_from_pose(input.pose.to(device), *directions, config.renderer()) : Tensor::zeros({1, 2});
   return out;
 }
 
@@ -97,7 +100,11 @@ Fit::Fit(const Config& config, const Generator& generator, const StyleGan2Discri
   if (input.truth) truth_ = input.truth.to(device_);
   object_ = input.mask.to(device_);
   if (options_.depth_prior) state_.networks.netD.load(*options_.depth_prior, "netD.");
-  if (options_.directions) clear_last_layer(state_.networks.netD);  // the shape is what the prior says, until it learns better
+  // Shape and view are what the prior says, until the networks learn better.
+  if (options_.directions) {
+    clear_last_layer(state_.networks.netD);
+    clear_last_layer(state_.networks.netV);
+  }
   state_.networks.set_trainable();
   state_.target = target_of(input, config_, generator, options_.directions, options_.seed);
   state_.phase = input.latent ? Phase::prior : Phase::project;
@@ -307,6 +314,7 @@ FitResult Fit::result() {
   FitResult out;
   Target of_object = state_.target;
   of_object.mask = object_;
+  of_object.canonical_mask = state_.target.canonical_object;
   out.target = of_object.to(Device{});
   out.canonical = r.canonical.to(Device{});
   out.texture = seen.texture.to(Device{});

@@ -26,7 +26,8 @@ struct FitInput {
   Tensor wide_mask;       // f32 [1,S,S,1]: where the losses look, if that is more than the object; or undefined
   int original_size = 0;  // side of the image that was cropped; only with a crop
   Tensor latent;          // [512], [1,512] or [1,L,512]; undefined: the image is projected
-  Tensor pose;            // f32 [1,2]: yaw and pitch of the face in degrees; where the configuration wants directions
+  Tensor pose;            // f32 [1,2]: yaw and pitch of the face in degrees, with directions; undefined: it is taken to look straight ahead
+  Tensor landmarks;       // f32 [468,2]: places of the face's landmarks in `image`, x right and y down from -1 to 1; with a pose
   Tensor truth;           // f32 [1,S,S,1], background where it is largest; undefined: nothing is measured
 };
 

@@ -72,6 +72,11 @@ void save_state(const std::string& path, const FitState& state, Adam* optimizer,
   const Samples& samples = state.samples;
   add("state.latent", state.target.latent);
   add("state.base", state.target.base);
+  add("state.turn", state.target.turn);
+  add("state.rotation", state.target.rotations);
+  add("state.drawn_rotation", state.target.drawn_rotations);
+  add("state.canonical_mask", state.target.canonical_mask);
+  add("state.canonical_object", state.target.canonical_object);
   add("state.snapshot.depth", snapshot.canonical.depth);
   add("state.snapshot.normal", snapshot.canonical.normal);
   add("state.snapshot.albedo", snapshot.canonical.albedo);
@@ -132,6 +137,11 @@ void SavedState::restore(FitState& state) const {
     state.networks.load(file_);
     state.target.latent = get("state.latent");
     state.target.base = get("state.base");
+    state.target.turn = get("state.turn");
+    if (const Tensor r = get("state.rotation")) state.target.rotations = r;
+    if (const Tensor r = get("state.drawn_rotation")) state.target.drawn_rotations = r;
+    state.target.canonical_mask = get("state.canonical_mask");
+    state.target.canonical_object = get("state.canonical_object");
     state.target.gan_image = {};
     state.snapshot = {{get("state.snapshot.depth"), get("state.snapshot.normal"), get("state.snapshot.albedo")}, get("state.snapshot.light"),
                       get("state.snapshot.canon_mask")};

@@ -16,7 +16,13 @@ FitState state_of(const Config& c, bool directions) {
   FitState state(c, 0);
   state.phase = Phase::step3;
   state.target.latent = Random(1, "latent").normal({1, 512});
-  if (directions) state.target.base = Random(2, "base").normal({1, c.size, c.size, 1});
+  if (directions) {
+    Random random(2, "base");
+    Target& t = state.target;
+    for (Tensor* picture : {&t.base, &t.canonical_mask, &t.canonical_object}) *picture = random.normal({1, c.size, c.size, 1});
+    for (Tensor* rotations : {&t.rotations, &t.drawn_rotations}) *rotations = random.normal({1, 2});
+    t.turn = random.normal({2, 2});
+  }
   Random random(3, "samples");
   for (int i = 0; i < 2; ++i) {
     state.samples.images.push_back(random.uniform({2, c.size, c.size, 3}));
@@ -47,7 +53,8 @@ TEST_CASE("a saved state of a fit with directions keeps its base and the rotatio
     CHECK(restored.phase == Phase::step3);
     CHECK(same_bits(restored.target.latent, saved.target.latent));
     CHECK(restored.target.base.defined() == directions);
-    CHECK(same_bits(restored.target.base, saved.target.base));
+    for (Tensor Target::*kept : {&Target::base, &Target::canonical_mask, &Target::canonical_object, &Target::rotations, &Target::drawn_rotations, &Target::turn})
+      CHECK(same_bits(restored.target.*kept, saved.target.*kept));
     check_samples(restored.samples.images, saved.samples.images);
     check_samples(restored.samples.masks, saved.samples.masks);
     CHECK(restored.samples.rotations.size() == (directions ? 2 : 0));

@@ -295,6 +295,18 @@ std::vector<LoadedInput> align_input(const LoadedInput& input, const FaceFinder&
   return out;
 }
 
+Corners used_corners(const PreparedInput& in) {
+  const double l = static_cast<double>(in.box.left), t = static_cast<double>(in.box.top);
+  const double r = l + static_cast<double>(in.box.width), b = t + static_cast<double>(in.box.height);
+  Corners out = {Point{l, t}, Point{l, b}, Point{r, b}, Point{r, t}};
+  if (!in.face) return out;
+  // The box is of the frame as it was cut.
+  const Corners& frame = in.face->frame;
+  const double side = static_cast<double>(in.frame_side);
+  for (Point& p : out) p = frame[0] + (p.x / side) * (frame[3] - frame[0]) + (p.y / side) * (frame[1] - frame[0]);
+  return out;
+}
+
 Tensor found_in_box(const LoadedInput& input, const ImageBox& box, std::int64_t size, const MaskFinder& find_mask) {
   NoGrad no_grad;
   return in_box(found_mask(input, find_mask), input, box, size);

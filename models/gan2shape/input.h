@@ -79,6 +79,9 @@ LoadedInput load_input(const InputPixels& pixels);
 // those chosen is fit, or if there is a true depth, which cannot be turned.
 std::vector<LoadedInput> align_input(const LoadedInput& input, const FaceFinder& find_faces, const std::string& which);
 
+// Of what the method sees: top left, bottom left, bottom right, top right, in pixels of the upright picture.
+Corners used_corners(const PreparedInput& input);
+
 // Finds the object in an image f32 [H,W,3] in [-1,1]: f32 [H,W] of {0,1}.
 using MaskFinder = std::function<Tensor(const Tensor&)>;
 // What of the image is found to be the object in a box of it, f32 [1,size,size,1].

@@ -130,7 +130,17 @@ class Prior final : public TrainingPhase {
 class TrackedPrior final : public FitPhase {
  public:
   explicit TrackedPrior(const FitParts& fit) : FitPhase(fit) {}
-  void iterate() override { state_.target.base = method_.renderer.base_of(tracked_depth(method_, state_.target)); }
+  void iterate() override {
+    Target& t = state_.target;
+    const TrackedFace face = tracked_face(method_, t);
+    t.base = method_.renderer.base_of(face.depth);
+    t.rotations = face.rotations;
+    t.drawn_rotations = face.drawn_rotations;
+    t.turn = face.turn;
+    if (!t.mask_is_hull) return;
+    t.canonical_object = face.mask;
+    t.canonical_mask = face.wide_mask;
+  }
 };
 
 std::unique_ptr<FitPhase> make_prior(const FitParts& fit) {

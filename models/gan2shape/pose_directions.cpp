@@ -14,24 +14,27 @@ namespace {
 
 // Yaw and pitch of landmarks become rotations about y and x. The renderer's x goes right, y down, z away from the camera.
 constexpr double yaw_sign = -1, pitch_sign = 1;
-// The point between the eyes in the method's picture, in parts of its side.
-constexpr double anchor_row = 0.46, anchor_column = 0.5, anchor_radius = 0.06;
+// The eyes in FFHQ's frame, in parts of its side. The point between them lies behind the bridge of the nose.
+constexpr double eye_row = 0.474, eye_columns[] = {0.38, 0.62}, eye_radius = 0.04;
 
 // [yaw, pitch] in degrees <-> [about x, about y] in units.
 Tensor swapped(const Tensor& pair, double first, double second) {
   return concat({slice(pair, 1, 1, 2) * first, slice(pair, 1, 0, 1) * second}, 1);
 }
 
-Tensor anchor_weights(std::int64_t s, DType dtype) {
+// Whose sum is 1.
+Tensor eye_weights(std::int64_t s, DType dtype) {
   std::vector<double> weight(static_cast<std::size_t>(s * s), 0.0);
   double total = 0;
   for (std::int64_t y = 0; y < s; ++y)
     for (std::int64_t x = 0; x < s; ++x) {
-      const double dy = (static_cast<double>(y) + 0.5) / static_cast<double>(s) - anchor_row;
-      const double dx = (static_cast<double>(x) + 0.5) / static_cast<double>(s) - anchor_column;
-      if (dx * dx + dy * dy > anchor_radius * anchor_radius) continue;
-      weight[static_cast<std::size_t>(y * s + x)] = 1;
-      total += 1;
+      const double dy = (static_cast<double>(y) + 0.5) / static_cast<double>(s) - eye_row;
+      for (double column : eye_columns) {
+        const double dx = (static_cast<double>(x) + 0.5) / static_cast<double>(s) - column;
+        if (dx * dx + dy * dy > eye_radius * eye_radius) continue;
+        weight[static_cast<std::size_t>(y * s + x)] = 1;
+        total += 1;
+      }
     }
   for (double& w : weight) w /= total;
   return constant(weight, {1, s, s, 1}, dtype);
@@ -59,8 +62,9 @@ Tensor rotations_from_pose(const Tensor& pose, const PoseDirections& d, const Re
   return swapped(turned, pitch_sign / c.xyz_rotation_range, yaw_sign / c.xyz_rotation_range);
 }
 
-Tensor turned_offset(const PoseDirections& d, const Tensor& from, const Tensor& to, const RendererConfig& c) {
-  const Tensor pose = swapped(to - from, yaw_sign * c.xyz_rotation_range, pitch_sign * c.xyz_rotation_range);
+Tensor turned_offset(const PoseDirections& d, const Tensor& from, const Tensor& to, const Tensor& turn, const RendererConfig& c) {
+  const Tensor asked = turn ? matmul(to - from, turn) : to - from;
+  const Tensor pose = swapped(asked, yaw_sign * c.xyz_rotation_range, pitch_sign * c.xyz_rotation_range);
   return matmul(pose, d.direction);
 }
 
@@ -71,7 +75,7 @@ Tensor without_turn(const PoseDirections& d, const Tensor& offset) {
 Tensor aligned_views(const Renderer& renderer, const Tensor& depth, const Tensor& rotations) {
   NoGrad no_grad;
   const RendererConfig& c = renderer.config();
-  const Tensor point = sum(unproject(depth, renderer.camera()) * anchor_weights(depth.dim(1), depth.dtype()), {1, 2}).reshape({1, 1, 3});
+  const Tensor point = sum(unproject(depth, renderer.camera()) * eye_weights(depth.dim(1), depth.dtype()), {1, 2}).reshape({1, 1, 3});
   const Tensor from_centre = point - constant({0, 0, c.rot_center_depth}, {1, 1, 3}, depth.dtype());
   const std::int64_t b = rotations.dim(0);
   const Tensor turned_only = concat({rotations, Tensor::zeros({b, 4}, rotations.dtype())}, 1);

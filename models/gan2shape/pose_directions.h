@@ -24,12 +24,13 @@ struct PoseDirections {
 // Rotations are the first two numbers of a view in units: about x and about y.
 // Of pictures whose pose was measured: pose [B,2] degrees -> [B,2] units.
 Tensor rotations_from_pose(const Tensor& pose, const PoseDirections& directions, const RendererConfig& config);
-// What to add to the latent of a picture of rotations `from` [1,2] so that it shows `to` [B,2]: [B,D].
-Tensor turned_offset(const PoseDirections& directions, const Tensor& from, const Tensor& to, const RendererConfig& config);
+// What to add to the latent of a picture of rotations `from` [1,2] so that it shows `to` [B,2]: [B,D]. `turn` [2,2], if defined: what to ask for is
+// (to - from) turn, because this picture turns by more or less than it is asked to.
+Tensor turned_offset(const PoseDirections& directions, const Tensor& from, const Tensor& to, const Tensor& turn, const RendererConfig& config);
 // offset [B,D] without what changes the pose.
 Tensor without_turn(const PoseDirections& directions, const Tensor& offset);
 
-// The whole view in units, [B,6], of rotations [B,2] under which FFHQ's alignment leaves the eyes where they are: what moves is moved back.
+// The whole view in units, [B,6], of rotations [B,2] under which FFHQ's alignment leaves the point between the eyes where it is: what moves is moved back.
 // depth [1,S,S,1] is the canonical shape. Without gradients.
 Tensor aligned_views(const Renderer& renderer, const Tensor& depth, const Tensor& rotations);
 

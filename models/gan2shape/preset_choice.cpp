@@ -17,15 +17,17 @@ constexpr const char* generator_of_faces = "mobilestylegan.safetensors";
 
 bool has_generator(const fs::path& folder) { return fs::exists(folder / generator_of_faces); }
 
-std::string folder_of_faces(const WeightSource& source) {
-  for (const fs::path& folder : {fs::path("weights/ffhq256"), fs::path(assets_folder(source.assets)) / "ffhq256"})
-    if (has_generator(folder)) return folder.string();
+}  // namespace
+
+std::string folder_of_faces(const WeightSource& source, int size) {
+  const std::string names[] = {size == 64 ? "ffhq128" : "ffhq256", size == 64 ? "ffhq256" : "ffhq128"};
+  for (const std::string& name : names)
+    for (const fs::path& folder : {fs::path("weights"), fs::path(assets_folder(source.assets))})
+      if (has_generator(folder / name)) return (folder / name).string();
   return {};
 }
 
-}  // namespace
-
-PresetChoice choose_preset(const std::vector<std::string>& pictures, const WeightSource& source) {
+PresetChoice choose_preset(const std::vector<std::string>& pictures, const WeightSource& source, int size) {
   if (!source.folder.empty()) {
     const bool faces = has_generator(source.folder) && !fs::exists(fs::path(source.folder) / "stylegan2_g.safetensors");
     return faces ? PresetChoice{"ffhq", source.folder, ""} : PresetChoice{"default", source.folder, ""};
@@ -53,7 +55,7 @@ PresetChoice choose_preset(const std::vector<std::string>& pictures, const Weigh
   if (!without.empty()) {
     fail(Errc::invalid_argument, "preset", with_face, " shows a face and ", without, " does not: say which preset is meant, ffhq or default, or give them one by one");
   }
-  const std::string folder = folder_of_faces(source);
+  const std::string folder = folder_of_faces(source, size);
   if (folder.empty()) {
     fail(Errc::invalid_argument, with_face, "shows a face, and the generator of photographs of faces is not here: `make faces` fetches it into weights/ffhq256 ",
          "(38 MB, docs/faces.md); `preset` default fits the generator of rendered heads, which knows no photographs");

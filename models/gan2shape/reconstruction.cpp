@@ -118,11 +118,13 @@ PreparedInput prepared(const Reconstructor& r, const LoadedInput& input) {
 Reconstructor load_reconstructor(const ReconstructionSettings& settings, const WeightSource& source) {
   if (!(settings.scale > 0 && settings.scale <= 10)) fail(Errc::invalid_argument, "scale", settings.scale, " is not between 0 and 10");
   if (settings.align != "auto" && settings.align != "off") fail(Errc::invalid_argument, "align", "'", settings.align, "' is neither auto nor off");
+  if (settings.size != 0 && settings.size != 64 && settings.size != 128) fail(Errc::invalid_argument, "size", settings.size, " is neither 64 nor 128");
   Reconstructor r;
   r.settings = settings;
   r.device = Context::current().options().device;
   r.source = source;
   r.config = preset(settings.preset);
+  if (settings.size > 0) r.config.size = settings.size;
   const bool directions = r.config.views == ViewSource::directions;
   r.weights = find_weights(source, settings.preset,
                            {.generator = true,
@@ -176,8 +178,9 @@ FitOptions with_job(const Reconstructor& r, const ReconstructionJob& job, FitOpt
 std::unique_ptr<Fit> start_fit(const Reconstructor& r, const ReconstructionJob& job, const FitOptions& options, const std::string& resume_from) {
   const PreparedInput& in = job.input;
   const DefaultDevice guard(r.device);
-  auto fit = std::make_unique<Fit>(r.config, *r.generator, r.discriminator.get(), *r.lpips,
-                                   FitInput{in.image, in.mask, in.wide_mask, in.original_size, job.latent, r.faces ? pose_of(in.face) : Tensor(), in.truth}, with_job(r, job, options));
+  FitInput input{in.image, in.mask, in.wide_mask, in.original_size, job.latent, {}, {}, in.truth};
+  if (in.face) input.pose = pose_of(*in.face), input.landmarks = landmark_places(*in.face, used_corners(in));
+  auto fit = std::make_unique<Fit>(r.config, *r.generator, r.discriminator.get(), *r.lpips, input, with_job(r, job, options));
   if (!resume_from.empty()) fit->resume(resume_from);
   return fit;
 }

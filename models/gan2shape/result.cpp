@@ -24,19 +24,6 @@ json losses_json(const NamedLosses& losses) {
   return out;
 }
 
-// Of what the method saw: top left, bottom left, bottom right, top right, in pixels of the upright picture.
-Corners used_corners(const PreparedInput& in) {
-  const double l = static_cast<double>(in.box.left), t = static_cast<double>(in.box.top);
-  const double r = l + static_cast<double>(in.box.width), b = t + static_cast<double>(in.box.height);
-  Corners out = {Point{l, t}, Point{l, b}, Point{r, b}, Point{r, t}};
-  if (!in.face) return out;
-  // The box is of the frame as it was cut.
-  const Corners& frame = in.face->frame;
-  const double side = static_cast<double>(in.frame_side);
-  for (Point& p : out) p = frame[0] + (p.x / side) * (frame[3] - frame[0]) + (p.y / side) * (frame[1] - frame[0]);
-  return out;
-}
-
 json image_json(const ReconstructionJob& job) {
   const PreparedInput& in = job.input;
   json out = {{"mask_source", in.mask_source}, {"notes", in.notes}};

@@ -86,7 +86,8 @@ NamedTensors named(const Losses& losses, const std::string& prefix) {
 
 Target Target::to(Device device) const {
   Target out = *this;
-  for (Tensor* t : {&out.image, &out.mask, &out.latent, &out.mean_latent, &out.gan_image, &out.center_w, &out.center_h, &out.rotations, &out.base})
+  for (Tensor* t : {&out.image, &out.mask, &out.latent, &out.mean_latent, &out.gan_image, &out.center_w, &out.center_h, &out.rotations, &out.drawn_rotations, &out.turn, &out.base,
+                    &out.canonical_mask, &out.canonical_object})
     if (*t) *t = t->to(device);
   return out;
 }
@@ -131,6 +132,7 @@ Tensor view_of(const Method& c, const Tensor& raw_view, const Tensor& rotations,
 Tensor light_of(const Method& c, const Tensor& raw_light) { return with_mean(raw_light, c.config.prior.light.mean); }
 
 Tensor canonical_mask(const Method& c, const Target& target, const Tensor& depth, const Tensor& view) {
+  if (target.canonical_mask) return target.canonical_mask;
   NoGrad no_grad;
   check(target.mask.defined(), "canonical_mask", "the configuration uses the object mask, but there is none");
   return grid_sample(target.mask, c.renderer.forward_grid(depth, c.renderer.pose(view)));
@@ -237,7 +239,7 @@ Step2::Projection Step2::project(const Tensor& images, const Tensor& rotations) 
   Tensor turn;
   if (method_.directions) {
     out.offset = without_turn(*method_.directions, out.offset);
-    turn = turned_offset(*method_.directions, target_.rotations, rotations, method_.renderer.config());
+    turn = turned_offset(*method_.directions, target_.drawn_rotations, rotations, target_.turn, method_.renderer.config());
   }
   const Tensor moved = turn ? out.offset + turn : out.offset;
   Tensor latent = target_.latent + (target_.latent.rank() == 3 ? moved.reshape({images.dim(0), 1, moved.dim(1)}) : moved);

@@ -43,8 +43,14 @@ struct Target {
   Tensor image;             // [1,S,S,3]
   Tensor mask;              // [1,S,S,1]: the object; the steps use it where the configuration says use_mask
   Tensor latent;            // [1,512] or [1,L,512]
-  Tensor rotations;         // [1,2]: its pose, see pose_directions.h; with directions only
-  Tensor base;              // [1,S,S,1]: what netD's output is added to; with directions only
+  bool mask_is_hull = false;  // of the landmarks
+  // With directions only. The prior makes the last four, and the rotations more exact.
+  Tensor landmarks;         // [468,2] on the CPU: see FitInput; or undefined
+  Tensor rotations;         // [1,2]: its pose, see pose_directions.h
+  Tensor drawn_rotations;   // [1,2]: that of the generator's image for the latent
+  Tensor turn;              // [2,2]: rotations times this are what to ask the directions for to get them; undefined: themselves
+  Tensor base;              // [1,S,S,1]: what netD's output is added to
+  Tensor canonical_mask, canonical_object;  // [1,S,S,1]: where mask_is_hull, the mask and the object's seen from the front
   int original_size = 0;    // of the image before crop and resize; with a crop only
   Tensor mean_latent;       // [1,512]; with truncation < 1 only
   Tensor gan_image;         // [1,S,S,3]: the generator's image for the latent, as the steps see images

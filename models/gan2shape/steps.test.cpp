@@ -65,7 +65,7 @@ TEST_CASE("step 2 with directions: pictures are turned as the views ask, from th
   const Step2::Projection turned = step.project(pseudo.image, pseudo.rotations), still = step.project(pseudo.image, own);
   CHECK(same_bits(turned.offset, still.offset));
   CHECK(rel_error(turned.image, still.image) > 1e-2);
-  const Tensor latent = w.target.latent + turned.offset + turned_offset(w.directions, w.target.rotations, pseudo.rotations, w.method.renderer.config());
+  const Tensor latent = w.target.latent + turned.offset + turned_offset(w.directions, w.target.rotations, pseudo.rotations, {}, w.method.renderer.config());
   CHECK(rel_error(turned.image, as_input(w.method, w.target, generate(w.method, w.target, latent))) < 1e-5);
 }
 

@@ -44,7 +44,7 @@ TEST_CASE("tracked prior: the shape of a head that the generator turns is found 
   const Portrait p;
   const Config& c = p.w.small.config;
   const Method method(c, p.w.small.networks, p.generator, nullptr, p.w.small.lpips, &p.w.directions, &p.faces);
-  const Tensor depth = tracked_depth(method, p.target);
+  const Tensor depth = tracked_face(method, p.target).depth;
   REQUIRE(depth.shape() == Shape{1, c.size, c.size, 1});
   for (float d : depth.to_vector<float>()) {
     REQUIRE(static_cast<double>(d) >= c.min_depth);
@@ -57,13 +57,46 @@ TEST_CASE("tracked prior: the shape of a head that the generator turns is found 
   CHECK(likeness.slope < 1.4);
 }
 
+// A photograph that shows the head turned and a little lower than the projected one.
+TEST_CASE("tracked prior: the shape lies where the photograph has its landmarks, turned as it is there") {
+  Portrait p;
+  const Config& c = p.w.small.config;
+  const Method method(c, p.w.small.networks, p.generator, nullptr, p.w.small.lpips, &p.w.directions, &p.faces);
+  const Tensor to = Tensor::from(std::vector<float>{0.02f, 0.2f}, {1, 2});
+  const Tensor w = p.target.latent + turned_offset(p.w.directions, p.target.rotations, to, {}, c.renderer());
+  const std::vector<Face> seen = p.faces(image_to_pixels(p.generator.synthesis(w)));
+  REQUIRE(seen.size() == 1);
+  const TrackedFace without = tracked_face(method, p.target);
+  const Corners picture = {Point{0, 0}, Point{0, 256}, Point{256, 256}, Point{256, 0}};
+  p.target.landmarks = landmark_places(seen[0], picture);
+  const TrackedFace face = tracked_face(method, p.target);
+  auto turn = [](const TrackedFace& f) { return f.rotations.to_vector<float>()[1]; };
+  CHECK(std::abs(turn(without)) < 0.03f);
+  CHECK(turn(face) > 0.08f);
+  CHECK(turn(face) < 0.25f);
+  CHECK(std::abs(face.drawn_rotations.to_vector<float>()[1]) < 0.03f);
+
+  Portrait lower;
+  std::vector<float> places = landmark_places(lower.faces(image_to_pixels(lower.generator.synthesis(lower.target.latent)))[0], picture).to_vector<float>();
+  auto rows = [](const Tensor& mask) {
+    double sum = 0, weight = 0;
+    for (std::int64_t i = 0; i < mask.numel(); ++i) sum += static_cast<double>(mask.data<float>()[i]) * static_cast<double>(i / mask.dim(2)), weight += static_cast<double>(mask.data<float>()[i]);
+    return sum / weight;
+  };
+  for (std::size_t i = 1; i < places.size(); i += 2) places[i] += 0.125f;
+  lower.target.landmarks = Tensor::from(places, {468, 2});
+  const Method again(c, p.w.small.networks, lower.generator, nullptr, p.w.small.lpips, &lower.w.directions, &lower.faces);
+  CHECK(rows(tracked_face(again, lower.target).mask) - rows(without.mask) == doctest::Approx(static_cast<double>(c.size) / 16).epsilon(0.2));
+  CHECK(face.mask.shape() == Shape{1, c.size, c.size, 1});
+}
+
 // Signs, and sizes roughly: the network sees a portrait on a smooth head turn by less than it does.
 TEST_CASE("tracked prior: rotations read from a face's pose are those of the renderer") {
   const Portrait p;
   const RendererConfig rc = p.w.small.config.renderer();
   auto read = [&](double about_x, double about_y) {
     const Tensor to = Tensor::from(std::vector<float>{static_cast<float>(about_x), static_cast<float>(about_y)}, {1, 2});
-    const Tensor w = p.target.latent + turned_offset(p.w.directions, p.target.rotations, to, rc);
+    const Tensor w = p.target.latent + turned_offset(p.w.directions, p.target.rotations, to, {}, rc);
     const std::vector<Face> faces = p.faces(image_to_pixels(p.generator.synthesis(w)));
     REQUIRE(faces.size() == 1);
     return rotations_from_pose(pose_of(faces[0]), p.w.directions, rc).to_vector<float>();
@@ -84,5 +117,5 @@ TEST_CASE("tracked prior: a generator that shows no face is an error that says s
   const FaceWorld w(small_config());
   const FaceFinder faces = face_finder();
   const Method method(w.small.config, w.small.networks, w.small.generator, nullptr, w.small.lpips, &w.directions, &faces);
-  CHECK_THROWS_WITH_AS(tracked_depth(method, w.target), "prior: a face was found in 0 of 13 turned pictures of the projected face, which are too few", Error);
+  CHECK_THROWS_WITH_AS(tracked_face(method, w.target), "prior: a face was found in 0 of 1 pictures of the projected face, which are too few", Error);
 }

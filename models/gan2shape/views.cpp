@@ -42,13 +42,15 @@ std::vector<Turn> turns(const Config& config, Drawn drawn) {
   const std::string& category = config.category;
   std::vector<Turn> out;
   double range = category == "car" || category == "church" ? 45 : 70;
-  if (drawn == Drawn::generated && config.views == ViewSource::directions) range = 36;  // beyond, directions lead out of the faces
+  double pitch_range = 20;
+  if (config.views == ViewSource::directions) range = 60;
+  if (config.views == ViewSource::directions && drawn == Drawn::generated) range = 30, pitch_range = 12;  // farther, directions lead to other people
   for (int i = 0; i < 9; ++i) {
     double yaw = range * (i - 4) / 4;
     out.push_back({format("yaw%+.1f", yaw), yaw * degree, 0});
   }
   for (int i = 0; i < 5; ++i) {
-    double pitch = 20.0 * (i - 2) / 2;
+    double pitch = pitch_range * (i - 2) / 2;
     out.push_back({format("pitch%+.1f", pitch), 0, pitch * degree});
   }
   return out;

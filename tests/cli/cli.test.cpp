@@ -83,7 +83,8 @@ TEST_CASE("cli: generate draws the same pictures from W, W+, .npy and .safetenso
   CHECK(rel_error(raw("plus.safetensors", "2"), one) < 1e-6);
 
   REQUIRE(run_program({"generate", "--latent", folder / "w.npy", "--out", folder / "png"}).code == 0);
-  CHECK(entries(folder / "png") == std::vector<std::string>{"0000.png", "0001.png", "0002.png"});
+  CHECK(entries(folder / "png") == std::vector<std::string>{"0000.png", "0001.png", "0002.png", "latents.npy"});
+  CHECK(same_bits(read_npy(folder / "png/latents.npy"), w));
   const Tensor shown = image_to_pixels(one), read = read_image(folder / "png/0002.png").rgb;
   CHECK(std::equal(read.data<std::uint8_t>(), read.data<std::uint8_t>() + read.numel(), shown.data<std::uint8_t>() + 2 * read.numel()));
 

@@ -76,10 +76,12 @@ TEST_CASE("presets: what the preset ffhq lacks is named") {
   fs::copy_file(source_path("assets/ffhq_pose_directions.safetensors"), folder / "weights/pose_directions.safetensors");
   outcome = reconstruct_in(folder, {astronaut, "--weights", folder / "weights"});
   CHECK(outcome.code == 1);
-  CHECK(says(outcome, "a face was found in 0 of 13 turned pictures"));
+  CHECK(says(outcome, "a face was found in 0 of 1 pictures"));
   CHECK_FALSE(fs::exists(folder / "out/astronaut"));
   outcome = reconstruct_in(folder, {astronaut, "--weights", folder / "weights", "--align", "on"});
   CHECK(says(outcome, "--align: 'on' is neither auto nor off"));
+  outcome = reconstruct_in(folder, {astronaut, "--weights", folder / "weights", "--size", "96"});
+  CHECK(says(outcome, "--size: 96 is neither 64 nor 128"));
   outcome = reconstruct_in(folder, {astronaut, "--weights", folder / "weights", "--face", "2"});
   CHECK(says(outcome, "has 1 face"));
 }
