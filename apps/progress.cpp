@@ -3,6 +3,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <ostream>
@@ -79,7 +80,8 @@ void ProgressPrinter::keep(const ProgressState& state, const Work& work) {
       r.state = state;
       return;
     }
-  running_.push_back({work, state});
+  const auto after = std::find_if(running_.begin(), running_.end(), [&](const Running& r) { return r.work.number > work.number; });
+  running_.insert(after, {work, state});
 }
 
 void ProgressPrinter::draw() {

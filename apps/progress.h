@@ -18,7 +18,7 @@ struct Work {
   std::size_t number = 0, of = 0;  // from 1 on; 0: it is the only one
 };
 
-// What is under way, in the order in which it began.
+// What is under way, by its number.
 struct Running {
   Work work;
   ProgressState state;

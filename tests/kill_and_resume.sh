@@ -11,7 +11,7 @@ failed=0 launch=
 fit() {
   out=$1
   shift
-  $launch "$program" reconstruct "$heads/000_64.png" "$heads/008_64.png" --preset default --quality draft --scale 0.02 --save-every 0.2 --jobs 2 \
+  $launch "$program" reconstruct "$heads/000_64.png" "$heads/008_64.png" --preset default --quality draft --scale 0.005 --save-every 0.2 --jobs 2 \
     --progress lines --out "$out" "$@" 2>"$work/said.txt"
 }
 # All files but result.json, which has times and places.
@@ -38,7 +38,7 @@ killed() {
   child=$!
   sleep "$after"
   kill -9 "$child" 2>/dev/null
-  wait "$child"
+  wait "$child" 2>/dev/null
   [ $? = 137 ]
 }
 
