@@ -54,7 +54,7 @@ json run_job(const ReconstructOptions& o, const Reconstructor& reconstructor, co
 void announce(const Job& job, const ReconstructionJob& prepared, ProgressPrinter& progress) {
   for (const std::string& note : prepared.input.notes) progress.note(job.stem + ": " + note);
   if (job.resumed) progress.note(job.stem + ": going on from the checkpoint");
-  else if (fs::exists(job.state_path)) progress.note(job.stem + ": starting anew, what an interrupted run left is replaced");
+  else if (fs::exists(job.state_path)) progress.note(job.stem + ": starting anew, the checkpoint of a fit that did not finish is replaced");
 }
 
 void summarize(const Job& job, const json& result, ProgressPrinter& progress) {
@@ -208,7 +208,7 @@ Command add_reconstruct(CLI::App& app) {
       ->capture_default_str();
   app.add_option("--seed", o->seed, "Seed of all random numbers: the same seed gives the same bytes")->type_name("N")->capture_default_str();
   app.add_flag("--resume", o->resume, "Go on where an interrupted run stopped, to the same bits");
-  app.add_flag("--force", o->force, "Replace finished results, and what an interrupted run left");
+  app.add_flag("--force", o->force, "Replace finished results, and checkpoints of fits that did not finish");
   app.add_option("--scale", o->scale, "Multiply every iteration count; below 1 only to try the program out: the shapes are poor")
       ->type_name("FACTOR")
       ->capture_default_str();

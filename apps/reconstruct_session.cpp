@@ -172,7 +172,7 @@ void decide(const ReconstructOptions& o, const Reconstructor& reconstructor, con
     }
   }
   if (!state) return;
-  if (!o.resume) fail(Errc::invalid_argument, job.state_path, "is what an interrupted fit left: --resume goes on with it, --force starts anew");
+  if (!o.resume) fail(Errc::invalid_argument, job.state_path, "is of a fit that did not finish: --resume goes on with it, --force starts anew");
   ReconstructionJob whole;
   whole.identity = identity;
   require_resumable(reconstructor, whole, job.state_path);

@@ -112,7 +112,7 @@ TEST_CASE("folders: what an interrupted fit left is overwritten only with --forc
     CHECK(fs::exists(state));
   };
   interrupted({});
-  refused(shortest_fit({picture}, out), out, state + ": is what an interrupted fit left: --resume goes on with it, --force starts anew");
+  refused(shortest_fit({picture}, out), out, state + ": is of a fit that did not finish: --resume goes on with it, --force starts anew");
   const Outcome anew = run_program(shortest_fit({picture}, out, {"--force", "--seed", "3"}));
   CHECK(anew.code == 0);
   CHECK(entries(out) == Strings{"face"});

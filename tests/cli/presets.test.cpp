@@ -80,7 +80,7 @@ TEST_CASE("presets: what the preset ffhq lacks is named") {
   CHECK_FALSE(fs::exists(folder / "out/astronaut"));
   outcome = reconstruct_in(folder, {astronaut, "--weights", folder / "weights", "--align", "on"});
   CHECK(says(outcome, "--align: 'on' is neither auto nor off"));
-  outcome = reconstruct_in(folder, {astronaut, "--weights", folder / "weights", "--face", "2"});
+  outcome = reconstruct_in(folder, {astronaut, "--weights", folder / "weights", "--face", "2", "--force"});
   CHECK(says(outcome, "has 1 face"));
 }
 
