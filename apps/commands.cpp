@@ -23,6 +23,13 @@ void add_precision_option(CLI::App& app, std::string& precision) {
       ->capture_default_str();
 }
 
+void add_force_option(CLI::App& app, bool& force) { app.add_flag("--force", force, "Replace files that are there already"); }
+
+void require_free(const std::string& path, bool force) {
+  std::error_code error;
+  if (!force && std::filesystem::is_regular_file(path, error)) fail(Errc::io, path, "is there already; --force replaces it");
+}
+
 ContextOptions context_options(const MachineOptions& options, DeviceSupport support, const std::string& precision) {
   if (options.threads < 0 || options.threads > 1024) fail(Errc::invalid_argument, "--threads", options.threads, " is not between 0 and 1024");
   const bool host = support == DeviceSupport::cpu;

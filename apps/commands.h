@@ -50,6 +50,11 @@ void interrupt_command() noexcept;  // async-signal-safe
 // --precision, of the commands whose results it changes.
 void add_precision_option(CLI::App& app, std::string& precision);
 
+// --force, of the commands that write files which were named or are numbered.
+void add_force_option(CLI::App& app, bool& force);
+// Throws Error(io) naming a file that is there already, unless it may be replaced.
+void require_free(const std::string& path, bool force);
+
 // Where weights are looked for: in the user's folder, if there is one, then beside the library.
 WeightSource weight_source(const std::string& folder = {});
 

@@ -18,7 +18,7 @@ using nlohmann::json;
 struct Options {
   std::vector<std::string> files;
   std::string dtype;
-  bool json = false;
+  bool force = false, json = false;
   convert::Request request;
 };
 
@@ -56,6 +56,7 @@ int run(const Options& o) {
   if (request.kind == "auto" && !meant.empty() && meant != plan.kind)
     fail(Errc::invalid_argument, out, "is the name of a ", meant, ", but ", o.files[0], " is ",
          plan.kind == "tensors" ? "no network that is known" : "a " + plan.kind, ": name another file, or say --kind ", plan.kind);
+  require_free(out, o.force);
   convert::write_plan(out, plan, inputs);
   if (o.json) {
     json formats = json::array();
@@ -95,6 +96,7 @@ Command add_convert(CLI::App& app) {
   app.add_option("--dtype", o->dtype, "Convert floating-point numbers: f16, f32 or bf16; else they stay as they are")->type_name("TYPE");
   app.add_flag("--allow-nonfinite", o->request.allow_nonfinite,
                "Write numbers that are infinite, become so in the wanted type, or are none");
+  add_force_option(app, o->force);
   app.add_flag("--json", o->json, "Print the result as JSON");
   return [o] { return run(*o); };
 }

@@ -1,13 +1,14 @@
 #include <cmath>
-#include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "apps/commands.h"
+#include "apps/pictures.h"
+#include "apps/settings.h"
 #include "engine/files.h"
 #include "engine/image.h"
 #include "engine/json_text.h"
+#include "engine/shown.h"
 #include "models/face/finder.h"
 #include "models/face/report.h"
 
@@ -20,21 +21,14 @@ struct Options {
   std::vector<std::string> pictures;
   std::string out = "out", face = "all";
   std::int64_t aligned = 0;  // pixels; 0: no crops
-  bool json = false;
+  bool force = false, json = false;
   MachineOptions machine;
 };
-
-std::string stem_of(const std::string& path) { return std::filesystem::path(path).stem().string(); }
 
 void check_options(const Options& o) {
   if (o.aligned != 0 && (o.aligned < 16 || o.aligned > 4096))
     fail(Errc::invalid_argument, "--aligned", o.aligned, " is not between 16 and 4096");
   check_face_choice(o.face);
-  std::set<std::string> stems;
-  for (const std::string& path : o.pictures)
-    if (!stems.insert(stem_of(path)).second)
-      fail(Errc::invalid_argument, path, "another picture has this name too: their results would overwrite each other");
-  for (const std::string& path : o.pictures) image_info(path);  // refuses what is no picture
 }
 
 // One line for a person.
@@ -47,37 +41,42 @@ std::string told(const Face& face) {
   return text;
 }
 
-// Writes the crop of a face that is fit for it, and says where.
-void write_aligned(const Options& o, const std::string& stem, const Tensor& pixels, const Face& face, json& entry) {
-  if (o.aligned == 0 || face.state == FaceState::unfit) return;
-  entry["aligned"] = str(o.out, "/", stem, "_face", face.number, ".png");
-  write_png(entry["aligned"], align_face(pixels, face.frame, o.aligned));
+// Of a face that is fit for it, else empty.
+std::string crop_file(const Options& o, const std::string& name, const Face& face) {
+  return o.aligned == 0 || face.state == FaceState::unfit ? "" : str(o.out, "/", name, "_face", face.number, ".png");
 }
 
-json do_picture(const Options& o, const FaceFinder& finder, const std::string& path) {
-  const Image image = read_image(path);
-  const std::vector<Face> faces = choose_faces(finder(image.rgb), o.face, path);
-  const std::string stem = stem_of(path);
-  json entries = json::array();
-  for (const Face& face : faces) {
-    json entry = face_json(face);
-    write_aligned(o, stem, image.rgb, face, entry);
-    entries.push_back(std::move(entry));
-  }
-  json result = {{"picture", path},
-                 {"width", image.width()},
-                 {"height", image.height()},
-                 {"faces", entries},
-                 {"drawn", o.out + "/" + stem + "_faces.png"}};
-  write_png(result["drawn"], draw_faces(image.rgb, faces));
-  write_file(o.out + "/" + stem + "_faces.json", json_text(result) + "\n");
-  if (o.json) return result;
-  std::cout << path << ": "
+void print(const json& result, const std::vector<Face>& faces) {
+  std::cout << shown(result["picture"].get<std::string>()) << ": "
             << (faces.empty()       ? "no face was found"
                 : faces.size() == 1 ? "1 face"
                                     : str(faces.size(), " faces"))
-            << ", " << result["drawn"].get<std::string>() << '\n';
+            << ", " << shown(result["drawn"].get<std::string>()) << '\n';
   for (const Face& face : faces) std::cout << told(face) << '\n';
+}
+
+json do_picture(const Options& o, const FaceFinder& finder, const Picture& picture) {
+  require_picture(picture.path);
+  const Image image = read_image(picture.path);
+  const std::vector<Face> faces = choose_faces(finder(image.rgb), o.face, picture.path);
+  const std::string start = o.out + "/" + picture.name + "_faces", drawn = start + ".png", told = start + ".json";
+  for (const std::string& file : {drawn, told}) require_free(file, o.force);
+  for (const Face& face : faces) require_free(crop_file(o, picture.name, face), o.force);
+  make_folders(o.out);
+  json entries = json::array();
+  for (const Face& face : faces) {
+    json entry = face_json(face);
+    if (const std::string crop = crop_file(o, picture.name, face); !crop.empty()) {
+      entry["aligned"] = crop;
+      write_png(crop, align_face(image.rgb, face.frame, o.aligned));
+    }
+    entries.push_back(std::move(entry));
+  }
+  json result = {
+      {"picture", picture.path}, {"width", image.width()}, {"height", image.height()}, {"faces", entries}, {"drawn", drawn}};
+  write_png(drawn, draw_faces(image.rgb, faces));
+  write_file(told, json_text(result) + "\n");
+  if (!o.json) print(result, faces);
   return result;
 }
 
@@ -87,27 +86,36 @@ int run(const Options& o) {
   require_writable_folder(o.out);
   const WeightPaths paths = find_weights(weight_source(), "default", {.faces = true});
   const FaceFinder finder{SafetensorsFile(paths.face_detector), SafetensorsFile(paths.face_landmarks)};
-  make_folders(o.out);
+  const std::vector<Picture> pictures = list_pictures(o.pictures);
   json all = json::array();
-  for (const std::string& path : o.pictures) {
-    check_cancelled(path);
-    all.push_back(do_picture(o, finder, path));
+  std::string failures;
+  for (const Picture& picture : pictures) {
+    check_cancelled(picture.path);
+    try {
+      all.push_back(do_picture(o, finder, picture));
+    } catch (const Error& e) {
+      if (e.code() == Errc::cancelled || pictures.size() == 1) throw;
+      failures += (failures.empty() ? "" : "; ") + message_of(e);
+    }
   }
-  if (o.json) std::cout << json_text({{"pictures", all}}) << '\n';
-  return 0;
+  if (o.json && !all.empty()) std::cout << json_text({{"pictures", all}}) << '\n';
+  if (failures.empty()) return 0;
+  fail(Errc::internal, "faces", pictures.size() - all.size(), " of ", pictures.size(), " pictures failed", all.empty() ? "" : ", the others are done",
+       ": ", failures);
 }
 
 }  // namespace
 
 Command add_faces(CLI::App& app) {
   auto o = std::make_shared<Options>();
-  app.add_option("pictures", o->pictures, "Pictures: PNG, JPEG, BMP, GIF or PNM")->type_name("PICTURE")->required();
+  app.add_option("pictures", o->pictures, "Pictures: PNG, JPEG, BMP, GIF or PNM; a folder stands for the pictures in it")->type_name("PICTURE")->required();
   app.add_option("--out", o->out, "Folder for STEM_faces.png, STEM_faces.json and STEM_face1.png and so on")
       ->type_name("DIR")
       ->capture_default_str();
   app.add_option("--face", o->face, "Which faces: all, largest, or a number; 1 is the largest")->type_name("N|NAME")->capture_default_str();
   app.add_option("--aligned", o->aligned, "Write each face as a picture of this many pixels too, upright in the frame of FFHQ")
       ->type_name("SIZE");
+  add_force_option(app, o->force);
   app.add_flag("--json", o->json, "Print the result as JSON");
   add_machine_options(app, o->machine);
   return [o] { return run(*o); };

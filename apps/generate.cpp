@@ -25,7 +25,7 @@ struct Options {
   bool count_given = false;
   std::uint64_t seed = 0;
   double truncation = 1;
-  bool raw = false, json = false;
+  bool raw = false, force = false, json = false;
   MachineOptions machine;
 };
 
@@ -33,6 +33,15 @@ std::string numbered(const std::string& folder, std::int64_t i) {
   std::ostringstream name;
   name << folder << '/' << std::setw(4) << std::setfill('0') << i << ".png";
   return name.str();
+}
+
+std::string raw_file(const Options& o) { return o.out + "/images.npy"; }
+
+std::vector<std::string> paths_of(const Options& o, std::int64_t count) {
+  if (o.raw) return {raw_file(o)};
+  std::vector<std::string> out;
+  for (std::int64_t i = 0; i < count; ++i) out.push_back(numbered(o.out, i));
+  return out;
 }
 
 Tensor stored_latents(const Options& o, const Generator& generator, ProgressPrinter& progress) {
@@ -74,6 +83,7 @@ int run(const Options& o) {
   const Generator& generator = *loaded;
   const Tensor w = make_latents(o, generator, progress);
   const std::int64_t n = w.dim(0), size = generator.size();
+  for (const std::string& path : paths_of(o, n)) require_free(path, o.force);
   make_folders(o.out);
   Tensor all = o.raw ? Tensor::empty({n, size, size, 3}) : Tensor();
   nlohmann::json files = nlohmann::json::array();
@@ -88,7 +98,7 @@ int run(const Options& o) {
   progress.clear();
   write_npy(o.out + "/latents.npy", w.to(Device{}));
   if (o.raw) {
-    files.push_back(o.out + "/images.npy");
+    files.push_back(raw_file(o));
     write_npy(files.back(), all);
   }
   if (o.json) {
@@ -119,6 +129,7 @@ Command add_generate(CLI::App& app) {
   app.add_flag("--raw", o->raw, "Write the pictures unclipped, without truncation, as OUT/images.npy, float32 [N,H,W,3]");
   app.add_option("--weights", o->weights, "Folder with stylegan2_g or mobilestylegan .safetensors; else the program's own, for the preset default")->type_name("DIR");
   app.add_option("--preset", o->preset, "Whose generator it is")->type_name("NAME")->capture_default_str();
+  add_force_option(app, o->force);
   app.add_flag("--json", o->json, "Print the result as JSON");
   add_precision_option(app, o->precision);
   add_machine_options(app, o->machine);

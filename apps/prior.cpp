@@ -15,11 +15,13 @@ struct Options {
   std::int64_t count = 64;
   int iterations = 2000;
   std::uint64_t seed = 0;
+  bool force = false;
   MachineOptions machine;
 };
 
 void check_options(const Options& o) {
   if (o.out.empty()) fail(Errc::invalid_argument, "--out", "is needed: the file for the weights");
+  require_free(o.out, o.force);
   AtomicFile probe(o.out);  // that it can be written is known before the work, not after
   if (o.count < 1 || o.count > 10000) fail(Errc::invalid_argument, "--count", o.count, " is not between 1 and 10000");
   if (o.iterations < 1) fail(Errc::invalid_argument, "--iterations", o.iterations, " is not positive");
@@ -49,6 +51,7 @@ Command add_prior(CLI::App& app) {
   app.add_option("--count", o->count, "Pictures to draw")->type_name("N")->capture_default_str();
   app.add_option("--iterations", o->iterations, "Of the fit")->type_name("N")->capture_default_str();
   app.add_option("--seed", o->seed, "Of pictures and network")->type_name("N")->capture_default_str();
+  add_force_option(app, o->force);
   add_machine_options(app, o->machine);
   return [o] { return run(*o); };
 }

@@ -1,7 +1,9 @@
 #include "apps/progress.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <ostream>
@@ -13,6 +15,11 @@ namespace g2s::app {
 namespace {
 
 constexpr std::chrono::milliseconds terminal_interval(100);
+
+int terminal_width() {
+  winsize size{};
+  return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
 
 }  // namespace
 
@@ -37,29 +44,58 @@ std::string format_progress(const ProgressState& state) {
   return text;
 }
 
-ProgressPrinter::ProgressPrinter(std::ostream& out, Style style, double interval) : out_(out), style_(style), interval_(interval) {
-  if (style_ == Style::automatic) style_ = ::isatty(STDERR_FILENO) ? Style::terminal : Style::quiet;
+std::string format_work(const Work& work) {
+  if (work.name.empty()) return {};
+  return (work.of > 1 ? str("picture ", work.number, " of ", work.of, ", ") : "") + shown(work.name) + ": ";
+}
+
+ProgressPrinter::ProgressPrinter(std::ostream& out, Style style, double interval, int width)
+    : out_(out), style_(style), interval_(interval), width_(width) {
+  if (style_ == Style::automatic) style_ = ::isatty(STDERR_FILENO) ? Style::terminal : Style::stages;
 }
 
 ProgressPrinter::~ProgressPrinter() { clear(); }
 
-void ProgressPrinter::update(const ProgressState& state, const std::string& work) {
+void ProgressPrinter::update(const ProgressState& state, const Work& work) {
   if (style_ == Style::quiet) return;
   std::lock_guard lock(mutex_);
-  Shown& last = shown_of_[work];
-  auto now = std::chrono::steady_clock::now();
-  bool fresh = state.stage != last.stage;
-  bool due = style_ == Style::terminal ? now - last_ >= terminal_interval : now - last.when >= std::chrono::duration<double>(interval_);
-  if (!fresh && !due) return;
-  last = {state.stage, now};
-  last_ = now;
-  std::string line = shown(work) + format_progress(state);
+  Shown& last = shown_of_[work.name];
+  const auto now = std::chrono::steady_clock::now();
+  const bool fresh = state.stage != last.stage;
   if (style_ == Style::terminal) {
-    out_ << '\r' << line << "\x1b[K" << std::flush;  // to the end of the line: what a longer one left
-    shown_ = true;
-  } else {
-    out_ << line << std::endl;
+    keep(state, work);
+    last.stage = state.stage;
+    if (!fresh && now - last_ < terminal_interval) return;
+    last_ = now;
+    draw();
+  } else if (fresh || (style_ == Style::lines && now - last.when >= std::chrono::duration<double>(interval_))) {
+    last = {state.stage, now};
+    out_ << format_work(work) << format_progress(state) << std::endl;
   }
+}
+
+void ProgressPrinter::keep(const ProgressState& state, const Work& work) {
+  for (Running& r : running_)
+    if (r.work.name == work.name) {
+      r.state = state;
+      return;
+    }
+  const auto after = std::find_if(running_.begin(), running_.end(), [&](const Running& r) { return r.work.number > work.number; });
+  running_.insert(after, {work, state});
+}
+
+void ProgressPrinter::draw() {
+  // Of the last column some terminals make a new line.
+  out_ << '\r' << one_line(running_, (width_ > 0 ? width_ : terminal_width()) - 1) << "\x1b[K" << std::flush;  // and what a longer one left goes
+  shown_ = true;
+}
+
+void ProgressPrinter::finish(const Work& work) {
+  std::lock_guard lock(mutex_);
+  std::erase_if(running_, [&](const Running& r) { return r.work.name == work.name; });
+  if (!shown_) return;
+  if (running_.empty()) remove_line();
+  else draw();
 }
 
 void ProgressPrinter::clear() {
@@ -74,8 +110,10 @@ void ProgressPrinter::remove_line() {
 
 void ProgressPrinter::note(const std::string& text) {
   std::lock_guard lock(mutex_);
+  const bool redraw = shown_;
   remove_line();
   out_ << shown(text) << std::endl;
+  if (redraw && !running_.empty()) draw();
 }
 
 }  // namespace g2s::app

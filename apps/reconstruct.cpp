@@ -12,6 +12,7 @@
 #include "engine/context.h"
 #include "engine/files.h"
 #include "engine/json_text.h"
+#include "engine/path_lock.h"
 #include "models/gan2shape/result.h"
 
 namespace g2s::app {
@@ -34,25 +35,26 @@ json known_beside(Quality quality) {
 }
 
 // Fits one image and puts its folder into place. The checkpoint goes when the result is there.
-json run_job(const ReconstructOptions& o, const Reconstructor& reconstructor, const Job& job, ProgressPrinter& progress) {
+json run_job(const ReconstructOptions& o, const Reconstructor& reconstructor, const Job& job, const ReconstructionJob& prepared, const Work& work,
+             ProgressPrinter& progress) {
   if (o.jobs == 1) allocator(reconstructor.device).reset_peak();
   FitOptions options;
-  options.progress = [&](const FitProgress& p) { progress.update(progress_state(p), job.stem + ": "); };
+  options.progress = [&](const FitProgress& p) { progress.update(progress_state(p), work); };
   options.state_path = job.state_path;
   options.save_interval = o.save_every;
-  const auto fit = start_fit(reconstructor, job.prepared, options, job.resumed ? job.state_path : "");
+  const auto fit = start_fit(reconstructor, prepared, options, job.resumed ? job.state_path : "");
   const FitResult fitted = fit->run();
   check_cancelled(job.stem);
-  const json result = write_result(reconstructor, job.prepared, *fit, fitted, job.folder, known_beside(reconstructor.settings.quality));
+  const json result = write_result(reconstructor, prepared, *fit, fitted, job.folder, known_beside(reconstructor.settings.quality));
   std::error_code ignored;
   fs::remove(job.state_path, ignored);
   return result;
 }
 
-void announce(const Job& job, ProgressPrinter& progress) {
-  for (const std::string& note : job.prepared.input.notes) progress.note(job.stem + ": " + note);
+void announce(const Job& job, const ReconstructionJob& prepared, ProgressPrinter& progress) {
+  for (const std::string& note : prepared.input.notes) progress.note(job.stem + ": " + note);
   if (job.resumed) progress.note(job.stem + ": going on from the checkpoint");
-  else if (fs::exists(job.state_path)) progress.note(job.stem + ": starting anew, the checkpoint of an interrupted run is not used without --resume");
+  else if (fs::exists(job.state_path)) progress.note(job.stem + ": starting anew, the checkpoint of a fit that did not finish is replaced");
 }
 
 void summarize(const Job& job, const json& result, ProgressPrinter& progress) {
@@ -83,65 +85,88 @@ void print_results(const ReconstructOptions& o, const std::vector<std::pair<std:
   print_phases(std::cout, phase_means(measured));
 }
 
-// One image of the session, finished or found finished.
-json do_job(const ReconstructOptions& o, const Reconstructor& reconstructor, const Job& job, ProgressPrinter& progress) {
-  check_cancelled(job.stem);
+json kept_result(const Job& job, ProgressPrinter& progress) {
+  progress.note(job.stem + ": finished before and kept in " + job.folder + "; --force replaces it");
+  return read_result(job.folder);
+}
+
+// With the right to write the image's files alone, so what was decided before may have changed.
+json fit_or_keep(const ReconstructOptions& o, const Reconstructor& reconstructor, Job& job, const Work& work, ProgressPrinter& progress) {
+  ReconstructionJob prepared;
+  if (!job.kept) prepared = prepare_job(reconstructor, job.files, job.latent);
+  make_folders(o.out);
+  const PathLock lock(job.folder);
+  const Identity identity = identity_of(reconstructor, job.files, job.latent);
+  decide(o, reconstructor, identity, job);
+  if (lock.held())
+    for (const std::string& path : {job.folder, job.state_path}) remove_leftovers(path);
   if (job.kept) {
-    progress.note(job.stem + ": finished before and kept in " + job.folder + "; --force replaces it");
-    return read_result(job.folder);
+    remove_state_of_finished(reconstructor, identity, job);
+    return kept_result(job, progress);
   }
-  announce(job, progress);
+  if (!prepared.input.image) prepared = prepare_job(reconstructor, job.files, job.latent);  // its result was there, and is no more
+  announce(job, prepared, progress);
+  const json result = run_job(o, reconstructor, job, prepared, work, progress);
+  summarize(job, result, progress);
+  return result;
+}
+
+// One image of the session, finished or found finished.
+json do_job(const ReconstructOptions& o, const Reconstructor& reconstructor, Job& job, const Work& work, ProgressPrinter& progress) {
+  check_cancelled(job.stem);
+  job.started = true;
   try {
-    const json result = run_job(o, reconstructor, job, progress);
-    summarize(job, result, progress);
-    return result;
+    return fit_or_keep(o, reconstructor, job, work, progress);
   } catch (const Error& e) {
-    if (e.code() == Errc::cancelled) fail(Errc::cancelled, job.stem, e.message(), "; --resume goes on from there");
+    if (e.code() == Errc::cancelled) fail(Errc::cancelled, job.stem, e.message(), fs::exists(job.state_path) ? "; --resume goes on from there" : "");
     if (e.code() != Errc::out_of_memory) throw;
     fail(Errc::out_of_memory, job.stem, e.message(), "; a ", o.memory_limit.empty() ? "" : "smaller ", "--memory-limit takes batches in smaller parts",
          o.jobs > 1 ? ", fewer --jobs take less at a time" : "");
   }
 }
 
-// What went wrong with some of several images, in one sentence; of a single one as it was said.
-void report_failures(const ReconstructSession& session, const std::vector<std::exception_ptr>& thrown) {
-  std::string all;
-  std::size_t count = 0;
-  std::exception_ptr first, interrupted;
-  for (std::size_t i = 0; i < thrown.size(); ++i) {
-    if (!thrown[i]) continue;
-    if (!first) first = thrown[i];
-    try {
-      std::rethrow_exception(thrown[i]);
-    } catch (const Error& e) {
-      if (e.code() == Errc::cancelled && !interrupted) interrupted = thrown[i];
-      all += str(count++ > 0 ? "; " : "", e.op() == session.jobs[i].stem ? "" : session.jobs[i].stem + ": ", message_of(e));
-    } catch (const std::exception& e) {
-      all += str(count++ > 0 ? "; " : "", session.jobs[i].stem, ": ", e.what());
-    }
-  }
-  if (count == 0) return;
-  if (session.jobs.size() == 1) std::rethrow_exception(first);
-  if (interrupted) fail(Errc::cancelled, "reconstruct", all);
-  fail(Errc::internal, "reconstruct", count, " of ", session.jobs.size(), " pictures failed, the others are done: ", all);
+// Nobody should wait for hours to hear of it; with a single image it is all there is to be said at the end.
+void say_failures(const std::vector<Job>& jobs, ProgressPrinter& progress) {
+  for (const Job& job : jobs)
+    if (job.failure && jobs.size() > 1) progress.note(told_failure(job) + "; the other pictures go on");
+}
+
+// Takes a picture out of what is shown, however it ended.
+struct AtEnd {
+  ProgressPrinter& progress;
+  const Work& work;
+  ~AtEnd() { progress.finish(work); }
+};
+
+// All that have not failed, and what they give at their places.
+std::vector<json> do_jobs(const ReconstructOptions& o, ReconstructSession& session, ProgressPrinter& progress) {
+  std::vector<Job>& jobs = session.jobs;
+  std::vector<json> done(jobs.size());
+  const auto thrown = run_concurrently(jobs.size(), static_cast<std::size_t>(o.jobs), [&](std::size_t i) {
+    if (jobs[i].failure) return;
+    const Work work{jobs[i].stem, i + 1, jobs.size()};
+    const AtEnd at_end{progress, work};
+    done[i] = do_job(o, session.reconstructor, jobs[i], work, progress);
+  });
+  for (std::size_t i = 0; i < jobs.size(); ++i)
+    if (thrown[i]) jobs[i].failure = thrown[i];
+  return done;
 }
 
 int run(const ReconstructOptions& o) {
   const CommandContext context(reconstruct_context(o));
-  const ReconstructSession session = prepare_session(o);
-  make_folders(o.out);
+  ReconstructSession session = prepare_session(o);
   ProgressPrinter progress(std::cerr, progress_style(o.progress));
   if (!session.note.empty()) progress.note(session.jobs.size() == 1 ? session.jobs.front().stem + ": " + session.note : session.note);
   if (const json more = known_beside(session.reconstructor.settings.quality); more.contains("note")) progress.note(more["note"]);
-  std::vector<json> done(session.jobs.size());
-  const auto thrown = run_concurrently(session.jobs.size(), static_cast<std::size_t>(o.jobs),
-                                       [&](std::size_t i) { done[i] = do_job(o, session.reconstructor, session.jobs[i], progress); });
+  say_failures(session.jobs, progress);
+  const std::vector<json> done = do_jobs(o, session, progress);
   progress.clear();
   std::vector<std::pair<std::string, json>> results;
   for (std::size_t i = 0; i < done.size(); ++i)
     if (!done[i].is_null()) results.emplace_back(session.jobs[i].stem, done[i]);
   if (!results.empty() && !Context::current().cancelled()) print_results(o, results);
-  report_failures(session, thrown);
+  report_failures(session.jobs);
   return 0;
 }
 
@@ -165,8 +190,8 @@ void add_files(CLI::App& app, ReconstructOptions& o) {
 
 Command add_reconstruct(CLI::App& app) {
   auto o = std::make_shared<ReconstructOptions>();
-  app.add_option("images", o->images, "Pictures: PNG, JPEG, BMP, GIF or PNM, one object each")->type_name("IMAGE")->required();
-  app.add_option("--out", o->out, "Folder for the results: OUT/STEM for each picture")->type_name("DIR")->capture_default_str();
+  app.add_option("images", o->images, "Pictures: PNG, JPEG, BMP, GIF or PNM, one object each; a folder stands for the pictures in it")->type_name("IMAGE")->required();
+  app.add_option("--out", o->out, "Folder for the results: OUT/STEM for each picture; OUT/STEM_png, OUT/STEM_jpg where two are called alike")->type_name("DIR")->capture_default_str();
   app.add_option("--preset", o->preset, "ffhq (photographs of faces), default (rendered heads, 64 pixels), face, synface, cat, car or church; auto: ffhq where a photograph shows a face")->type_name("NAME")->capture_default_str();
   add_files(app, *o);
   app.add_option("--crop", o->crop,
@@ -184,12 +209,12 @@ Command add_reconstruct(CLI::App& app) {
   app.add_option("--size", o->size, "Side of the pictures that the method works on: 64, which is quicker, or 128; else the preset's")->type_name("N");
   app.add_option("--seed", o->seed, "Seed of all random numbers: the same seed gives the same bytes")->type_name("N")->capture_default_str();
   app.add_flag("--resume", o->resume, "Go on where an interrupted run stopped, to the same bits");
-  app.add_flag("--force", o->force, "Replace finished results");
+  app.add_flag("--force", o->force, "Replace finished results, and checkpoints of fits that did not finish");
   app.add_option("--scale", o->scale, "Multiply every iteration count; below 1 only to try the program out: the shapes are poor")
       ->type_name("FACTOR")
       ->capture_default_str();
   app.add_option("--save-every", o->save_every, "Seconds between two checkpoints")->type_name("SECONDS")->capture_default_str();
-  app.add_option("--progress", o->progress, "auto (one line on a terminal), lines (now and then a line) or none")
+  app.add_option("--progress", o->progress, "auto (one line on a terminal, elsewhere a line a phase), lines (now and then a line) or none")
       ->type_name("STYLE")
       ->capture_default_str();
   app.add_option("--memory-limit", o->memory_limit,

@@ -1,6 +1,7 @@
-// What `reconstruct` is asked to do, checked in full before any work starts.
+// What `reconstruct` is asked to do, checked before any work starts.
 #pragma once
 
+#include <exception>
 #include <string>
 #include <vector>
 
@@ -24,14 +25,15 @@ struct ReconstructOptions {
 
 // One image.
 struct Job {
-  std::string stem;
+  std::string stem;        // its name, see list_pictures(), with --face all and the face
   std::string folder;      // OUT/STEM
   std::string state_path;  // OUT/STEM.state.safetensors: what an interrupted fit leaves
   InputFiles files;
   Tensor latent;           // undefined: to be projected
-  bool kept = false;       // finished before and not to be replaced: nothing below is filled in
+  bool kept = false;       // finished before and not to be replaced
   bool resumed = false;
-  ReconstructionJob prepared;
+  bool started = false;
+  std::exception_ptr failure;  // why it is not done
 };
 
 struct ReconstructSession {
@@ -40,8 +42,21 @@ struct ReconstructSession {
   std::string note;  // why it works as it does, if the user left that open
 };
 
-// Reads every file that is named, prepares every image, checks the checkpoints that are to be resumed. Throws naming what is wrong.
+// Reads every file that is named. What is wrong with a picture is its job's failure; it throws if nothing is left to be done, or naming what is
+// wrong with all.
 ReconstructSession prepare_session(const ReconstructOptions& options);
+
+// Whether an image is fitted anew, gone on with or kept as it is. Throws where that would lose another fit. Files may change between two calls,
+// unless this process alone may write them.
+void decide(const ReconstructOptions& options, const Reconstructor& reconstructor, const Identity& identity, Job& job);
+
+// Of an image that is kept: the state that its fit left if it was stopped between its result and its end.
+void remove_state_of_finished(const Reconstructor& reconstructor, const Identity& identity, const Job& job);
+
+// Throws if there are failures: the only one as it was, several in one sentence.
+void report_failures(const std::vector<Job>& jobs);
+// What a failure says, in the user's words, and whose it is.
+std::string told_failure(const Job& job);
 
 ContextOptions reconstruct_context(const ReconstructOptions& options);
 }  // namespace g2s::app

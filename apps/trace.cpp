@@ -11,6 +11,7 @@ namespace {
 
 struct Options {
   std::string description, out, dtype = "f64";
+  bool force = false;
   MachineOptions machine;
 };
 
@@ -20,6 +21,7 @@ int run(const Options& o) {
   options.device = Context::current().options().device;
   options.lpips = find_weights(weight_source(), "default", {.lpips = true}).lpips;
   options.dtype = o.dtype == "f32" ? DType::f32 : DType::f64;
+  require_free(o.out, o.force);
   AtomicFile probe(o.out);  // that it can be written is known before the work, not after
   const NamedTensors tensors = run_trace(o.description, options);
   write_safetensors(o.out, tensors);
@@ -34,6 +36,7 @@ Command add_trace(CLI::App& app) {
   app.add_option("description", o->description, "NAME.json: inputs and constants")->type_name("FILE")->required();
   app.add_option("--out", o->out, "Where to write the tensors (.safetensors)")->type_name("FILE")->required();
   app.add_option("--dtype", o->dtype, "f64, as the golden runs, or f32, as a fit computes")->check(CLI::IsMember({"f64", "f32"}))->capture_default_str();
+  add_force_option(app, o->force);
   add_machine_options(app, o->machine);
   return [o] { return run(*o); };
 }

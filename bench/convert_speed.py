@@ -52,7 +52,7 @@ def main():
     source, copy = os.path.join(options.folder, 'speed.pt'), os.path.join(options.folder, 'speed.copy')
     out = os.path.join(options.folder, 'speed.safetensors')
     make_checkpoint(source, options.megabytes)
-    convert = [options.program, 'convert', '--kind', 'tensors', source, out] + (['--dtype', options.dtype] if options.dtype else [])
+    convert = [options.program, 'convert', '--force', '--kind', 'tensors', source, out] + (['--dtype', options.dtype] if options.dtype else [])
     size = os.path.getsize(source)
     runs = {'cat': [], 'convert': []}
     peak = 0

@@ -23,7 +23,7 @@ median_ms() { # of a command
 }
 
 echo "--help: $(median_ms "$program" --help) ms"
-echo "one generated picture, start to end: $(median_ms "$program" generate --out "$prefix/pictures" --count 1) ms"
+echo "one generated picture, start to end: $(median_ms "$program" generate --out "$prefix/pictures" --count 1 --force) ms"
 picture=$(ls "$prefix"/share/gan2shape/assets/heads/*_64.png | head -1)
 echo "networks of a reconstruction loaded: $(median_ms "$program" reconstruct "$picture" --out "$prefix/out" --latent "$prefix/none.npy") ms"
 libraries=$(ldd "$program" | awk '$3 ~ /^\// {print $3} $1 ~ /^\// {print $1}' | sort -u)

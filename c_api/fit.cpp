@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstring>
+#include <filesystem>
 #include <set>
 
 #include "c_api/arrays.h"
@@ -11,7 +12,9 @@
 #include "c_api/context.h"
 #include "c_api/fit_options.h"
 #include "c_api/objects.h"
+#include "engine/files.h"
 #include "engine/image.h"
+#include "engine/path_lock.h"
 #include "models/gan2shape/export.h"
 #include "models/gan2shape/result.h"
 
@@ -26,6 +29,7 @@ struct FitObject {
   std::shared_ptr<ContextObject> context;
   std::shared_ptr<const Reconstructor> reconstructor;
   ReconstructionJob job;
+  bool force = false;
   std::unique_ptr<Fit> fit;
   std::unique_ptr<FitResults> results;  // of a finished fit, once they were asked for
   std::set<std::string> stages;         // that the caller was told: they stay
@@ -57,6 +61,7 @@ class Work {
  public:
   Work(g2s_fit handle, const char* what) : turn_(handle), in_(turn_.object()->context, what) {}
   FitObject* operator->() const { return turn_.object().get(); }
+  FitObject& object() const { return *turn_.object(); }
 
  private:
   Turn turn_;
@@ -107,6 +112,7 @@ std::shared_ptr<FitObject> make_fit(std::shared_ptr<ContextObject> context, cons
   out->context = std::move(context);
   out->reconstructor = reconstructor_for(*out->context, request);
   out->job = prepare_job(*out->reconstructor, pixels, request.latent);
+  out->force = request.force;
   for (const std::string& note : out->job.input.notes) Context::current().log("picture: " + note);
   FitOptions options;
   options.progress = [](const FitProgress& p) { Context::current().report(progress_state(p)); };
@@ -115,6 +121,16 @@ std::shared_ptr<FitObject> make_fit(std::shared_ptr<ContextObject> context, cons
 }
 
 nlohmann::json known_beside() { return {{"program", {{"version", g2s_version()}}}}; }
+
+// As the program does it: by one process at a time, and never over another fit's result unless that is wanted.
+void write_folder(FitObject& object, const std::string& folder) {
+  std::error_code ignored;  // the lock says it better
+  std::filesystem::create_directories(std::filesystem::path(without_slash(folder)).parent_path(), ignored);
+  const PathLock lock(folder);
+  if (!object.force) require_same_result(folder, *object.reconstructor, object.job.identity);
+  if (lock.held()) remove_leftovers(without_slash(folder));
+  write_result(*object.reconstructor, object.job, object.finished(), folder, known_beside());
+}
 
 // As much of it as the caller's header knows.
 void write_progress(const g2s_progress& from, g2s_progress& to) {
@@ -215,6 +231,7 @@ g2s_status g2s_fit_export(g2s_fit fit, const char* folder) {
   return call([&] {
     const std::string path = text("folder", folder);
     const Work work(fit, "fit");
-    write_result(*work->reconstructor, work->job, work->finished(), path, known_beside());
+    work->finished();  // throws before anything is written
+    write_folder(work.object(), path);
   });
 }

@@ -2,10 +2,12 @@
 #include <doctest/doctest.h>
 
 #include <cstring>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <thread>
 
 #include "engine/files.h"
+#include "engine/path_lock.h"
 #include "models/gan2shape/result.h"
 #include "tests/cli/program.h"
 #include "tests/support/c_fit.h"
@@ -98,6 +100,27 @@ void check_export(g2s_fit fit) {
   refused(g2s_fit_export(fit, inside.c_str()), G2S_IO, inside);
 }
 
+// A result of this fit may be replaced, and no other.
+void check_export_over(g2s_fit fit, g2s_fit forced) {
+  const TemporaryFolder folder;
+  const std::string out = folder / "new/c", file = out + "/result.json";
+  for (int i = 0; i < 2; ++i) REQUIRE_OK(g2s_fit_export(fit, (out + "/").c_str()));
+  CHECK(entries(folder / "new") == std::vector<std::string>{"c"});
+  {
+    const PathLock other(out);
+    refused(g2s_fit_export(fit, out.c_str()), G2S_IO, "is working on it");
+  }
+  json told = read_result(out);
+  told["seed"] = 77;
+  write_file(file, told.dump());
+  refused(g2s_fit_export(fit, out.c_str()), G2S_INVALID_ARGUMENT, out + ": has another fit's result, made with another seed");
+  CHECK(read_result(out) == told);
+  REQUIRE_OK(g2s_fit_export(forced, out.c_str()));
+  CHECK(read_result(out).at("seed") != 77);
+  std::filesystem::remove(file);
+  refused(g2s_fit_export(forced, out.c_str()), G2S_IO, out + ": holds other files and no result");
+}
+
 void check_refusals(g2s_fit fit) {
   g2s_tensor tensor = nullptr;
   for (const char* name : {"Depth", "views/mesh_yaw+35", "views/"})
@@ -157,8 +180,13 @@ TEST_CASE("C fit: the bits of the C++ one, in steps from several threads") {
   CHECK(names(fit).size() == 87);
   check_results(fit, names(fit));
   check_export(fit);
+  json options = fit_options();
+  options["force"] = true;
+  const g2s_fit forced = new_fit(c, options);
+  REQUIRE_OK(g2s_fit_step(forced, -1, nullptr));
+  check_export_over(fit, forced);
   check_refusals(fit);
-  REQUIRE_OK(g2s_fit_free(fit));
+  for (const g2s_fit finished : {fit, forced}) REQUIRE_OK(g2s_fit_free(finished));
 }
 
 TEST_CASE("C fit: stopped by a callback, by another thread, and gone on with to the same bits") {

@@ -30,6 +30,11 @@ double number_of(const char* option, const json& value) {
   return value.get<double>();
 }
 
+bool truth_of(const char* option, const json& value) {
+  if (!value.is_boolean()) fail(Errc::invalid_argument, option, "must be true or false, is ", value.type_name());
+  return value.get<bool>();
+}
+
 // Numbers in lists of lists: appends them to `values`, and to `shape` the lengths of the lists, which must be alike at each depth.
 void append(const json& list, std::size_t depth, std::vector<std::int64_t>& shape, std::vector<float>& values) {
   auto refuse = [](const char* why) {
@@ -69,11 +74,12 @@ void set(FitRequest& request, const std::string& name, const json& value) {
   else if (name == "seed") s.seed = seed_of("seed", value);
   else if (name == "size") s.size = whole_of("size", value);
   else if (name == "scale") s.scale = number_of("scale", value);
+  else if (name == "force") request.force = truth_of("force", value);
   else if (name == "weights") request.weights = text_of("weights", value);
   else if (name == "latent") request.latent = latent_of(value);
   else
     fail(Errc::invalid_argument, "options", "there is no option '", name,
-         "'; there are preset, quality, crop, align, face, size, seed, scale, weights and latent");
+         "'; there are preset, quality, crop, align, face, size, seed, scale, weights, latent and force");
 }
 
 }  // namespace

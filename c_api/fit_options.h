@@ -10,6 +10,7 @@ namespace g2s::capi {
 struct FitRequest {
   ReconstructionSettings settings;  // all but the memory limit
   std::string weights;              // a folder; empty: none
+  bool force = false;               // a result may take the place of another fit's
   Tensor latent;                    // f32 [1,D] or [1,L,D] on the CPU; undefined: to be projected
 };
 

@@ -127,8 +127,8 @@ function(g2s_add_tests)
        ${PROJECT_SOURCE_DIR}/models/*.test.cpp ${PROJECT_SOURCE_DIR}/weights_converter/*.test.cpp ${PROJECT_SOURCE_DIR}/apps/*.test.cpp
        ${PROJECT_SOURCE_DIR}/c_api/*.test.cpp ${PROJECT_SOURCE_DIR}/tests/*.cpp)
   # With what of the programs is tested without running it.
-  add_library(g2s_test_files OBJECT ${files} ${PROJECT_SOURCE_DIR}/apps/memory_size.cpp ${PROJECT_SOURCE_DIR}/apps/progress.cpp
-              ${PROJECT_SOURCE_DIR}/bench/dnn_properties.cpp)
+  add_library(g2s_test_files OBJECT ${files} ${PROJECT_SOURCE_DIR}/apps/memory_size.cpp ${PROJECT_SOURCE_DIR}/apps/pictures.cpp
+              ${PROJECT_SOURCE_DIR}/apps/progress.cpp ${PROJECT_SOURCE_DIR}/apps/progress_line.cpp ${PROJECT_SOURCE_DIR}/bench/dnn_properties.cpp)
   target_include_directories(g2s_test_files SYSTEM PRIVATE ${DOCTEST_INCLUDE_DIR} ${DLPACK_INCLUDE_DIR})
   target_link_libraries(g2s_test_files PUBLIC g2s_c_api g2s_weights_converter)
   # tests/cli runs the programs, one of them with the emulated device.
@@ -163,6 +163,7 @@ function(g2s_add_tests)
   g2s_add_counted()
   g2s_register_symbol_test()
   g2s_register_bugcases()
+  g2s_register_kill_and_resume()
   g2s_register_sass_test()
   if(G2S_INSTALL AND NOT G2S_SANITIZE)
     include(G2sPackageTests)

@@ -148,6 +148,14 @@ function(g2s_register_bugcases)
                                  ${PROJECT_BINARY_DIR}/bugcases WORKING_DIRECTORY ${PROJECT_BINARY_DIR})
 endfunction()
 
+# Fits that are killed and gone on with: a few, and as many as it takes to believe it.
+function(g2s_register_kill_and_resume)
+  set(script sh ${PROJECT_SOURCE_DIR}/tests/kill_and_resume.sh $<TARGET_FILE:gan2shape> ${PROJECT_SOURCE_DIR}/assets/heads)
+  add_test(NAME kill_and_resume COMMAND ${script} ${PROJECT_BINARY_DIR}/kill_and_resume 3)
+  add_test(NAME kill_and_resume_long COMMAND ${script} ${PROJECT_BINARY_DIR}/kill_and_resume_long 50)
+  set_tests_properties(kill_and_resume_long PROPERTIES LABELS long)
+endfunction()
+
 # No object that was compiled for one instruction set may offer the linker a symbol that other code could pick up.
 function(g2s_register_symbol_test)
   find_program(NM_PROGRAM nm)

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
@@ -34,9 +35,26 @@ void flush_folder(const std::string& folder) {
 
 }  // namespace
 
+std::string without_slash(const std::string& path) {
+  const std::size_t last = path.find_last_not_of('/');
+  return last == std::string::npos ? path : path.substr(0, last + 1);
+}
+
 std::string temporary_name(const std::string& path) {
   static std::atomic<unsigned> counter{0};
   return str(path, ".", ::getpid(), "-", counter++, ".tmp");
+}
+
+void remove_leftovers(const std::string& path) {
+  const std::string start = fs::path(path).filename().string() + ".";
+  std::error_code ignored;
+  for (fs::directory_iterator it(parent_of(path), ignored), end; it != end; it.increment(ignored)) {
+    const std::string name = it->path().filename().string();
+    if (name.rfind(start, 0) != 0 || it->path().extension() != ".tmp") continue;
+    const std::string number = name.substr(start.size(), name.size() - start.size() - 4);  // PID-N
+    const bool temporary = std::count(number.begin(), number.end(), '-') == 1 && number.find_first_not_of("0123456789-") == std::string::npos;
+    if (temporary) fs::remove_all(it->path(), ignored);
+  }
 }
 
 AtomicFile::AtomicFile(const std::string& path, Durability durability)
@@ -146,15 +164,17 @@ void rename_path(const std::string& from, const std::string& to) {
   flush_folder(parent_of(to));
 }
 
-AtomicFolder::AtomicFolder(const std::string& path) : path_(path), temporary_(temporary_name(path)) { make_folders(temporary_); }
+AtomicFolder::AtomicFolder(const std::string& path) : path_(without_slash(path)), temporary_(temporary_name(path_)) { make_folders(temporary_); }
 
 AtomicFolder::~AtomicFolder() {
   std::error_code ignored;
-  fs::remove_all(temporary_, ignored);  // it is no more, once it is in place
+  fs::remove_all(temporary_, ignored);  // once it is in place, that which was there before or nothing
 }
 
 void AtomicFolder::commit() {
-  // A folder with content cannot be renamed over another: the old one steps aside first and comes back if that fails.
+  // A folder with content cannot be renamed over another. Where they can change places, one of them is there at any time.
+  if (::renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, path_.c_str(), RENAME_EXCHANGE) == 0) return flush_folder(parent_of(path_));
+  // Elsewhere the old one steps aside first and comes back if that fails.
   const std::string old = temporary_name(path_);
   const bool replaces = fs::exists(path_);
   if (replaces) rename_path(path_, old);

@@ -59,8 +59,13 @@ class AtomicFolder {
   std::string path_, temporary_;
 };
 
+// Without slashes at its end: "out/" -> "out".
+std::string without_slash(const std::string& path);
+
 // A name beside `path` that no other process uses: path.PID-N.tmp.
 std::string temporary_name(const std::string& path);
+// Removes what processes that were killed left under such names. For whoever alone may write to `path`, see PathLock.
+void remove_leftovers(const std::string& path);
 
 // Renames a file or folder and flushes the parent folder; throws Error(io) naming the target.
 void rename_path(const std::string& from, const std::string& to);

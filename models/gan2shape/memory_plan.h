@@ -19,6 +19,8 @@ struct MemoryPlan {
 
   // Are the batches of a step cut?
   bool in_parts(const Config& config) const { return step2 < config.batch || step3 < config.batch_of_step3() + 1; }
+  // They decide the order of the sums over pictures.
+  std::string parts() const;
 };
 
 // Bytes that an iteration takes with `part` images at a time, an upper estimate from the sizes of the networks' layers. On a CUDA device

@@ -138,8 +138,10 @@ Reconstructor load_reconstructor(const ReconstructionSettings& settings, const W
   r.config.gan_size = r.generator->size();  // the method takes any size of images from the generator
   apply_quality(r.config, settings.quality, r.depth_prior != nullptr);
   scale_schedule(r.config, settings.scale);
-  plan_memory(r.config, r.generator->memory(), r.discriminator ? r.discriminator->config() : DiscriminatorConfig{}, settings.memory_limit, r.device.type);
+  const MemoryPlan plan = plan_memory(r.config, r.generator->memory(), r.discriminator ? r.discriminator->config() : DiscriminatorConfig{},
+                                      settings.memory_limit, r.device.type);
   r.identity = shared_identity(r);
+  if (plan.in_parts(r.config)) r.identity["--memory-limit"] = plan.parts();
   if (r.device.type != DeviceType::cpu) accelerator(r.device, "reconstruct").synchronize();  // other threads shall see the weights
   return r;
 }
@@ -147,6 +149,7 @@ Reconstructor load_reconstructor(const ReconstructionSettings& settings, const W
 Identity identity_of(const Reconstructor& r, const InputFiles& files, const Tensor& latent) {
   Identity out = identity_with(r, sha256_file(files.image), files.mask.empty() ? "" : sha256_file(files.mask), latent);
   if (r.faces) out["face"] = face_of(r, files);
+  if (!files.truth.empty()) out["truth"] = sha256_file(files.truth);
   return out;
 }
 
@@ -171,6 +174,7 @@ FitOptions with_job(const Reconstructor& r, const ReconstructionJob& job, FitOpt
   options.directions = r.directions.get();
   options.faces = r.faces.get();
   options.identity = job.identity;
+  options.identity.erase("truth");  // it only measures: a fit may go on with another
   return options;
 }
 }  // namespace
@@ -198,6 +202,7 @@ nlohmann::json write_result(const Reconstructor& r, const ReconstructionJob& job
 
 nlohmann::json write_result(const Reconstructor& r, const ReconstructionJob& job, FitResults& results, const std::string& folder,
                             const nlohmann::json& more) {
+  require_result_or_nothing(folder);
   AtomicFolder made(folder);
   results.write(made.temporary());
   nlohmann::json out = result_json(r, job, results.fit(), results.report());

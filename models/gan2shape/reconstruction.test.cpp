@@ -44,6 +44,29 @@ const ReconstructionJob& job() {
   return prepared;
 }
 
+// Everything that differs of a result that was written to `folder` is named. `other` has another picture.
+void check_what_differs(nlohmann::json written, const std::string& folder, const Identity& other) {
+  const Identity& same = job().identity;
+  CHECK_NOTHROW(require_same_result(folder + "/nothing", reconstructor(), other));
+  CHECK_NOTHROW(require_same_result(folder, reconstructor(), same));
+  const std::string place = folder + ": has another fit's result, made with another ";
+  CHECK_THROWS_WITH_AS(require_same_result(folder, reconstructor(), other), (place + "picture").c_str(), Error);
+  Identity untold = same;
+  untold.erase("truth");
+  CHECK(differences_of(written, reconstructor(), untold).empty());
+  untold["--device"] = "cuda:0";
+  CHECK(differences_of(written, reconstructor(), untold) == std::vector<std::string>{"--device"});
+  written["seed"] = 1;
+  written["settings"]["batch"] = -1;
+  CHECK(differences_of(written, reconstructor(), other) == std::vector<std::string>{"picture", "seed", "setting 'batch'"});
+  written["scale"] = 2;
+  CHECK(differences_of(written, reconstructor(), same) == std::vector<std::string>{"seed", "scale"});
+  written["quality"] = "paper";
+  CHECK(differences_of(written, reconstructor(), same) == std::vector<std::string>{"seed", "quality"});
+  written["settings"]["preset"] = "car";
+  CHECK(differences_of(written, reconstructor(), same) == std::vector<std::string>{"seed", "preset"});
+}
+
 }  // namespace
 
 TEST_CASE("reconstruction: prepared, stopped, gone on with, written and measured without the program") {
@@ -82,8 +105,9 @@ TEST_CASE("reconstruction: prepared, stopped, gone on with, written and measured
   CHECK(read_result(out) == written);
   CHECK(written.at("program").at("version") == "test");
   CHECK(written.at("program").contains("threads"));
-  CHECK(difference_of(written, reconstructor(), job().identity).empty());
-  CHECK(difference_of(written, reconstructor(), other.identity) == "picture");
+  CHECK(differences_of(written, reconstructor(), job().identity).empty());
+  CHECK(differences_of(written, reconstructor(), other.identity) == std::vector<std::string>{"picture"});
+  check_what_differs(written, out, other.identity);
 
   const Evaluation evaluation = evaluate(folder.path, source_path("assets/heads"));
   REQUIRE(evaluation.images.size() == 1);
@@ -94,6 +118,17 @@ TEST_CASE("reconstruction: prepared, stopped, gone on with, written and measured
   unknown["settings"]["preset"] = "dog";
   write_file(out + "/result.json", unknown.dump());
   CHECK_THROWS_WITH_AS(evaluate(out, source_path("assets/heads")), doctest::Contains("result.json: does not name a preset"), Error);
+}
+
+TEST_CASE("reconstruction: a folder of other files is never replaced") {
+  const Folder folder;
+  CHECK_NOTHROW(require_result_or_nothing(folder / "absent"));
+  CHECK_NOTHROW(require_result_or_nothing(folder.path));
+  write_file(folder / "mine.txt", "mine");
+  CHECK_THROWS_WITH_AS(require_result_or_nothing(folder.path), (folder.path + ": holds other files and no result, so it is not replaced").c_str(), Error);
+  CHECK_THROWS_WITH_AS(require_result_or_nothing(folder / "mine.txt"), (folder / "mine.txt" + ": is not a folder").c_str(), Error);
+  write_file(folder / "result.json", "{}");
+  CHECK_NOTHROW(require_result_or_nothing(folder.path));
 }
 
 TEST_CASE("reconstruction: what is at fault is named as a setting or a file") {

@@ -84,6 +84,7 @@ json result_json(const Reconstructor& r, const ReconstructionJob& job, const Fit
               {"picture", image_json(job)},
               {"quality", to_string(r.settings.quality)},
               {"seed", r.settings.seed},
+              {"scale", r.settings.scale},
               {"precision", to_string(precision())},
               {"settings", to_json(r.config)},
               {"identity", job.identity},
@@ -119,15 +120,57 @@ json read_result(const std::string& folder) {
   return result;
 }
 
-std::string difference_of(const json& result, const Reconstructor& r, const Identity& mine) {
-  const json identity = result.value("identity", json::object());
-  for (const auto& [key, value] : mine)
-    if (identity.value(key, std::string("?")) != value) return key;
-  if (result.value("seed", std::uint64_t{0}) != r.settings.seed) return "seed";
+namespace {
+
+// The preset and the quality stand for all settings that follow from them.
+void add_differing_settings(const json& result, const Reconstructor& r, std::vector<std::string>& out) {
   const json settings = to_json(r.config), theirs = result.value("settings", json::object());
+  if (theirs.value("preset", std::string()) != settings.at("preset")) return out.push_back("preset");
+  if (result.value("quality", std::string()) != to_string(r.settings.quality)) return out.push_back("quality");
+  if (result.contains("scale") && result.at("scale") != r.settings.scale) return out.push_back("scale");
   for (const auto& [key, value] : settings.items())
-    if (!theirs.contains(key) || theirs.at(key) != value) return "setting '" + key + "'";
-  return {};
+    if (!theirs.contains(key) || theirs.at(key) != value) out.push_back("setting '" + key + "'");
+}
+
+}  // namespace
+
+std::vector<std::string> differences_of(const json& result, const Reconstructor& r, const Identity& mine) {
+  const Identity theirs = result.value("identity", Identity());
+  auto part = [](const Identity& of, const std::string& key) {
+    const auto found = of.find(key);
+    return found == of.end() ? std::string() : found->second;
+  };
+  Identity keys = mine;
+  keys.insert(theirs.begin(), theirs.end());
+  std::vector<std::string> out;
+  for (const auto& [key, any] : keys) {
+    const bool measured_without_need = key == "truth" && part(mine, key).empty();
+    if (part(mine, key) != part(theirs, key) && !measured_without_need) out.push_back(key);
+  }
+  if (result.value("seed", std::uint64_t{0}) != r.settings.seed) out.push_back("seed");
+  add_differing_settings(result, r, out);
+  return out;
+}
+
+void require_same_result(const std::string& folder, const Reconstructor& r, const Identity& identity) {
+  if (!is_finished(folder)) return;
+  std::vector<std::string> others;
+  try {
+    others = differences_of(read_result(folder), r, identity);
+  } catch (const json::exception& e) {
+    fail(Errc::format, folder + "/result.json", "is damaged: ", e.what());
+  }
+  if (others.empty()) return;
+  std::string all;
+  for (std::size_t i = 0; i < others.size(); ++i) all += (i == 0 ? "another " : i + 1 < others.size() ? ", another " : " and another ") + others[i];
+  fail(Errc::invalid_argument, folder, "has another fit's result, made with ", all);
+}
+
+void require_result_or_nothing(const std::string& folder) {
+  namespace fs = std::filesystem;
+  if (!fs::exists(folder)) return;
+  if (!fs::is_directory(folder)) fail(Errc::io, folder, "is not a folder");
+  if (!is_finished(folder) && !fs::is_empty(folder)) fail(Errc::io, folder, "holds other files and no result, so it is not replaced");
 }
 
 json metrics_json(const Measures& m) {

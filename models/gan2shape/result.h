@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "engine/export.h"
 #include "models/gan2shape/export.h"
@@ -20,8 +21,12 @@ std::string result_text(const nlohmann::json& result);
 bool is_finished(const std::string& folder);
 // Throws Error(format) naming the file if it is damaged.
 nlohmann::json read_result(const std::string& folder);
-// What a finished result was made with that would be another now: "seed", "mask", "setting 'stages'"; empty if nothing is.
-std::string difference_of(const nlohmann::json& result, const Reconstructor& reconstructor, const Identity& identity);
+// What a finished result was made with that would be another now: "picture", "seed", "setting 'stages'"; empty if nothing is.
+std::vector<std::string> differences_of(const nlohmann::json& result, const Reconstructor& reconstructor, const Identity& identity);
+// Throws Error(invalid_argument) naming the folder and all that differs if a finished result is there that is another one.
+void require_same_result(const std::string& folder, const Reconstructor& reconstructor, const Identity& identity);
+// Throws Error(io) if something is there that is no result, which nothing may replace.
+void require_result_or_nothing(const std::string& folder);
 
 // {side, mad, ellipsoid_side, ellipsoid_mad, constant_side, constant_mad, pixels}: SIDE as a plain number, MAD in degrees.
 nlohmann::json metrics_json(const Measures& measures);

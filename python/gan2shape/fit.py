@@ -20,16 +20,18 @@ class Fit:
     mask: [H,W], the object where it is not 0; None: transparency says it, else it is found.
     preset, quality, crop, align, face, size, seed, scale: as of the program; weights: a folder with a generator and discriminator of your own.
     latent: of the picture, [latent] or [latents,latent]; None: it is looked for.
+    force: export() may replace the result of another fit.
     log, progress: go before those of the context.
     """
 
     def __init__(self, picture: Any, mask: Any = None, *, preset: str = 'default', quality: str = 'standard', crop: str = 'auto', seed: int = 0,
                  align: str = 'auto', face: Any = 'largest', size: int = 0, scale: float = 1.0, weights: Any = None, latent: Any = None,
-                 context: Optional[Context] = None, log: Optional[LogFunction] = None, progress: Optional[ProgressFunction] = None):
+                 force: bool = False, context: Optional[Context] = None, log: Optional[LogFunction] = None,
+                 progress: Optional[ProgressFunction] = None):
         self.context, self.log, self.on_progress = context or default_context(), log, progress
         self.notes: List[str] = []  #: sentences of the library so far
         options: Dict[str, Any] = {'preset': preset, 'quality': quality, 'crop': crop, 'align': align, 'face': str(face), 'size': size,
-                                   'seed': seed, 'scale': scale}
+                                   'seed': seed, 'scale': scale, 'force': force}
         if weights is not None:
             options['weights'] = path_of(weights).decode()
         if latent is not None:
@@ -64,7 +66,10 @@ class Fit:
         self._call('resume', self._owned.handle, path_of(path))
 
     def export(self, folder: Any) -> None:
-        """Of a finished fit: everything as a folder, as `gan2shape reconstruct` writes it."""
+        """Of a finished fit: everything as a folder, as `gan2shape reconstruct` writes it.
+
+        In the place of an earlier result of this fit. Another one there is an error that names what differs, unless the fit has force=True.
+        """
         self._call('export', self._owned.handle, path_of(folder))
 
     @property

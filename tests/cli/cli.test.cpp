@@ -72,7 +72,7 @@ TEST_CASE("cli: generate draws the same pictures from W, W+, .npy and .safetenso
   write_npy(folder / "w.npy", w);
   write_safetensors(folder / "plus.safetensors", {{"other", Tensor::zeros({1})}, {"latent", plus}});
   auto raw = [&](const std::string& latent, const char* threads) {
-    const Outcome outcome = run_program({"generate", "--latent", folder / latent, "--raw", "--out", folder / "raw", "--threads", threads});
+    const Outcome outcome = run_program({"generate", "--latent", folder / latent, "--raw", "--force", "--out", folder / "raw", "--threads", threads});
     INFO(outcome.err);
     REQUIRE(outcome.code == 0);
     return read_npy(folder / "raw/images.npy");

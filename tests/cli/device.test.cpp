@@ -35,7 +35,7 @@ void check_refused(const Outcome& outcome, const std::string& sentence) {
 }
 
 Tensor drawn(const TemporaryFolder& folder, const Arguments& more, const std::string& machine = "") {
-  const Outcome outcome = run(Arguments{"generate", "--count", "2", "--raw", "--out", folder / "raw"} + more, machine);
+  const Outcome outcome = run(Arguments{"generate", "--force", "--count", "2", "--raw", "--out", folder / "raw"} + more, machine);
   INFO(outcome.err);
   REQUIRE(outcome.code == 0);
   return read_npy(folder / "raw/images.npy");
@@ -66,7 +66,7 @@ TEST_CASE("device: prior fits the depth network that it fits on the CPU") {
   const std::string path = folder / "prior.safetensors", kept = folder / "kept.safetensors";
   double loss[2] = {};
   for (const char* device : {"cpu", "cuda"}) {
-    const Outcome outcome = run({"prior", "--device", device, "--out", path, "--count", "1", "--iterations", "3"});
+    const Outcome outcome = run({"prior", "--force", "--device", device, "--out", path, "--count", "1", "--iterations", "3"});
     INFO(outcome.err);
     REQUIRE(outcome.code == 0);
     const std::size_t at = outcome.out.rfind("loss ");
@@ -90,7 +90,7 @@ TEST_CASE("device: what a machine lacks is said in one sentence; auto then takes
     CAPTURE(machine);
     check_refused(run(fit(folder) + Arguments{"--device", "cuda"}, machine), "--device: " + reason);
     CHECK(entries(folder / "out").empty());
-    CHECK(run({"generate", "--count", "1", "--out", folder / "auto"}, machine).code == 0);
+    CHECK(run({"generate", "--force", "--count", "1", "--out", folder / "auto"}, machine).code == 0);
     CHECK(run({"info"}, machine).out.find("device cpu") != std::string::npos);
   };
   refused("driver=0", "there is no cuda:0: there is no CUDA driver");

@@ -73,10 +73,18 @@ TEST_CASE("faces: bad options and pictures are refused before anything is writte
   const std::string good = portrait("astronaut.jpg"), out = folder / "out";
   CHECK(complaint({"faces", good, "--aligned", "5", "--out", out}).find("--aligned") != std::string::npos);
   CHECK(complaint({"faces", good, "--face", "nose", "--out", out}).find("--face") != std::string::npos);
-  CHECK(complaint({"faces", good, good, "--out", out}).find("overwrite") != std::string::npos);
   CHECK(complaint({"faces", folder / "absent.png", "--out", out}).find("absent.png") != std::string::npos);
   CHECK(complaint({"faces", source_path("README.md"), "--out", out}).find("README.md") != std::string::npos);
   CHECK(complaint({"faces", good, "--device", "cuda", "--out", out}).find("--device") != std::string::npos);
   CHECK_FALSE(std::filesystem::exists(out));
   CHECK(complaint({"faces", good, "--face", "2", "--out", out}).find("has 1 face") != std::string::npos);
+}
+
+TEST_CASE("faces: one bad picture stops no other, and one that is named twice is done once") {
+  const TemporaryFolder folder;
+  const std::string good = portrait("astronaut.jpg"), out = folder / "out";
+  const std::string said = complaint({"faces", source_path("README.md"), good, folder / "absent.png", good, "--out", out});
+  CHECK(said.find("faces: 2 of 3 pictures failed, the others are done: ") != std::string::npos);
+  for (const char* part : {"README.md: ", "absent.png: does not exist"}) CHECK(said.find(part) != std::string::npos);
+  CHECK(entries(out) == std::vector<std::string>{"astronaut_faces.json", "astronaut_faces.png"});
 }

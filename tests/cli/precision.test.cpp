@@ -23,7 +23,7 @@ bool has_bf16(const char* what) {
 }
 
 Tensor drawn(const TemporaryFolder& folder, const std::vector<std::string>& more) {
-  std::vector<std::string> arguments = {"generate", "--count", "3", "--raw", "--out", folder / "raw"};
+  std::vector<std::string> arguments = {"generate", "--force", "--count", "3", "--raw", "--out", folder / "raw"};
   arguments.insert(arguments.end(), more.begin(), more.end());
   const Outcome outcome = run_program(arguments);
   INFO(outcome.err);

@@ -80,9 +80,9 @@ TEST_CASE("presets: what the preset ffhq lacks is named") {
   CHECK_FALSE(fs::exists(folder / "out/astronaut"));
   outcome = reconstruct_in(folder, {astronaut, "--weights", folder / "weights", "--align", "on"});
   CHECK(says(outcome, "--align: 'on' is neither auto nor off"));
-  outcome = reconstruct_in(folder, {astronaut, "--weights", folder / "weights", "--size", "96"});
+  outcome = reconstruct_in(folder, {astronaut, "--weights", folder / "weights", "--size", "96", "--force"});
   CHECK(says(outcome, "--size: 96 is neither 64 nor 128"));
-  outcome = reconstruct_in(folder, {astronaut, "--weights", folder / "weights", "--face", "2"});
+  outcome = reconstruct_in(folder, {astronaut, "--weights", folder / "weights", "--face", "2", "--force"});
   CHECK(says(outcome, "has 1 face"));
 }
 

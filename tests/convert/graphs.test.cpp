@@ -97,7 +97,8 @@ TEST_CASE("convert: a folder gets a file of the usual name") {
   const TemporaryFolder folder;
   REQUIRE(run_program({"convert", fixture("mobilestylegan.zip"), folder / "new/"}).code == 0);
   CHECK(entries(folder / "new") == std::vector<std::string>{"mobilestylegan.safetensors"});
-  REQUIRE(run_program({"convert", fixture("mobilestylegan.zip"), folder / "new"}).code == 0);
+  refused({"convert", fixture("mobilestylegan.zip"), folder / "new"}, {"new/mobilestylegan.safetensors: is there already; --force replaces it"});
+  REQUIRE(run_program({"convert", "--force", fixture("mobilestylegan.zip"), folder / "new"}).code == 0);
   refused({"convert", fixture("small.onnx"), folder / "new"}, {"is a folder", "tensors"});
   CHECK(entries(folder / "new").size() == 1);
 }

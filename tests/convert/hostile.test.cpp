@@ -28,7 +28,7 @@ void refused(const TemporaryFolder& folder, const std::vector<std::string>& argu
   const std::string out = folder / "results/out.safetensors";
   make_folders(folder / "results");
   write(out, "precious");
-  std::vector<std::string> all = {"convert"};
+  std::vector<std::string> all = {"convert", "--force"};
   all.insert(all.end(), arguments.begin(), arguments.end());
   all.push_back(out);
   const Outcome outcome = run_program(all);
@@ -150,7 +150,7 @@ TEST_CASE("convert: options that cannot be, and outputs that cannot be written")
   const std::string out = folder / "deep/er/out.safetensors";
   REQUIRE(run_program({"convert", folder / "a.safetensors", out}).code == 0);
   const auto before = file_hashes(folder / "deep");
-  const Outcome full = run_program({"convert", "--dtype", "f32", folder / "a.safetensors", out}, {.file_limit = 10000});
+  const Outcome full = run_program({"convert", "--force", "--dtype", "f32", folder / "a.safetensors", out}, {.file_limit = 10000});
   INFO(full.err);
   CHECK(full.code == 1);
   CHECK(full.err.find("cannot be written") != std::string::npos);
@@ -179,6 +179,6 @@ TEST_CASE("convert: tensors stay bit for bit, numbers change their type, metadat
   CHECK(half.metadata().at("licence") == "mine");
   CHECK(half.metadata().at("source_xxh128") == xxh128(read_file(folder / "a.safetensors")));
   // In place: the input is replaced when all of it has been read.
-  REQUIRE(run_program({"convert", folder / "a.safetensors", "--kind", "tensors", folder / "a.safetensors"}).code == 0);
+  REQUIRE(run_program({"convert", "--force", folder / "a.safetensors", "--kind", "tensors", folder / "a.safetensors"}).code == 0);
   CHECK(same_bits(SafetensorsFile(folder / "a.safetensors").get("x"), x));
 }

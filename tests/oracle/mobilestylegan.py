@@ -115,7 +115,7 @@ def engine(args):
     worst_w = np.abs(gan2shape.Generator(str(pathlib.Path(args.weights) / 'mobilestylegan.safetensors')).mapping(z) - w).max()
     with tempfile.TemporaryDirectory() as scratch:
         np.save(f'{scratch}/w.npy', w)
-        subprocess.run([args.program[0], 'generate', *args.program[1:], '--weights', args.weights, '--latent', f'{scratch}/w.npy', '--raw', '--out', scratch], check=True)
+        subprocess.run([args.program[0], 'generate', *args.program[1:], '--weights', args.weights, '--latent', f'{scratch}/w.npy', '--raw', '--force', '--out', scratch], check=True)
         images = np.load(f'{scratch}/images.npy')
     worst, spread = 0.0, 0.0
     for row, image in zip(w, images):

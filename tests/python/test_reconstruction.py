@@ -1,4 +1,5 @@
 """From one picture to a shape, in the shortest schedule."""
+import json
 import os
 import tempfile
 import unittest
@@ -88,6 +89,14 @@ class Reconstructions(unittest.TestCase):
                 self.assertGreater(os.path.getsize(os.path.join(out, name)), 0, name)
             np.testing.assert_array_equal(gan2shape.read_picture(os.path.join(out, 'overview.png')), self.head.overview)
             np.testing.assert_array_equal(np.load(os.path.join(out, 'input_depth.npy')), self.head.depth)
+            self.head.save(out)
+            with open(os.path.join(out, 'result.json'), encoding='utf-8') as file:
+                told = json.load(file)
+            told['seed'] = 77
+            with open(os.path.join(out, 'result.json'), 'w', encoding='utf-8') as file:
+                json.dump(told, file)
+            with self.assertRaisesRegex(gan2shape.Error, 'made with another seed'):
+                self.head.save(out)
         self.assertIsInstance(self.head.info, dict)
         self.assertTrue(self.head.info)
 

@@ -23,7 +23,7 @@ def on_device(s, name, part):
 def parity(s, name, dtype, limit):
     files = {d: os.path.join(s.options.out, f'trace_{name}_{dtype}_{d}.safetensors') for d in ('cpu', 'cuda')}
     for device, path in files.items():
-        s.step(f'trace/{name}/{dtype}/{device}', [s.program('gan2shape'), 'trace', f'tests/golden/{name}.json', '--out', path, '--dtype', dtype, '--device', device], 200)
+        s.step(f'trace/{name}/{dtype}/{device}', [s.program('gan2shape'), 'trace', f'tests/golden/{name}.json', '--out', path, '--force', '--dtype', dtype, '--device', device], 200)
     if s.dry:
         print(f'  parity/{name}/{dtype}: no tensor of the two differs by more than {limit} of its size')
         return
