@@ -20,8 +20,11 @@
 namespace g2s {
 namespace {
 
-constexpr std::int64_t largest_texture = 1024, view_size = 256, smallest_texture = 256;
+constexpr std::int64_t largest_texture = 1024, smallest_view = 256, smallest_texture = 256;
 constexpr double shape_grey = 0.7;  // of the shaded shape image, as the reference draws it
+
+// Of the mesh's views: as the photograph, so that nothing of the texture is lost.
+std::int64_t view_size(const Tensor& photo) { return std::clamp(photo.dim(1), smallest_view, largest_texture); }
 
 // [0,1] to 8 bits.
 Tensor pixels(const Tensor& shown) { return image_to_pixels(affine(shown, 2, -1)); }
@@ -155,8 +158,8 @@ const Subject& FitResults::subject() {
 
 const std::vector<NamedImage>& FitResults::views(std::size_t kind) {
   if (views_[kind]) return *views_[kind];
-  if (kind == mesh_turns) return views_[kind].emplace(mesh_turned(subject(), method_, view_size));
-  if (kind == mesh_lights) return views_[kind].emplace(mesh_relit(subject(), method_, view_size));
+  if (kind == mesh_turns) return views_[kind].emplace(mesh_turned(subject(), method_, view_size(photo_)));
+  if (kind == mesh_lights) return views_[kind].emplace(mesh_relit(subject(), method_, view_size(photo_)));
   if (!drawn_) drawn_.emplace(fit_, method_);
   return views_[kind].emplace(kind == gan_turns ? drawn_->turned() : drawn_->relit());
 }

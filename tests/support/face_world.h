@@ -22,7 +22,7 @@ struct FaceWorld {
   explicit FaceWorld(const Config& c, DType dtype = DType::f32)
       : small(with_directions(c), small_widths, dtype), directions(random_directions(512, dtype)),
         method(small.config, small.networks, small.generator, nullptr, small.lpips, &directions), target(small.target) {
-    target.rotations = Tensor::from<double>({0.05, -0.1}, {1, 2}).to(dtype);
+    target.rotations = target.drawn_rotations = Tensor::from<double>({0.05, -0.1}, {1, 2}).to(dtype);
     target.base = method.renderer.base_of(Random(7, "shape").uniform({1, c.size, c.size, 1}, 0.95, 1.05, dtype));
   }
   Snapshot snapshot() const { return Step1(method, target, false, Tensor()).forward().snapshot; }

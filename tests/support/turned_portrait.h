@@ -69,7 +69,7 @@ struct Portrait {
 
   Portrait() {
     target.latent = w.directions.centre;
-    target.rotations = Tensor::zeros({1, 2});
+    target.rotations = target.drawn_rotations = Tensor::zeros({1, 2});
   }
 };
 
