@@ -207,6 +207,8 @@ Command add_reconstruct(CLI::App& app) {
       ->type_name("NAME")
       ->capture_default_str();
   app.add_option("--size", o->size, "Side of the pictures that the method works on: 64, which is quicker, or 128; else the preset's")->type_name("N");
+  app.add_option("--views", o->views, "Of step 2: encoder, as published, or directions, by which a generator turns heads; else ffhq has directions, others the encoder")
+      ->type_name("NAME");
   app.add_option("--seed", o->seed, "Seed of all random numbers: the same seed gives the same bytes")->type_name("N")->capture_default_str();
   app.add_flag("--resume", o->resume, "Go on where an interrupted run stopped, to the same bits");
   app.add_flag("--force", o->force, "Replace finished results, and checkpoints of fits that did not finish");

@@ -12,7 +12,7 @@ namespace g2s::app {
 
 struct ReconstructOptions {
   std::vector<std::string> images;
-  std::string preset = "auto", align = "auto", face = "largest", quality = "standard", weights, latent, mask, truth, out = "out", crop = "auto", progress = "auto",
+  std::string preset = "auto", align = "auto", face = "largest", quality = "standard", weights, latent, mask, truth, out = "out", crop = "auto", views, progress = "auto",
               precision = "f32", memory_limit;
   std::uint64_t seed = 0;
   int size = 0;             // 0: the preset's

@@ -211,6 +211,7 @@ ReconstructSession prepare_session(const ReconstructOptions& o) {
                                            .seed = o.seed,
                                            .memory_limit = memory_limit(o),
                                            .size = o.size,
+                                           .views = o.views,
                                            .scale = o.scale,
                                            .align = o.align,
                                            .face = o.face == "all" ? "largest" : o.face};

@@ -7,7 +7,7 @@ namespace g2s::app {
 namespace {
 
 // What the library finds fault with, as Error::op() names it. An op may also be an operator, a tensor or a file.
-const char* const settings[] = {"align", "crop", "device", "face", "kind", "memory_limit", "network", "precision", "preset", "quality", "scale", "size", "weights"};
+const char* const settings[] = {"align", "crop", "device", "face", "kind", "memory_limit", "network", "precision", "preset", "quality", "scale", "size", "views", "weights"};
 
 std::string option(std::string setting) {
   std::replace(setting.begin(), setting.end(), '_', '-');

@@ -103,7 +103,7 @@ std::shared_ptr<const Reconstructor> reconstructor_for(ContextObject& object, co
   settings.memory_limit = object.context().options().memory_limit;
   const WeightSource source{request.weights, default_asset_places(), object.named_assets()};
   const std::string name = str("fit ", settings.preset, " ", to_string(settings.quality), " ", to_string(settings.crop), " ", settings.seed,
-                               " ", settings.align, " ", settings.face, " ", settings.size, " ", std::hexfloat, settings.scale, " ", request.weights);
+                               " ", settings.align, " ", settings.face, " ", settings.size, " ", settings.views, " ", std::hexfloat, settings.scale, " ", request.weights);
   return object.shared<Reconstructor>(name, [&] { return std::make_shared<Reconstructor>(load_reconstructor(settings, source)); });
 }
 

@@ -72,6 +72,7 @@ void set(FitRequest& request, const std::string& name, const json& value) {
   else if (name == "align") s.align = text_of("align", value);
   else if (name == "face") s.face = text_of("face", value);
   else if (name == "seed") s.seed = seed_of("seed", value);
+  else if (name == "views") s.views = text_of("views", value);
   else if (name == "size") s.size = whole_of("size", value);
   else if (name == "scale") s.scale = number_of("scale", value);
   else if (name == "force") request.force = truth_of("force", value);
@@ -79,7 +80,7 @@ void set(FitRequest& request, const std::string& name, const json& value) {
   else if (name == "latent") request.latent = latent_of(value);
   else
     fail(Errc::invalid_argument, "options", "there is no option '", name,
-         "'; there are preset, quality, crop, align, face, size, seed, scale, weights, latent and force");
+         "'; there are preset, quality, crop, align, face, size, views, seed, scale, weights, latent and force");
 }
 
 }  // namespace

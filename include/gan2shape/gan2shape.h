@@ -229,9 +229,10 @@ G2S_API g2s_status g2s_faces_align(g2s_faces faces, const g2s_array* picture, co
  * wide and high or more; what is not u8 is rounded to it. mask: [H,W], the object where it is not 0, or null: transparency says it, else it is
  * found.
  * options: JSON, or null for the defaults of `gan2shape reconstruct`; unknown names are refused:
- *   {"preset": "default", "quality": "standard", "crop": "auto", "align": "auto", "face": "largest", "size": 0, "seed": 0, "scale": 1.0,
- *    "weights": "FOLDER", "force": false, "latent": [[...]]}   ([D] or [L][D] numbers, or as g2s_fit_get() gives it; without it the picture is
- *    projected. size: 0 is the preset's. force: see g2s_fit_export())
+ *   {"preset": "default", "quality": "standard", "crop": "auto", "align": "auto", "face": "largest", "size": 0, "views": "directions",
+ *    "seed": 0, "scale": 1.0, "weights": "FOLDER", "force": false, "latent": [[...]]}
+ *   size: 0 is the preset's, as are the views that are not given. latent: [D] or [L][D] numbers, or as g2s_fit_get() gives it; without it the picture
+ *   is projected. force: see g2s_fit_export().
  * G2S_FORMAT if the options are no JSON object, G2S_INVALID_ARGUMENT naming the option that is not accepted, the picture or the mask.
  * Fits of the same settings in one context share their weights, and those of the last one are kept for the next. The fit works in the context,
  * whose memory_limit is this fit's. Its log hears what was done to the picture. */

@@ -64,8 +64,6 @@ Config ffhq() {
   c.gan_size = 256;
   c.use_mask = true;
   c.views = ViewSource::directions;
-  c.view_scale = 1;
-  c.lam_regular = 1;
   c.projection.lam_perc = 0.5;
   c.batch = 8;
   c.stages = 1;
@@ -201,9 +199,26 @@ Config preset(const std::string& name) {
   }
   Config c = found->second();
   c.prior = usual_prior();
-  // The generator's own spread is 12.6 and 7.8 degrees; it turns heads well up to 30 and 15.
-  if (c.views == ViewSource::directions) c.prior.view = MultivariateNormal::diagonal({0, 0, 0, 0, 0, 0}, {8.0 / 60, 18.0 / 60, 0.01, 0.01, 0.01, 0.01});
+  if (c.views == ViewSource::directions) set_views(c, c.views);
   return c;
+}
+
+void set_views(Config& c, ViewSource views) {
+  c.views = views;
+  const Config published;
+  c.prior = usual_prior();
+  c.lam_regular = published.lam_regular;
+  if (views == ViewSource::encoder) return;
+  c.view_scale = 1;
+  c.lam_regular = 1;
+  // A generator of photographs has a spread of 12.6 and 7.8 degrees; it turns heads well up to 30 and 15.
+  c.prior.view = MultivariateNormal::diagonal({0, 0, 0, 0, 0, 0}, {6.0 / 60, 18.0 / 60, 0.01, 0.01, 0.01, 0.01});
+}
+
+ViewSource view_source_from_name(const std::string& name) {
+  if (name == "encoder") return ViewSource::encoder;
+  if (name == "directions") return ViewSource::directions;
+  fail(Errc::invalid_argument, "views", "'", name, "' is neither encoder nor directions");
 }
 
 std::vector<std::string> preset_names() {
@@ -224,7 +239,7 @@ void apply_quality(Config& c, Quality quality, bool depth_prior) {
     c.first_stage = {200, 300, 200};
     c.step3_batch = 8;
   }
-  if (c.preset == "ffhq") {
+  if (c.views == ViewSource::directions) {
     c.projection.w_iterations = 100;
     c.projection.w_plus_iterations = 200;
     c.first_stage = {150, 40, 120};
@@ -238,7 +253,7 @@ void apply_quality(Config& c, Quality quality, bool depth_prior) {
   c.first_stage = {100, 80, 60};
   c.step3_batch = 8;
   c.collect = 40;
-  if (c.preset == "ffhq") {
+  if (c.views == ViewSource::directions) {
     c.projection.w_iterations = 50;
     c.projection.w_plus_iterations = 100;
     c.first_stage = {80, 20, 40};

@@ -115,6 +115,10 @@ struct Config {
 Config preset(const std::string& name);
 std::vector<std::string> preset_names();
 
+// Where step 2 takes its views from, with the settings that go with it. A preset has its own.
+void set_views(Config& config, ViewSource views);
+ViewSource view_source_from_name(const std::string& name);  // encoder or directions; throws naming them
+
 // Shortens the schedule; `paper` leaves the published counts. `depth_prior`: netD starts from weights that were fitted to ellipsoids before.
 void apply_quality(Config& config, Quality quality, bool depth_prior);
 

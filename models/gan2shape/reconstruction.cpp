@@ -125,16 +125,18 @@ Reconstructor load_reconstructor(const ReconstructionSettings& settings, const W
   r.source = source;
   r.config = preset(settings.preset);
   if (settings.size > 0) r.config.size = settings.size;
-  const bool directions = r.config.views == ViewSource::directions;
+  if (!settings.views.empty()) set_views(r.config, view_source_from_name(settings.views));
+  const bool directions = r.config.views == ViewSource::directions, faces = directions || settings.preset == "ffhq";
   r.weights = find_weights(source, settings.preset,
                            {.generator = true,
-                            .discriminator = !directions,
+                            .discriminator = !faces,
                             .lpips = true,
                             .depth_prior = settings.quality != Quality::paper,
-                            .faces = directions,
-                            .directions = directions});
+                            .faces = faces,
+                            .directions = directions,
+                            .any_discriminator = faces});
   load_networks(r);
-  if (directions) r.faces = std::make_unique<FaceFinder>(SafetensorsFile(r.weights.face_detector), SafetensorsFile(r.weights.face_landmarks));
+  if (faces) r.faces = std::make_unique<FaceFinder>(SafetensorsFile(r.weights.face_detector), SafetensorsFile(r.weights.face_landmarks));
   r.config.gan_size = r.generator->size();  // the method takes any size of images from the generator
   apply_quality(r.config, settings.quality, r.depth_prior != nullptr);
   scale_schedule(r.config, settings.scale);

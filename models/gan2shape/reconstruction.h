@@ -33,6 +33,7 @@ struct ReconstructionSettings {
   std::uint64_t seed = 0;
   std::size_t memory_limit = 0;  // bytes that a fit may take, 0: any; batches are then taken in parts, see MemoryPlan
   int size = 0;                  // S, the side of the pictures that the method works on: 64 or 128; 0: the preset's
+  std::string views = {};        // of step 2: encoder or directions; empty: the preset's
   double scale = 1;              // of every iteration count, up to 10; below 1 only to try things out
   std::string align = "auto";    // of presets of faces: auto cuts the face out in FFHQ's frame; off: the picture is such a frame
   std::string face = "largest";  // which one, or its number from 1 on, see choose_faces()

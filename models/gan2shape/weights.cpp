@@ -97,8 +97,8 @@ WeightPaths find_weights(const WeightSource& source, const std::string& preset, 
   if (needs.directions) {
     paths.directions = finder.own(directions_file);
     if (!finder.has(directions_file)) fail(Errc::io, paths.directions, "is missing; `make faces` writes it");
-    if (finder.has(discriminator_file)) paths.discriminator = finder.own(discriminator_file);
   }
+  if (needs.any_discriminator && finder.has(discriminator_file)) paths.discriminator = finder.own(discriminator_file);
   if (needs.lpips) paths.lpips = finder.own_or_asset("lpips_vgg.safetensors");
   if (needs.u2netp) paths.u2netp = finder.own_or_asset("u2netp.safetensors");
   if (needs.faces) paths.face_detector = finder.own_or_asset("face_detector.safetensors");

@@ -23,7 +23,8 @@ struct WeightPaths {
 
 struct WeightNeeds {
   bool generator = false, discriminator = false, lpips = false, u2netp = false, depth_prior = false, faces = false;
-  bool directions = false;              // then a discriminator is taken where there is one
+  bool directions = false;
+  bool any_discriminator = false;       // it is taken where there is one
 };
 
 // Beside the library, or the program that it is linked into: assets/ (a Python package), ../share/gan2shape/assets (an installed prefix, a build

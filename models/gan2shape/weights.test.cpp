@@ -15,7 +15,7 @@ using namespace g2s::test;
 
 namespace {
 
-constexpr WeightNeeds needs_of_faces = {.generator = true, .lpips = true, .faces = true, .directions = true};
+constexpr WeightNeeds needs_of_faces = {.generator = true, .lpips = true, .faces = true, .directions = true, .any_discriminator = true};
 
 WeightSource folder_of(const TemporaryFolder& folder) { return {folder.path(), {}, source_path("assets")}; }
 

@@ -18,19 +18,19 @@ class Fit:
 
     picture: an array, uint8 or in [-1,1], [H,W,3] or with its transparency [H,W,4], or the path of a file.
     mask: [H,W], the object where it is not 0; None: transparency says it, else it is found.
-    preset, quality, crop, align, face, size, seed, scale: as of the program; weights: a folder with a generator and discriminator of your own.
+    preset, quality, crop, align, face, size, views, seed, scale: as of the program; weights: a folder with a generator and discriminator of your own.
     latent: of the picture, [latent] or [latents,latent]; None: it is looked for.
     force: export() may replace the result of another fit.
     log, progress: go before those of the context.
     """
 
     def __init__(self, picture: Any, mask: Any = None, *, preset: str = 'default', quality: str = 'standard', crop: str = 'auto', seed: int = 0,
-                 align: str = 'auto', face: Any = 'largest', size: int = 0, scale: float = 1.0, weights: Any = None, latent: Any = None,
+                 align: str = 'auto', face: Any = 'largest', size: int = 0, views: str = '', scale: float = 1.0, weights: Any = None, latent: Any = None,
                  force: bool = False, context: Optional[Context] = None, log: Optional[LogFunction] = None,
                  progress: Optional[ProgressFunction] = None):
         self.context, self.log, self.on_progress = context or default_context(), log, progress
         self.notes: List[str] = []  #: sentences of the library so far
-        options: Dict[str, Any] = {'preset': preset, 'quality': quality, 'crop': crop, 'align': align, 'face': str(face), 'size': size,
+        options: Dict[str, Any] = {'preset': preset, 'quality': quality, 'crop': crop, 'align': align, 'face': str(face), 'size': size, 'views': views,
                                    'seed': seed, 'scale': scale, 'force': force}
         if weights is not None:
             options['weights'] = path_of(weights).decode()

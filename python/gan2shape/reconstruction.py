@@ -123,13 +123,13 @@ class Reconstruction:
 
 
 def reconstruct(picture: Any, mask: Any = None, *, preset: str = 'default', quality: str = 'standard', crop: str = 'auto', seed: int = 0,
-                align: str = 'auto', face: Any = 'largest', size: int = 0, scale: float = 1.0, weights: Any = None, latent: Any = None,
+                align: str = 'auto', face: Any = 'largest', size: int = 0, views: str = '', scale: float = 1.0, weights: Any = None, latent: Any = None,
                 force: bool = False, device: Optional[str] = None, threads: Optional[int] = None, precision: Optional[str] = None,
                 memory_limit: Optional[int] = None, context: Optional[Context] = None, log: Optional[LogFunction] = None,
                 progress: Optional[ProgressFunction] = None) -> Reconstruction:
     """From one picture, an array or the path of a file, to its 3D shape. This takes minutes; Ctrl-C stops it.
 
-    picture, mask, preset, quality, crop, align, face, size, seed, scale, weights, latent, force: see Fit. quality: 'draft', 'standard' or 'paper'.
+    picture, mask, preset, quality, crop, align, face, size, views, seed, scale, weights, latent, force: see Fit. quality: 'draft', 'standard' or 'paper'.
     device ('cpu', 'cuda', 'cuda:1', 'auto'), threads, precision, memory_limit: see Context; they are for calls without `context`.
     log: called with each sentence for the user, which go to the module `warnings` otherwise.
     progress: called with a Progress in each iteration. With tqdm:
@@ -144,7 +144,7 @@ def reconstruct(picture: Any, mask: Any = None, *, preset: str = 'default', qual
         raise TypeError(f'{", ".join(wanted)}: is settled by the context')
     if wanted:
         context = Context(**wanted)  # type: ignore[arg-type]
-    fit = Fit(picture, mask, preset=preset, quality=quality, crop=crop, align=align, face=face, size=size, seed=seed, scale=scale, weights=weights,
+    fit = Fit(picture, mask, preset=preset, quality=quality, crop=crop, align=align, face=face, size=size, views=views, seed=seed, scale=scale, weights=weights,
               latent=latent, force=force, context=context, log=log, progress=progress)
     fit.step()
     return Reconstruction(fit)

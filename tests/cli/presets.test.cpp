@@ -82,8 +82,26 @@ TEST_CASE("presets: what the preset ffhq lacks is named") {
   CHECK(says(outcome, "--align: 'on' is neither auto nor off"));
   outcome = reconstruct_in(folder, {astronaut, "--weights", folder / "weights", "--size", "96", "--force"});
   CHECK(says(outcome, "--size: 96 is neither 64 nor 128"));
+  outcome = reconstruct_in(folder, {astronaut, "--weights", folder / "weights", "--views", "both", "--force"});
+  CHECK(says(outcome, "--views: 'both' is neither encoder nor directions"));
   outcome = reconstruct_in(folder, {astronaut, "--weights", folder / "weights", "--face", "2", "--force"});
   CHECK(says(outcome, "has 1 face"));
+}
+
+TEST_CASE("presets: --views encoder fits a face as published, without directions") {
+  const TemporaryFolder folder;
+  ParameterMap parameters = mobilestylegan_parameters({.style_dim = 512, .mapping_layers = 8, .first = 8, .channels = {8, 8, 8}});
+  fill_hashed_mobilestylegan(parameters);
+  make_folders(folder / "weights");
+  write_safetensors(folder / "weights/mobilestylegan.safetensors", parameters.to_checkpoint());
+  const Outcome outcome = reconstruct_in(folder, {astronaut, "--weights", folder / "weights", "--views", "encoder", "--size", "64"});
+  INFO(outcome.err);
+  REQUIRE(outcome.code == 0);
+  const json result = json::parse(read_file(folder / "out/astronaut/result.json"));
+  CHECK_FALSE(result.at("settings").contains("views"));
+  CHECK(result.at("settings").at("size") == 64);
+  CHECK(result.at("picture").at("mask_source") == "landmarks");
+  CHECK(read_image(folder / "out/astronaut/mask.png").width() == 64);
 }
 
 TEST_CASE("presets: a photograph becomes a 3D face, and goes on after an interruption to the same bytes") {
