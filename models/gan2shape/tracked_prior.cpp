@@ -21,7 +21,7 @@ namespace {
 // What the projected face is asked to turn by, degrees about y and x.
 constexpr std::pair<double, double> turns[] = {{-30, 0}, {-20, 0}, {-10, 0}, {10, 0}, {20, 0}, {30, 0},
                                                {0, -12}, {0, -6}, {0, 6}, {0, 12}, {-15, -8}, {15, 8}};
-constexpr double farthest_yaw = 36, farthest_pitch = 22;  // degrees from straight ahead: beyond, the generator draws no such faces
+constexpr double farthest_yaw = 36, farthest_pitch = 22;  // degrees from straight ahead: beyond, the generator draws few such faces
 constexpr std::size_t least_pictures = 5;
 // How the surface gives way, in units of the picture's half side: to a point that is followed exactly, and by the square of what one is missed by.
 // Points of the outline are missed most: other parts of the skin are the outline of a turned head.
@@ -114,7 +114,7 @@ Tracks follow(const Method& m, const Target& target) {
   if (out.places.size() == out.drawn) return out;
   for (const auto& [yaw, pitch] : turns) {
     const Turn to = {own[0] + pitch, own[1] + yaw};
-    if (std::abs(to[0]) <= farthest_pitch && std::abs(to[1]) <= farthest_yaw) add_picture(m, target, units_of(to, rc), out);
+    if (std::abs(to[0]) <= std::max(farthest_pitch, std::abs(own[0])) && std::abs(to[1]) <= std::max(farthest_yaw, std::abs(own[1]))) add_picture(m, target, units_of(to, rc), out);
   }
   return out;
 }
