@@ -50,6 +50,8 @@ void interrupt_command() noexcept;  // async-signal-safe
 // --precision, of the commands whose results it changes.
 void add_precision_option(CLI::App& app, std::string& precision);
 
+bool is_face_number(const std::string& text);  // of --face: 1, 2 and so on
+
 // Where weights are looked for: in the user's folder, if there is one, then beside the library.
 WeightSource weight_source(const std::string& folder = {});
 

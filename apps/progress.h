@@ -15,8 +15,8 @@ namespace g2s::app {
 // stage of each piece of work, a line of its own. Any thread may call it.
 class ProgressPrinter {
  public:
-  enum class Style { automatic, quiet, lines, terminal };
-  // `automatic`: terminal if file descriptor 2 is one, else quiet.
+  enum class Style { automatic, warnings, quiet, lines, terminal };
+  // `warnings`: no progress, and of notes those alone that warn. `automatic`: terminal if file descriptor 2 is one, else quiet.
   explicit ProgressPrinter(std::ostream& out, Style style = Style::automatic, double interval = 30);
   ~ProgressPrinter();
   ProgressPrinter(const ProgressPrinter&) = delete;
@@ -25,7 +25,7 @@ class ProgressPrinter {
   // `work` says which of several it is, and begins the line.
   void update(const ProgressState& state, const std::string& work = {});
   void clear();                         // removes the line, before something else is printed
-  void note(const std::string& text);   // a line that stays, whatever the style
+  void note(const std::string& text);   // a line that stays
 
  private:
   struct Shown {

@@ -117,6 +117,8 @@ function(g2s_add_apps)
     target_compile_definitions(g2s_apps PRIVATE G2S_VERSION="${PROJECT_VERSION}")
     add_executable(gan2shape $<TARGET_OBJECTS:g2s_apps>)
     target_link_libraries(gan2shape PRIVATE libgan2shape g2s_options)
+    # Completions and man pages come from the options as the program declares them.
+    add_custom_command(TARGET gan2shape POST_BUILD COMMAND gan2shape write-help ${PROJECT_BINARY_DIR}/share VERBATIM)
   endif()
 endfunction()
 
