@@ -41,7 +41,7 @@ void add_precision_option(CLI::App& app, std::string& precision) {
                  "f32, or what convolutions round their inputs to, while sums stay f32: bf16 (bfloat16, quicker on processors with AMX and on CUDA "
                  "devices) or tf32 (11 bits, on CUDA devices alone)")
       ->type_name("NAME")
-      ->check(one_of({"f32", "bf16", "tf32"}))
+      ->check(one_of({"f32", "tf32", "bf16"}))
       ->capture_default_str();
   group(app, Part::machine, {"--precision"});
 }

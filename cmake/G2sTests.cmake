@@ -142,6 +142,16 @@ function(g2s_add_fuzz_test name)
   set_tests_properties(fuzz/${name}_long PROPERTIES LABELS long)
 endfunction()
 
+# Completions in the shells that are here, and man pages.
+function(g2s_register_shell_tests)
+  set(folder ${PROJECT_SOURCE_DIR}/tests/shells)
+  foreach(shell bash zsh fish)
+    add_test(NAME shells/${shell} COMMAND sh ${folder}/completions.sh ${PROJECT_SOURCE_DIR} ${shell} ${PROJECT_BINARY_DIR}/share ${PROJECT_BINARY_DIR}/shells)
+  endforeach()
+  add_test(NAME shells/man COMMAND sh ${folder}/man.sh ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}/share)
+  set_tests_properties(shells/bash shells/zsh shells/fish shells/man PROPERTIES SKIP_RETURN_CODE 77)
+endfunction()
+
 # Files from public reports, where the shared data has them.
 function(g2s_register_bugcases)
   add_test(NAME bugcases COMMAND sh ${PROJECT_SOURCE_DIR}/tests/bugcases.sh $<TARGET_FILE:gan2shape> $<TARGET_FILE:g2s_tests> ${PROJECT_SOURCE_DIR}/../shared
