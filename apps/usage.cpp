@@ -24,12 +24,6 @@ std::size_t edits(const std::string& a, const std::string& b) {
   return d[a.size()][b.size()];
 }
 
-// The command that was named, or else the program.
-const CLI::App& named_command(const CLI::App& program) {
-  const auto commands = program.get_subcommands();
-  return commands.empty() ? program : *commands.front();
-}
-
 std::string see_help(const CLI::App& program, const CLI::App& command) {
   return str(" (see gan2shape ", &command == &program ? "" : command.get_name() + " ", "--help)");
 }
@@ -39,6 +33,14 @@ bool is_command(const CLI::App& program, const std::string& word) {
 }
 
 bool looks_like_option(const std::string& word) { return word.size() > 1 && word[0] == '-'; }
+
+bool has_option(const std::vector<std::string>& words) { return std::any_of(words.begin(), words.end(), looks_like_option); }
+
+// The command that was named, or else the program: it has no options but its own.
+const CLI::App& command_at_fault(const CLI::App& program) {
+  const auto commands = program.get_subcommands();
+  return commands.empty() || has_option(program.remaining()) ? program : *commands.front();
+}
 
 std::string unknown_option(const CLI::App& program, const CLI::App& command, const std::string& word) {
   const std::string name = word.substr(0, word.find('='));
@@ -110,7 +112,7 @@ std::string unknown_command(const CLI::App& program, int argc, const char* const
 }
 
 std::string usage_error(const CLI::App& program, const CLI::ParseError& error) {
-  const CLI::App& command = named_command(program);
+  const CLI::App& command = command_at_fault(program);
   return (&command == &program ? "" : command.get_name() + ": ") + sentence(program, command, error) + see_help(program, command);
 }
 

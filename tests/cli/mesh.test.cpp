@@ -22,7 +22,7 @@ TEST_CASE("cli: the mesh has no walls where the object reaches the edge of the p
   INFO(outcome.err);
   REQUIRE(outcome.code == 0);
   // Texture coordinates are columns of the shape: of its 64 the outer two on each side are pulled back to the background.
-  double left = 1, right = 0;
+  double left = 63, right = 0;
   std::istringstream lines(read_file(folder / "out/004_64/mesh.obj"));
   for (std::string line; std::getline(lines, line);) {
     if (line.rfind("vt ", 0) != 0) continue;
