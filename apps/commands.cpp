@@ -3,6 +3,7 @@
 #include <atomic>
 #include <filesystem>
 
+#include "apps/definitions.h"
 #include "apps/settings.h"
 #include "engine/accelerator.h"
 #include "engine/error.h"
@@ -10,9 +11,29 @@
 
 namespace g2s::app {
 
+namespace {
+
+// cuda:0 and so on
+bool is_cuda_device(const std::string& name) {
+  const std::string digits = name.rfind("cuda:", 0) == 0 ? name.substr(5) : "";
+  return !digits.empty() && digits.size() < 5 && digits.find_first_not_of("0123456789") == std::string::npos;
+}
+
+}  // namespace
+
+bool is_face_number(const std::string& text) {
+  return !text.empty() && text.size() < 7 && text[0] != '0' && text.find_first_not_of("0123456789") == std::string::npos;
+}
+
 void add_machine_options(CLI::App& app, MachineOptions& options) {
-  app.add_option("--threads", options.threads, "Threads to use; 0: all. The results do not depend on it")->type_name("N");
-  app.add_option("--device", options.device, "cpu, cuda or cuda:N (CUDA's device N, from 0 on), or auto: cuda where there is one, else cpu")->type_name("NAME")->capture_default_str();
+  app.add_option("--threads", options.threads, "Threads to use; 0: all. The results do not depend on it")
+      ->type_name("N")
+      ->check(whole_number(0, 1024));
+  app.add_option("--device", options.device, "Where the networks run; cuda:N is CUDA's device N, from 0 on, auto is cuda where there is one, else cpu")
+      ->type_name("auto|cpu|cuda[:N]")
+      ->check(one_of({"auto", "cpu", "cuda"}, is_cuda_device, "cuda:N"))
+      ->capture_default_str();
+  group(app, Part::machine, {"--threads", "--device"});
 }
 
 void add_precision_option(CLI::App& app, std::string& precision) {
@@ -20,10 +41,15 @@ void add_precision_option(CLI::App& app, std::string& precision) {
                  "f32, or what convolutions round their inputs to, while sums stay f32: bf16 (bfloat16, quicker on processors with AMX and on CUDA "
                  "devices) or tf32 (11 bits, on CUDA devices alone)")
       ->type_name("NAME")
+      ->check(one_of({"f32", "tf32", "bf16"}))
       ->capture_default_str();
+  group(app, Part::machine, {"--precision"});
 }
 
-void add_force_option(CLI::App& app, bool& force) { app.add_flag("--force", force, "Replace files that are there already"); }
+void add_force_option(CLI::App& app, bool& force) {
+  app.add_flag("--force", force, "Replace files that are there already");
+  group(app, Part::results, {"--force"});
+}
 
 void require_free(const std::string& path, bool force) {
   std::error_code error;
@@ -31,7 +57,6 @@ void require_free(const std::string& path, bool force) {
 }
 
 ContextOptions context_options(const MachineOptions& options, DeviceSupport support, const std::string& precision) {
-  if (options.threads < 0 || options.threads > 1024) fail(Errc::invalid_argument, "--threads", options.threads, " is not between 0 and 1024");
   const bool host = support == DeviceSupport::cpu;
   const Device device = host && options.device == "auto" ? Device{} : device_from(options.device, "--device");
   if (host && device.type != DeviceType::cpu) fail(Errc::unsupported, "--device", "this command works on the CPU alone");

@@ -54,6 +54,7 @@ void add_precision_option(CLI::App& app, std::string& precision);
 void add_force_option(CLI::App& app, bool& force);
 // Throws Error(io) naming a file that is there already, unless it may be replaced.
 void require_free(const std::string& path, bool force);
+bool is_face_number(const std::string& text);  // of --face: 1, 2 and so on
 
 // Where weights are looked for: in the user's folder, if there is one, then beside the library.
 WeightSource weight_source(const std::string& folder = {});

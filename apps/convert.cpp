@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/commands.h"
+#include "apps/definitions.h"
 #include "apps/settings.h"
 #include "engine/error.h"
 #include "engine/json_text.h"
@@ -22,12 +23,18 @@ struct Options {
   convert::Request request;
 };
 
+constexpr convert::NumberType written_types[] = {convert::NumberType::f16, convert::NumberType::f32, convert::NumberType::bf16};
+
+std::vector<std::string> dtype_names() {
+  std::vector<std::string> out;
+  for (convert::NumberType type : written_types) out.push_back(convert::to_string(type));
+  return out;
+}
+
 std::optional<convert::NumberType> dtype_named(const std::string& name) {
-  using enum convert::NumberType;
-  if (name.empty()) return std::nullopt;
-  for (convert::NumberType type : {f16, f32, bf16})
+  for (convert::NumberType type : written_types)
     if (name == convert::to_string(type)) return type;
-  fail(Errc::invalid_argument, "--dtype", "'", name, "' is none of f16, f32, bf16");
+  return std::nullopt;
 }
 
 bool is_folder(const std::string& path) { return (!path.empty() && path.back() == '/') || std::filesystem::is_directory(path); }
@@ -91,13 +98,18 @@ Command add_convert(CLI::App& app) {
                  "What it is: auto, mobilestylegan, stylegan2-generator, stylegan2-discriminator, lpips, u2netp, face-detector, face-landmarks, bisenet, "
                  "pspnet, gan2shape-nets or tensors (everything as it is)")
       ->type_name("NAME")
+      ->check(one_of(convert::kind_names()))
       ->capture_default_str();
   app.add_option("--network", o->request.network, "Which of several in a file: g_ema, g, d, G_ema, G, D, Gs; else G_ema or Gs")->type_name("NAME");
-  app.add_option("--dtype", o->dtype, "Convert floating-point numbers: f16, f32 or bf16; else they stay as they are")->type_name("TYPE");
+  app.add_option("--dtype", o->dtype, "Convert floating-point numbers: f16, f32 or bf16; else they stay as they are")
+      ->type_name("TYPE")
+      ->check(one_of(dtype_names()));
   app.add_flag("--allow-nonfinite", o->request.allow_nonfinite,
                "Write numbers that are infinite, become so in the wanted type, or are none");
   add_force_option(app, o->force);
   app.add_flag("--json", o->json, "Print the result as JSON");
+  group(app, Part::input, {"--kind", "--network"});
+  group(app, Part::results, {"--dtype", "--allow-nonfinite", "--json"});
   return [o] { return run(*o); };
 }
 

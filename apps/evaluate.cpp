@@ -1,6 +1,7 @@
 #include <iostream>
 
 #include "apps/commands.h"
+#include "apps/definitions.h"
 #include "apps/table.h"
 #include "engine/error.h"
 #include "engine/json_text.h"
@@ -45,6 +46,8 @@ Command add_evaluate(CLI::App& app) {
   app.add_option("results", o->results, "The --out folder of reconstruct")->type_name("OUT")->required();
   app.add_option("--truth", o->truth, "Folder with the true depth of each picture, STEM_depth.png")->type_name("DIR")->required();
   app.add_flag("--json", o->as_json, "Print the result as JSON");
+  group(app, Part::input, {"--truth"});
+  group(app, Part::results, {"--json"});
   add_machine_options(app, o->machine);
   return [o] { return run(*o); };
 }

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/commands.h"
+#include "apps/definitions.h"
 #include "apps/pictures.h"
 #include "apps/settings.h"
 #include "engine/files.h"
@@ -26,8 +27,6 @@ struct Options {
 };
 
 void check_options(const Options& o) {
-  if (o.aligned != 0 && (o.aligned < 16 || o.aligned > 4096))
-    fail(Errc::invalid_argument, "--aligned", o.aligned, " is not between 16 and 4096");
   check_face_choice(o.face);
 }
 
@@ -108,15 +107,21 @@ int run(const Options& o) {
 
 Command add_faces(CLI::App& app) {
   auto o = std::make_shared<Options>();
-  app.add_option("pictures", o->pictures, "Pictures: PNG, JPEG, BMP, GIF or PNM; a folder stands for the pictures in it")->type_name("PICTURE")->required();
-  app.add_option("--out", o->out, "Folder for STEM_faces.png, STEM_faces.json and STEM_face1.png and so on")
+  app.add_option("pictures", o->pictures, str("Pictures: ", picture_formats(), "; a folder stands for the pictures in it"))->type_name("PICTURE")->required();
+  app.add_option("-o,--out", o->out, "Folder for STEM_faces.png, STEM_faces.json and STEM_face1.png and so on")
       ->type_name("DIR")
       ->capture_default_str();
-  app.add_option("--face", o->face, "Which faces: all, largest, or a number; 1 is the largest")->type_name("N|NAME")->capture_default_str();
+  app.add_option("--face", o->face, "Which faces: all, largest, or a number; 1 is the largest")
+      ->type_name("all|largest|N")
+      ->check(one_of({"all", "largest"}, is_face_number, "a number"))
+      ->capture_default_str();
   app.add_option("--aligned", o->aligned, "Write each face as a picture of this many pixels too, upright in the frame of FFHQ")
-      ->type_name("SIZE");
+      ->type_name("SIZE")
+      ->check(whole_number(16, 4096));
   add_force_option(app, o->force);
   app.add_flag("--json", o->json, "Print the result as JSON");
+  group(app, Part::input, {"--face"});
+  group(app, Part::results, {"--out", "--aligned", "--json"});
   add_machine_options(app, o->machine);
   return [o] { return run(*o); };
 }

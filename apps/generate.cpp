@@ -1,9 +1,11 @@
 #include <algorithm>
+#include <cstdint>
 #include <iomanip>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "apps/commands.h"
+#include "apps/definitions.h"
 #include "apps/progress.h"
 #include "engine/files.h"
 #include "engine/image.h"
@@ -25,7 +27,7 @@ struct Options {
   bool count_given = false;
   std::uint64_t seed = 0;
   double truncation = 1;
-  bool raw = false, force = false, json = false;
+  bool raw = false, force = false, json = false, quiet = false;
   MachineOptions machine;
 };
 
@@ -66,15 +68,11 @@ std::unique_ptr<Generator> load_on_device(const std::string& path) {
 }
 
 void check_options(const Options& o) {
-  preset(o.preset);
-  if (o.out.empty()) fail(Errc::invalid_argument, "--out", "is needed: the folder for the pictures");
-  if (o.count < 1 || o.count > 100000) fail(Errc::invalid_argument, "--count", o.count, " is not between 1 and 100000");
-  if (!(o.truncation >= 0 && o.truncation <= 1)) fail(Errc::invalid_argument, "--truncation", o.truncation, " is not between 0 and 1");
-  if (o.raw && o.truncation < 1) fail(Errc::invalid_argument, "--truncation", "--raw writes pictures without truncation");
+  if (o.raw && o.truncation < 1) throw CLI::ValidationError("--truncation", "--raw writes pictures without truncation");
 }
 
 int run(const Options& o) {
-  ProgressPrinter progress(std::cerr);
+  ProgressPrinter progress(std::cerr, o.quiet ? ProgressPrinter::Style::quiet : ProgressPrinter::Style::automatic);
   const CommandContext context(context_options(o.machine, DeviceSupport::any, o.precision), progress);
   check_options(o);
   const WeightPaths paths = find_weights(weight_source(o.weights), o.preset, {.generator = true});
@@ -115,22 +113,30 @@ int run(const Options& o) {
 
 Command add_generate(CLI::App& app) {
   auto o = std::make_shared<Options>();
-  app.add_option("--out", o->out, "Folder for the pictures, 0000.png and so on, and latents.npy, which --latent takes")->type_name("DIR");
+  app.add_option("-o,--out", o->out, "Folder for the pictures, 0000.png and so on, and latents.npy, which --latent takes")->type_name("DIR")->required();
   app.add_option("--latent", o->latent,
                  "Latents to draw: a file of this program or of another tool (.safetensors, .npy, .npz, .pt), [512], [N,512] or [N,L,512]; "
                  "else random ones")
       ->type_name("FILE");
   app.add_option("--count", o->count, "How many pictures, of random latents or of those in the file")
       ->type_name("N")
+      ->check(whole_number(1, 100000))
       ->capture_default_str()
       ->each([o](const std::string&) { o->count_given = true; });
-  app.add_option("--seed", o->seed, "Seed of the random pictures")->type_name("N")->capture_default_str();
-  app.add_option("--truncation", o->truncation, "Below 1: draw latents towards the mean one")->type_name("PSI")->capture_default_str();
+  app.add_option("--seed", o->seed, "Seed of the random pictures")->type_name("N")->check(whole_number(0, UINT64_MAX))->capture_default_str();
+  app.add_option("--truncation", o->truncation, "Below 1: draw latents towards the mean one")
+      ->type_name("PSI")
+      ->check(number(0, 1))
+      ->capture_default_str();
   app.add_flag("--raw", o->raw, "Write the pictures unclipped, without truncation, as OUT/images.npy, float32 [N,H,W,3]");
   app.add_option("--weights", o->weights, "Folder with stylegan2_g or mobilestylegan .safetensors; else the program's own, for the preset default")->type_name("DIR");
-  app.add_option("--preset", o->preset, "Whose generator it is")->type_name("NAME")->capture_default_str();
+  app.add_option("--preset", o->preset, "Whose generator it is")->type_name("NAME")->check(one_of(preset_names()))->capture_default_str();
   add_force_option(app, o->force);
   app.add_flag("--json", o->json, "Print the result as JSON");
+  app.add_flag("-q,--quiet", o->quiet, "Show no progress");
+  group(app, Part::input, {"--preset", "--weights", "--latent", "--count", "--seed", "--truncation"});
+  group(app, Part::results, {"--out", "--raw", "--json"});
+  group(app, Part::messages, {"--quiet"});
   add_precision_option(app, o->precision);
   add_machine_options(app, o->machine);
   return [o] { return run(*o); };

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/commands.h"
+#include "apps/definitions.h"
 #include "apps/settings.h"
 #include "engine/image.h"
 #include "engine/json_text.h"
@@ -148,6 +149,8 @@ Command add_info(CLI::App& app) {
   app.add_option("files", o->files, "Pictures and checkpoints of any format to tell about")->type_name("FILE");
   app.add_option("--weights", o->weights, "Tell about the weights in this folder instead of the program's own")->type_name("DIR");
   app.add_flag("--json", o->as_json, "Print as JSON");
+  group(app, Part::input, {"--weights"});
+  group(app, Part::results, {"--json"});
   add_machine_options(app, o->machine);
   return [o] { return run(*o); };
 }

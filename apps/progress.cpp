@@ -57,7 +57,7 @@ ProgressPrinter::ProgressPrinter(std::ostream& out, Style style, double interval
 ProgressPrinter::~ProgressPrinter() { clear(); }
 
 void ProgressPrinter::update(const ProgressState& state, const Work& work) {
-  if (style_ == Style::quiet) return;
+  if (style_ == Style::quiet || style_ == Style::warnings) return;
   std::lock_guard lock(mutex_);
   Shown& last = shown_of_[work.name];
   const auto now = std::chrono::steady_clock::now();
@@ -109,6 +109,7 @@ void ProgressPrinter::remove_line() {
 }
 
 void ProgressPrinter::note(const std::string& text) {
+  if (style_ == Style::warnings && text.find(": warning: ") == std::string::npos) return;
   std::lock_guard lock(mutex_);
   const bool redraw = shown_;
   remove_line();

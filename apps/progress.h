@@ -28,8 +28,9 @@ struct Running {
 // nothing, or a line of its own at each new stage of each piece, and every `interval` seconds too. Any thread may call it.
 class ProgressPrinter {
  public:
-  enum class Style { automatic, quiet, stages, lines, terminal };
-  // `automatic`: terminal if file descriptor 2 is one, else stages. `width` of a terminal in columns; 0: asked for each time.
+  enum class Style { automatic, warnings, quiet, stages, lines, terminal };
+  // `warnings`: no progress, and of notes those alone that warn. `automatic`: terminal if file descriptor 2 is one, else stages. `width` of a
+  // terminal in columns; 0: asked for each time.
   explicit ProgressPrinter(std::ostream& out, Style style = Style::automatic, double interval = 30, int width = 0);
   ~ProgressPrinter();
   ProgressPrinter(const ProgressPrinter&) = delete;
@@ -38,7 +39,7 @@ class ProgressPrinter {
   void update(const ProgressState& state, const Work& work = {});
   void finish(const Work& work);        // it is under way no longer
   void clear();                         // removes the line, before something else is printed
-  void note(const std::string& text);   // a line that stays, whatever the style
+  void note(const std::string& text);   // a line that stays
 
  private:
   struct Shown {

@@ -1,18 +1,23 @@
 #include "apps/reconstruct.h"
 
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
 
 #include "apps/concurrent.h"
+#include "apps/definitions.h"
+#include "apps/memory_size.h"
 #include "apps/progress.h"
 #include "apps/settings.h"
 #include "apps/table.h"
 #include "engine/allocator.h"
 #include "engine/context.h"
 #include "engine/files.h"
+#include "engine/image.h"
 #include "engine/json_text.h"
 #include "engine/path_lock.h"
+#include "models/gan2shape/config.h"
 #include "models/gan2shape/result.h"
 
 namespace g2s::app {
@@ -21,9 +26,10 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-ProgressPrinter::Style progress_style(const std::string& name) {
-  if (name == "lines") return ProgressPrinter::Style::lines;
-  return name == "none" ? ProgressPrinter::Style::quiet : ProgressPrinter::Style::automatic;
+ProgressPrinter::Style progress_style(const ReconstructOptions& o) {
+  if (o.quiet) return ProgressPrinter::Style::warnings;
+  if (o.progress == "lines") return ProgressPrinter::Style::lines;
+  return o.progress == "none" ? ProgressPrinter::Style::quiet : ProgressPrinter::Style::automatic;
 }
 
 // What the program says in result.json beside the fit: its version, and what a first look costs.
@@ -156,7 +162,7 @@ std::vector<json> do_jobs(const ReconstructOptions& o, ReconstructSession& sessi
 int run(const ReconstructOptions& o) {
   const CommandContext context(reconstruct_context(o));
   ReconstructSession session = prepare_session(o);
-  ProgressPrinter progress(std::cerr, progress_style(o.progress));
+  ProgressPrinter progress(std::cerr, progress_style(o));
   if (!session.note.empty()) progress.note(session.jobs.size() == 1 ? session.jobs.front().stem + ": " + session.note : session.note);
   if (const json more = known_beside(session.reconstructor.settings.quality); more.contains("note")) progress.note(more["note"]);
   say_failures(session.jobs, progress);
@@ -190,43 +196,75 @@ void add_files(CLI::App& app, ReconstructOptions& o) {
 
 Command add_reconstruct(CLI::App& app) {
   auto o = std::make_shared<ReconstructOptions>();
-  app.add_option("images", o->images, "Pictures: PNG, JPEG, BMP, GIF or PNM, one object each; a folder stands for the pictures in it")->type_name("IMAGE")->required();
-  app.add_option("--out", o->out, "Folder for the results: OUT/STEM for each picture; OUT/STEM_png, OUT/STEM_jpg where two are called alike")->type_name("DIR")->capture_default_str();
-  app.add_option("--preset", o->preset, "ffhq (photographs of faces), default (rendered heads, 64 pixels), face, synface, cat, car or church; auto: ffhq where a photograph shows a face")->type_name("NAME")->capture_default_str();
+  std::vector<std::string> presets = preset_names();
+  presets.insert(presets.begin(), "auto");
+  app.add_option("images", o->images, str("Pictures of one object each: ", picture_formats(), "; a folder stands for the pictures in it"))
+      ->type_name("IMAGE")
+      ->required();
+  app.add_option("-o,--out", o->out, "Folder for the results: OUT/STEM for each picture; OUT/STEM_png, OUT/STEM_jpg where two are called alike")
+      ->type_name("DIR")
+      ->capture_default_str();
+  app.add_option("--preset", o->preset, "ffhq (photographs of faces), default (rendered heads, 64 pixels), face, synface, cat, car or church; auto: ffhq where a photograph shows a face")
+      ->type_name("NAME")
+      ->check(one_of(presets))
+      ->capture_default_str();
   add_files(app, *o);
   app.add_option("--crop", o->crop,
                  "auto: pictures that are not square are cut to the square around the object; object: all are; none: the whole picture, "
                  "stretched if need be")
       ->type_name("MODE")
+      ->check(one_of({"auto", "object", "none"}))
       ->capture_default_str();
   app.add_option("--align", o->align, "With ffhq: auto cuts the face out in FFHQ's frame; off takes the picture for one that is cut like that already")
-      ->type_name("auto|off")
+      ->type_name("MODE")
+      ->check(one_of({"auto", "off"}))
       ->capture_default_str();
-  app.add_option("--face", o->face, "With ffhq: which face, largest, its number in `gan2shape faces`, or all, each in a folder STEM_faceN")->type_name("N|NAME")->capture_default_str();
+  app.add_option("--face", o->face, "With ffhq: which face, largest, its number in `gan2shape faces`, or all, each in a folder STEM_faceN")
+      ->type_name("largest|all|N")
+      ->check(one_of({"largest", "all"}, is_face_number, "a number"))
+      ->capture_default_str();
   app.add_option("--quality", o->quality, "draft (a first look), standard or paper (the published schedule)")
       ->type_name("NAME")
+      ->check(one_of({"draft", "standard", "paper"}))
       ->capture_default_str();
-  app.add_option("--size", o->size, "Side of the pictures that the method works on: 64, which is quicker, or 128; else the preset's")->type_name("N");
+  app.add_option("--seed", o->seed, "Seed of all random numbers: the same seed gives the same bytes")
+      ->type_name("N")
+      ->check(whole_number(0, UINT64_MAX))
+      ->capture_default_str();
+  app.add_option("--size", o->size, "Side of the pictures that the method works on: 64, which is quicker, or 128; else the preset's")
+      ->type_name("N")
+      ->check(one_of({"64", "128"}));
   app.add_option("--views", o->views, "Of step 2: encoder, as published, or directions, by which a generator turns heads; else ffhq has directions, others the encoder")
-      ->type_name("NAME");
-  app.add_option("--seed", o->seed, "Seed of all random numbers: the same seed gives the same bytes")->type_name("N")->capture_default_str();
+      ->type_name("NAME")
+      ->check(one_of({"encoder", "directions"}));
   app.add_flag("--resume", o->resume, "Go on where an interrupted run stopped, to the same bits");
   app.add_flag("--force", o->force, "Replace finished results, and checkpoints of fits that did not finish");
-  app.add_option("--scale", o->scale, "Multiply every iteration count; below 1 only to try the program out: the shapes are poor")
+  app.add_option("--scale", o->scale, "Multiply every iteration count. Half of standard (0.5) is about what draft does, with its less accurate shapes; far below, to "
+                 "try the program out, the shape stays near the first one, from which every fit starts; above 1 little is gained")
       ->type_name("FACTOR")
+      ->check(positive_number())
       ->capture_default_str();
-  app.add_option("--save-every", o->save_every, "Seconds between two checkpoints")->type_name("SECONDS")->capture_default_str();
+  app.add_option("--save-every", o->save_every, "Seconds between two checkpoints")->type_name("SECONDS")->check(positive_number())->capture_default_str();
   app.add_option("--progress", o->progress, "auto (one line on a terminal, elsewhere a line a phase), lines (now and then a line) or none")
       ->type_name("STYLE")
+      ->check(one_of({"auto", "lines", "none"}))
       ->capture_default_str();
   app.add_option("--memory-limit", o->memory_limit,
                  "Stay below this much memory, with --device cuda of the device, for example 2G: batches are taken in parts, with the same result but for "
                  "the order of sums")
-      ->type_name("SIZE");
-  app.add_option("--jobs", o->jobs, "Pictures at a time, to the same results; each takes memory of its own, and --memory-limit holds for each")
+      ->type_name("SIZE")
+      ->check(readable([](const std::string& text) { memory_size_from(text); }));
+  app.add_option("-j,--jobs", o->jobs, "Pictures at a time, to the same results; each takes memory of its own, and --memory-limit holds for each")
       ->type_name("N")
+      ->check(whole_number(1, 64))
       ->capture_default_str();
   app.add_flag("--json", o->json, "Print the results as JSON");
+  app.add_flag("-q,--quiet", o->quiet, "Show no progress and no notes: nothing but results, warnings and errors");
+  group(app, Part::input, {"--mask", "--latent", "--truth", "--weights", "--crop", "--align", "--face"});
+  group(app, Part::fit, {"--preset", "--quality", "--size", "--views", "--scale", "--seed"});
+  group(app, Part::results, {"--out", "--json", "--force", "--resume", "--save-every"});
+  group(app, Part::machine, {"--jobs", "--memory-limit"});
+  group(app, Part::messages, {"--progress", "--quiet"});
   add_precision_option(app, o->precision);
   add_machine_options(app, o->machine);
   return [o] { return run(*o); };

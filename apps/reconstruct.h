@@ -19,7 +19,7 @@ struct ReconstructOptions {
   int jobs = 1;            // images at a time
   double save_every = 120;  // seconds
   double scale = 1;         // of every iteration count
-  bool resume = false, force = false, json = false;
+  bool resume = false, force = false, json = false, quiet = false;
   MachineOptions machine;
 };
 

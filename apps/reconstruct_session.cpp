@@ -80,12 +80,7 @@ std::vector<Job> make_jobs(const ReconstructOptions& o) {
 }
 
 void check_options(const ReconstructOptions& o) {
-  if (o.resume && o.force) fail(Errc::invalid_argument, "--resume", "and --force exclude each other");
-  if (o.progress != "auto" && o.progress != "lines" && o.progress != "none") {
-    fail(Errc::invalid_argument, "--progress", "'", o.progress, "' is none of auto, lines, none");
-  }
-  if (o.jobs < 1 || o.jobs > 64) fail(Errc::invalid_argument, "--jobs", o.jobs, " is not between 1 and 64");
-  if (!(o.save_every > 0)) fail(Errc::invalid_argument, "--save-every", o.save_every, " is not a positive number of seconds");
+  if (o.resume && o.force) throw CLI::ValidationError("--resume", "and --force exclude each other");
 }
 
 convert::LatentSpace latent_space(const ReconstructSession& session) {

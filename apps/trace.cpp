@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "apps/commands.h"
+#include "apps/definitions.h"
 #include "engine/files.h"
 #include "engine/shown.h"
 
@@ -34,9 +35,10 @@ int run(const Options& o) {
 Command add_trace(CLI::App& app) {
   auto o = std::make_shared<Options>();
   app.add_option("description", o->description, "NAME.json: inputs and constants")->type_name("FILE")->required();
-  app.add_option("--out", o->out, "Where to write the tensors (.safetensors)")->type_name("FILE")->required();
-  app.add_option("--dtype", o->dtype, "f64, as the golden runs, or f32, as a fit computes")->check(CLI::IsMember({"f64", "f32"}))->capture_default_str();
+  app.add_option("-o,--out", o->out, "Where to write the tensors (.safetensors)")->type_name("FILE")->required();
+  app.add_option("--dtype", o->dtype, "f64, as the golden runs, or f32, as a fit computes")->type_name("TYPE")->check(one_of({"f64", "f32"}))->capture_default_str();
   add_force_option(app, o->force);
+  group(app, Part::results, {"--out", "--dtype"});
   add_machine_options(app, o->machine);
   return [o] { return run(*o); };
 }

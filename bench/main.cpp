@@ -128,7 +128,7 @@ void declare(CLI::App& app, Options& o) {
   app.add_option("--threads", o.threads, "0: as many as the machine has")->check(CLI::NonNegativeNumber);
   app.add_option("--device", o.device, "cpu, cuda or cuda:N: where a case runs, timed from an idle device to an idle device; with --tune cuda for the tables of CUDA, "
                  "kernels/{conv,matmul}/*_cuda_table.inc (of --case alone, if given; --repeat rounds)");
-  app.add_option("--precision", o.precision, "f32, or bf16: inputs of the products of convolutions rounded to bfloat16");
+  app.add_option("--precision", o.precision, "f32, or bf16: inputs of the products of convolutions rounded to bfloat16")->check(CLI::IsMember({"f32", "tf32", "bf16"}));
   app.add_option("--assets", o.assets, "folder of lpips_vgg.safetensors");
   app.add_flag("--list", o.list, "name the cases");
   app.add_flag("--peak", o.peak, "measure the machine's multiply-adds and memory");
@@ -179,7 +179,14 @@ int main(int argc, char** argv) {
   CLI::App app{"Times one benchmark case of gan2shape."};
   Options o;
   declare(app, o);
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& e) {
+    return app.exit(e);
+  } catch (const CLI::ParseError& e) {
+    std::fprintf(stderr, "g2s_bench: %s (see g2s_bench --help)\n", e.what());
+    return 2;
+  }
   try {
     if (o.list) {
       for (const auto& [name, setup] : g2s::bench::cases(o.assets)) std::printf("%s\n", name.c_str());
@@ -202,7 +209,8 @@ int main(int argc, char** argv) {
     }
   } catch (const std::exception& error) {
     std::fprintf(stderr, "g2s_bench: %s\n", error.what());
-    return 1;
+    const auto* e = dynamic_cast<const g2s::Error*>(&error);
+    return e && e->code() == g2s::Errc::invalid_argument && e->op().rfind("--", 0) == 0 ? 2 : 1;
   }
   return 0;
 }

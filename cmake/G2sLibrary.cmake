@@ -99,6 +99,15 @@ function(g2s_install_headers)
   endforeach()
 endfunction()
 
+# What the program wrote when it was built.
+function(g2s_install_help)
+  set(share ${PROJECT_BINARY_DIR}/share)
+  install(DIRECTORY ${share}/man/ DESTINATION ${CMAKE_INSTALL_MANDIR})
+  install(DIRECTORY ${share}/bash-completion ${share}/fish ${share}/zsh DESTINATION share)
+  # Debian's zsh looks for what packages bring in a place of its own.
+  install(FILES ${share}/zsh/site-functions/_gan2shape DESTINATION share/zsh/vendor-completions)
+endfunction()
+
 function(g2s_install_package_files)
   include(CMakePackageConfigHelpers)
   set(folder ${CMAKE_INSTALL_LIBDIR}/cmake/gan2shape)
@@ -133,6 +142,7 @@ function(g2s_add_install)
     file(RELATIVE_PATH library_from_program /${CMAKE_INSTALL_BINDIR} /${CMAKE_INSTALL_LIBDIR})
     set_target_properties(gan2shape PROPERTIES INSTALL_RPATH "$ORIGIN/${library_from_program}")
     install(TARGETS gan2shape)
+    g2s_install_help()
   endif()
   install(TARGETS libgan2shape EXPORT gan2shapeTargets)
   install(FILES ${PROJECT_BINARY_DIR}/lib/libgan2shape.a DESTINATION ${CMAKE_INSTALL_LIBDIR})

@@ -23,6 +23,22 @@ function(g2s_test_name out file)
   set(${out} ${name} PARENT_SCOPE)
 endfunction()
 
+# Files whose every case is an entry of its own: together they would take over a minute.
+set(G2S_ENTRY_PER_CASE tests/trace tests/cli/cli tests/cli/jobs tests/cli/names)
+
+# tests/trace.test.cpp: "one iteration of each step in f32" -> tests/trace/one_iteration_of_each_step_in_f32
+function(g2s_add_entry_per_case name file cases)
+  string(REPLACE ";" "," cases "${cases}")
+  string(REGEX MATCHALL "TEST_CASE\\(\"[^\"]*\"" cases "${cases}")
+  foreach(case ${cases})
+    string(REGEX REPLACE "^TEST_CASE\\(\"([^\"]*)\"$" "\\1" title "${case}")
+    string(REGEX REPLACE "[^A-Za-z0-9 ]" "*" filter "${title}")  # a comma would begin another filter
+    string(REGEX REPLACE "[^A-Za-z0-9]+" "_" entry "${title}")
+    string(SUBSTRING "${entry}" 0 60 entry)
+    g2s_add_test_entry(${name}/${entry} --source-file=*/${file} "--test-case=${filter}")
+  endforeach()
+endfunction()
+
 function(g2s_register_tests)
   foreach(path ${ARGN})
     file(RELATIVE_PATH file ${PROJECT_SOURCE_DIR} ${path})
@@ -39,7 +55,9 @@ function(g2s_register_tests)
     if(file MATCHES "^(tests/device_|models/mobilestylegan)")
       g2s_add_emulated_file(${name} ${file})
     endif()
-    if(cases)
+    if(file MATCHES "^(.*)\\.test\\.cpp$" AND CMAKE_MATCH_1 IN_LIST G2S_ENTRY_PER_CASE)
+      g2s_add_entry_per_case(${name} ${file} "${cases}")
+    elseif(cases)
       g2s_add_test_entry(${name} --source-file=*/${file} --test-case-exclude=*[long]*)
     endif()
     if(name MATCHES "^kernels/")
@@ -125,10 +143,14 @@ function(g2s_add_emulated_method)
                "several threads" "not finite")
     string(REGEX REPLACE "[ ,]+" "_" name ${part})
     string(REPLACE "," "\\," filter ${part})  # a comma would begin another filter
-    add_test(NAME emulated/${name} COMMAND g2s_tests_emulated --no-intro=true --source-file=*/tests/device.test.cpp "--test-case=*${filter}*"
+    add_test(NAME emulated/${name} COMMAND g2s_tests_emulated --no-intro=true --source-file=*/tests/device.test.cpp "--test-case=*${filter}*" --test-case-exclude=*[long]*
              WORKING_DIRECTORY ${PROJECT_BINARY_DIR})
     g2s_emulated_test(emulated/${name})
   endforeach()
+  add_test(NAME emulated/fit_is_interrupted_long COMMAND g2s_tests_emulated --no-intro=true --source-file=*/tests/device.test.cpp --test-case=*[long]*
+           WORKING_DIRECTORY ${PROJECT_BINARY_DIR})
+  g2s_emulated_test(emulated/fit_is_interrupted_long)
+  set_tests_properties(emulated/fit_is_interrupted_long PROPERTIES LABELS long)
   if(NOT G2S_SANITIZE MATCHES address)
     g2s_emulated_test(emulated/losses_are_read G2S_SIMT_LATE=1)
   endif()
@@ -140,6 +162,17 @@ function(g2s_add_fuzz_test name)
   add_test(NAME fuzz/${name} COMMAND fuzz_${name} -max_total_time=10 -seed=1 ${corpus} WORKING_DIRECTORY ${PROJECT_BINARY_DIR})
   add_test(NAME fuzz/${name}_long COMMAND fuzz_${name} -max_total_time=60 -seed=2 ${corpus} WORKING_DIRECTORY ${PROJECT_BINARY_DIR})
   set_tests_properties(fuzz/${name}_long PROPERTIES LABELS long)
+endfunction()
+
+# Completions in the shells that are here, and man pages.
+function(g2s_register_shell_tests)
+  set(folder ${PROJECT_SOURCE_DIR}/tests/shells)
+  foreach(shell bash zsh fish)
+    add_test(NAME shells/${shell} COMMAND sh ${folder}/completions.sh ${PROJECT_SOURCE_DIR} ${shell} ${PROJECT_BINARY_DIR}/share ${PROJECT_BINARY_DIR}/shells)
+  endforeach()
+  add_test(NAME shells/man COMMAND sh ${folder}/man.sh ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}/share)
+  add_test(NAME shells/demo COMMAND sh ${folder}/demo.sh ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}/shells)
+  set_tests_properties(shells/bash shells/zsh shells/fish shells/man shells/demo PROPERTIES SKIP_RETURN_CODE 77)
 endfunction()
 
 # Files from public reports, where the shared data has them.

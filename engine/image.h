@@ -47,6 +47,7 @@ Tensor read_grey(const std::string& path, ImageInfo* info = nullptr);
 bool is_image(const std::string& path);
 // What pictures are read by in this build: libpng, libjpeg, ...
 std::string picture_libraries();
+std::string picture_formats();  // PNG, JPEG, ... or PNM: what this build reads
 // The size and form alone, without decoding.
 ImageInfo image_info(const std::string& path);
 

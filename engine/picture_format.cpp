@@ -92,6 +92,20 @@ std::string picture_libraries() {
   return names + ", stb_image";
 }
 
+std::string picture_formats() {
+  std::string names = "PNG, JPEG";
+#ifdef G2S_WITH_WEBP
+  names += ", WebP";
+#endif
+#ifdef G2S_WITH_TIFF
+  names += ", TIFF";
+#endif
+#ifdef G2S_WITH_HEIF
+  names += ", HEIC, AVIF";
+#endif
+  return names + ", BMP, GIF or PNM";
+}
+
 void require_picture_size(const std::string& path, std::int64_t width, std::int64_t height) {
   if (width < 1 || height < 1) fail(Errc::format, path, "is truncated or damaged: it has no pixels");
   if (width > 100'000 || height > 100'000) fail(Errc::format, path, "is too large a picture");

@@ -14,7 +14,6 @@
 namespace g2s {
 namespace {
 
-constexpr std::int64_t border_columns = 2;
 constexpr double border_weight = 1.02;
 
 }  // namespace

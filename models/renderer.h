@@ -34,6 +34,9 @@ struct Light {
 // A canonical depth, set of points or texture of batch 1 is shared by all B poses. First derivatives, unless a function says otherwise.
 class Renderer {
  public:
+  // At the left and at the right edge, whose depth canonical_depth() gives away: there is no shape in them.
+  static constexpr std::int64_t border_columns = 2;
+
   explicit Renderer(const RendererConfig& config);
   const RendererConfig& config() const { return config_; }
   const Pinhole& camera() const { return camera_; }

@@ -1,6 +1,7 @@
 // The method on a device: where G2S_TEST_DEVICE names one, the emulated CUDA device in every run of the tests.
 #include <doctest/doctest.h>
 
+#include <array>
 #include <optional>
 #include <set>
 #include <thread>
@@ -219,12 +220,15 @@ FitInput input_of(const World& w) {
 }
 }  // namespace
 
-TEST_CASE("a fit is interrupted and goes on, on the device: the same bytes" * doctest::skip(no_test_device())) {
+namespace {
+
+// `many` iterations of the prior and of each step. It is stopped after each of `stops`: in step 1, step 2 and step 3, after one iteration.
+void check_interrupted(int many, const std::array<int, 3>& stops) {
   const DefaultDevice guard(test_device());
   Config c = light_config();
   c.stages = 1;
-  c.first_stage = {3, 3, 3};
-  c.prior_iterations = 3;
+  c.first_stage = {many, many, many};
+  c.prior_iterations = many;
   c.collect = 2;
   c.projection.w_iterations = c.projection.w_plus_iterations = 2;
   c.projection.mean_samples = 16;
@@ -240,18 +244,18 @@ TEST_CASE("a fit is interrupted and goes on, on the device: the same bytes" * do
   const std::int64_t graphs = graph_launches();
   const FitResult whole = fit("whole")->run();
   // Of each phase all but the first iteration; the projection has two halves; collecting is not repeated.
-  CHECK(graph_launches() - graphs == 1 + 1 + 2 + 2 + 2 + 2);
+  CHECK(graph_launches() - graphs == 1 + 1 + 4 * (many - 1));
 
   int left = 0;
   options.progress = [&](const FitProgress&) {
     if (--left == 0) Context::current().cancel();
   };
-  for (int iterations : {8, 3, 5}) {  // then it is in step 1, step 2, step 3, after one iteration
+  for (int iterations : stops) {
     left = iterations;
     Context context({.device = test_device()});
     const UseContext in(context);
     auto part = fit("parts");
-    if (iterations < 8) part->resume(options.state_path);
+    if (iterations != stops[0]) part->resume(options.state_path);
     CHECK_THROWS_WITH_AS(part->run(), doctest::Contains("fit: stopped in step"), Error);
   }
   left = -1;
@@ -274,6 +278,15 @@ TEST_CASE("a fit is interrupted and goes on, on the device: the same bytes" * do
   }
   CHECK(whole.target.gan_image.device() == Device{});
   CHECK(same_bits(parts.recon, whole.recon));
+}
+
+}  // namespace
+
+TEST_CASE("a fit is interrupted and goes on, on the device: the same bytes" * doctest::skip(no_test_device())) { check_interrupted(2, {7, 2, 4}); }
+
+// What goes on is captured again.
+TEST_CASE("a fit is interrupted and goes on, on the device: [long] the same bytes" * doctest::skip(no_test_device())) {
+  check_interrupted(3, {8, 3, 5});
 }
 
 // Each thread has a stream of its own in the context; what is captured belongs to one.

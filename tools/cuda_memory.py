@@ -23,7 +23,7 @@ from cuda_report import ROOT, brief, demangled, functions
 
 LIST = os.path.join(ROOT, 'docs', 'benchmarks', 'cuda_memory.json')
 LAUNCHES = ['--test-case=launches like a fit*']
-TABLES = ['--source-file=*/kernels/*', '--test-case=*table*of*cases*,*on*the*device*']
+TABLES = '--test-case=*table*of*cases*,*on*the*device*'
 UNITS = {'device': 'sectors', 'shared': 'passes'}
 SPARE = 1.03  # of a ratio: other addresses, other loops that the compiler takes apart
 HELPERS = re.compile(r'engine/(simt/|cuda/(pack|ptx|launch)\.cuh)')  # whoever called them is of interest
@@ -179,13 +179,16 @@ def main():
     p.add_argument('--program', required=True, help='g2s_tests_counted')
     p.add_argument('--compiler', default='', help='its compiler: lines are compared only with those of the same one')
     p.add_argument('--launches', default=LAUNCHES[0].split('=')[1], help='test cases of the program that are counted')
+    p.add_argument('--files', default='*/kernels/*', help='with --tables: of these test files')
+    p.add_argument('--no-files', default='', help='with --tables: but not of these')
     mode = p.add_mutually_exclusive_group(required=True)
     mode.add_argument('--check', action='store_true')
     mode.add_argument('--write', action='store_true')
     mode.add_argument('--tables', action='store_true')
     mode.add_argument('--worst', type=int, metavar='N')
     a = p.parse_args()
-    lines = count(a.program, TABLES if a.tables else [f'--test-case={a.launches}'])
+    tables = [TABLES, f'--source-file={a.files}', *([f'--source-file-exclude={a.no_files}'] if a.no_files else [])]
+    lines = count(a.program, tables if a.tables else [f'--test-case={a.launches}'])
     if a.write:
         return write(lines, a.compiler)
     if a.worst:

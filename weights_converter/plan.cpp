@@ -101,6 +101,12 @@ void keep_metadata(const Inputs& inputs, ConversionPlan& plan) {
 
 }  // namespace
 
+std::vector<std::string> kind_names() {
+  std::vector<std::string> out = {"auto"};
+  for (const Kind& kind : kinds()) out.push_back(kind.name);
+  return out;
+}
+
 OutputTensor output(const std::string& name, const SourceTensor& source) { return {name, source.type, source.shape, {source}}; }
 
 std::string usual_file(const std::string& kind) {

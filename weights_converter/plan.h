@@ -24,6 +24,8 @@ struct OutputTensor {
 // `source` under another name, as it is.
 OutputTensor output(const std::string& name, const SourceTensor& source);
 
+std::vector<std::string> kind_names();  // what Request::kind may be
+
 struct Request {
   std::string kind = "auto";        // stylegan2-generator, ..., tensors; auto: told by names and shapes
   std::string network;              // which of several in a file: g_ema, g, d, G_ema, G, D, Gs; empty: the usual one

@@ -36,7 +36,11 @@ Tensor object_mask(const FitResult& fit) { return fit.target.mask * fit.valid; }
 
 Subject make_subject(const FitResult& fit, const Renderer& renderer, const Tensor& photo) {
   const std::int64_t size = std::clamp(photo.dim(1), smallest_texture, largest_texture);
-  const MeshSource source{.depth = fit.canonical.depth, .mask = fit.canonical_mask, .camera = renderer.camera(), .texture_size = size};
+  const MeshSource source{.depth = fit.canonical.depth,
+                          .mask = fit.canonical_mask,
+                          .camera = renderer.camera(),
+                          .texture_size = size,
+                          .border_columns = Renderer::border_columns};
   return {fit, build_mesh(source), bake_texture(fit, renderer, photo, size)};
 }
 

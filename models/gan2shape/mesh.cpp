@@ -25,6 +25,7 @@ class Builder {
   TexturedMesh build() {
     for (std::int64_t y = 0; y + 1 < size_; ++y)
       for (std::int64_t x = 0; x + 1 < size_; ++x) {
+        if (in_border(x) || in_border(x + 1)) continue;
         std::int64_t a = y * size_ + x, b = a + size_, c = a + 1, d = b + 1;
         add({a, b, c});
         add({c, b, d});
@@ -68,6 +69,8 @@ class Builder {
     }
     return it->second;
   }
+
+  bool in_border(std::int64_t column) const { return column < source_.border_columns || column >= size_ - source_.border_columns; }
 
   bool too_steep(const std::array<std::int64_t, 3>& t) const {
     float lo = INFINITY, hi = -INFINITY;

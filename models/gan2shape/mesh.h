@@ -25,6 +25,7 @@ struct MeshSource {
   Pinhole camera;  // of the S x S grid
   std::int64_t texture_size = 0;   // texels per side, for the texel centres
   double max_slope = 20;           // triangles steeper than this (depth change over sideways extent) are the curtain between object and background
+  std::int64_t border_columns = 0;  // at the left and at the right edge, whose depth is not the shape's: no triangle has a corner there
 };
 
 // Cuts the pixel grid at the mask's 0.5 contour: triangles that straddle it are clipped, so the rim is smooth rather than a staircase.

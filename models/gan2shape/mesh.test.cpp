@@ -100,6 +100,29 @@ TEST_CASE("mesh: curtains between object and background are left out") {
   CHECK(mesh.triangles.size() < 2 * (S - 1) * (S - 1));
 }
 
+TEST_CASE("mesh: no walls of background where the mask reaches the picture's edge") {
+  MeshSource source = bump();
+  // A slope that ends at the edges, whose two columns lie at the depth of the background; by less than a curtain's slope.
+  for (std::int64_t i = 0; i < S * S; ++i) {
+    const std::int64_t x = i % S;
+    source.depth.mutable_data<float>()[i] = x < 2 || x >= S - 2 ? 1.04f : 1.0f - 0.0001f * static_cast<float>(x);
+  }
+  source.mask = Tensor::full({1, S, S, 1}, 1);
+  auto farthest = [](const TexturedMesh& mesh) {
+    float z = 0;
+    for (const auto& p : mesh.positions) z = std::max(z, p[2]);
+    return z;
+  };
+  CHECK(farthest(build_mesh(source)) == doctest::Approx(1.04));  // the walls are there
+  source.border_columns = 2;
+  const TexturedMesh mesh = build_mesh(source);
+  CHECK(farthest(mesh) < 1.0001);
+  CHECK(mesh.triangles.size() == static_cast<std::size_t>(2 * (S - 1) * (S - 5)));  // all between the third column and the last but two
+  auto [rim, inner, crowded] = edge_census(mesh);
+  CHECK(crowded == 0);
+  for (const auto& n : mesh.normals) CHECK(n[2] < -0.99);  // nothing bends away at the rim
+}
+
 TEST_CASE("glb: header, chunks, accessor bounds and index range") {
   TexturedMesh mesh = build_mesh(bump());
   std::string png(37, 'x');

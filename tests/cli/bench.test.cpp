@@ -43,7 +43,7 @@ TEST_CASE("g2s_bench names the cases that benchmarks are compared by") {
                            "step2_128_b16", "step3_128_b16", "warp_canon_depth512_b16_fwdbwd", "op_matmul_2048x1024_1024"})
     CHECK_MESSAGE(("\n" + list).find("\n" + std::string(name) + "\n") != std::string::npos, name);
   const Outcome unknown = run_bench({"--case", "step9"});
-  CHECK(unknown.code != 0);
+  CHECK(unknown.code == 2);
   CHECK(unknown.err.find("step9") != std::string::npos);
 }
 

@@ -74,7 +74,7 @@ TEST_CASE("jobs: a number that makes no sense is refused") {
   TemporaryFolder folder;
   for (const char* number : {"0", "-1", "65"}) {
     const Outcome outcome = run_program(fits(folder, folder / "out", "", {"--jobs", number}));
-    CHECK(outcome.code == 1);
-    CHECK(outcome.err == str("gan2shape: --jobs: ", number, " is not between 1 and 64\n"));
+    CHECK(outcome.code == 2);
+    CHECK(outcome.err == str("gan2shape: reconstruct: --jobs: ", number, " is not between 1 and 64 (see gan2shape reconstruct --help)\n"));
   }
 }

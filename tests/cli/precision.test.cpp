@@ -37,17 +37,17 @@ TEST_CASE("precision: without a unit for it, or by a wrong name, bf16 is refused
   TemporaryFolder folder;
   const std::string image = source_path("assets/heads/000_64.png");
   for (const std::vector<std::string>& command : {std::vector<std::string>{"generate"}, std::vector<std::string>{"reconstruct", image}}) {
-    auto refuse = [&](const char* name, const char* sentence) {
+    auto refuse = [&](const char* name, int code, const std::string& said) {
       std::vector<std::string> arguments = command;
       for (const std::string& argument : {std::string("--precision"), std::string(name), std::string("--out"), folder / "out"})
         arguments.push_back(argument);
       const Outcome outcome = run_program(arguments, {.settings = {"G2S_BF16=none"}});
-      CHECK(outcome.code == 1);
-      CHECK(outcome.err == std::string("gan2shape: --precision: ") + sentence + "\n");
+      CHECK(outcome.code == code);
+      CHECK(outcome.err == "gan2shape: " + said + "\n");
       CHECK(entries(folder / "out").empty());
     };
-    refuse("bf16", "this processor has neither AVX512-BF16 nor AMX, which bf16 needs");
-    refuse("half", "'half' is none of f32, tf32, bf16");
+    refuse("bf16", 1, "--precision: this processor has neither AVX512-BF16 nor AMX, which bf16 needs");
+    refuse("half", 2, str(command[0], ": --precision: 'half' is none of f32, tf32, bf16 (see gan2shape ", command[0], " --help)"));
   }
 }
 

@@ -24,7 +24,7 @@ namespace fs = std::filesystem;
 void write(const std::string& path, const std::string& content) { std::ofstream(path, std::ios::binary) << content; }
 
 // Refused with one line that has all the parts; OUT keeps its content and nothing else appears beside it.
-void refused(const TemporaryFolder& folder, const std::vector<std::string>& arguments, const std::vector<std::string>& parts) {
+void refused(const TemporaryFolder& folder, const std::vector<std::string>& arguments, const std::vector<std::string>& parts, int code = 1) {
   const std::string out = folder / "results/out.safetensors";
   make_folders(folder / "results");
   write(out, "precious");
@@ -33,7 +33,7 @@ void refused(const TemporaryFolder& folder, const std::vector<std::string>& argu
   all.push_back(out);
   const Outcome outcome = run_program(all);
   INFO(outcome.err);
-  CHECK(outcome.code == 1);
+  CHECK(outcome.code == code);
   CHECK(outcome.out.empty());
   CHECK(std::count(outcome.err.begin(), outcome.err.end(), '\n') == 1);
   for (const std::string& part : parts) {
@@ -135,8 +135,8 @@ TEST_CASE("convert: files that are none of the formats, and what they seem to be
 TEST_CASE("convert: options that cannot be, and outputs that cannot be written") {
   TemporaryFolder folder;
   write_safetensors(folder / "a.safetensors", {{"x", Tensor::zeros({100, 100})}});
-  refused(folder, {folder / "a.safetensors", "--dtype", "f8"}, {"--dtype", "'f8'", "bf16"});
-  refused(folder, {folder / "a.safetensors", "--kind", "unet"}, {"--kind", "'unet'", "u2netp"});
+  refused(folder, {folder / "a.safetensors", "--dtype", "f8"}, {"--dtype", "'f8'", "bf16"}, 2);
+  refused(folder, {folder / "a.safetensors", "--kind", "unet"}, {"--kind", "'unet'", "u2netp"}, 2);
   refused(folder, {folder / "a.safetensors", "--kind", "tensors", "--network", "g"}, {"--network", "'g'"});
   refused(folder, {folder / "a.safetensors", folder / "a.safetensors", "--kind", "tensors"}, {"tensor x", "appears twice"});
   refused(folder, {folder / "a.safetensors", "--kind", "stylegan2-generator"}, {"a.safetensors"});

@@ -23,6 +23,8 @@ dpkg-deb --contents "$package" >contents.txt
 awk '$2 != "root/root" {print; bad = 1} END {exit bad}' contents.txt || fail "files that are not root's"
 awk '$1 ~ /^.......w.|^........w/ && $1 !~ /^l/ {print; bad = 1} END {exit bad}' contents.txt || fail "files that anybody may write"
 for file in ./usr/bin/gan2shape libgan2shape.so.0 ./usr/include/gan2shape/gan2shape.h gan2shapeConfig.cmake gan2shape.pc \
+    ./usr/share/man/man1/gan2shape-reconstruct.1 ./usr/share/bash-completion/completions/gan2shape \
+    ./usr/share/zsh/vendor-completions/_gan2shape ./usr/share/fish/vendor_completions.d/gan2shape.fish \
     ./usr/share/gan2shape/assets/README.md ./usr/share/gan2shape/LICENSE; do
   grep -qF "$file" contents.txt || fail "$file is not in the package"
 done

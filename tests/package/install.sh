@@ -13,6 +13,12 @@ named=$(grep -rlF -e "$build" -e "$work/first" "$work/prefix" || true)
 named=$(grep -rlF "$source/" "$work/prefix" || true)
 [ -z "$named" ] || fail "these name the source folder: $named"
 
+# Help in shells and for man.
+for file in bash-completion/completions/gan2shape zsh/site-functions/_gan2shape zsh/vendor-completions/_gan2shape \
+    fish/vendor_completions.d/gan2shape.fish man/man1/gan2shape.1 man/man1/gan2shape-reconstruct.1 man/man1/gan2shape-info.1; do
+  [ -s "$work/prefix/share/$file" ] || fail "share/$file is not installed"
+done
+
 # The program runs on the library and the assets of the prefix.
 folder=$(dirname "$(find "$work/prefix" -name libgan2shape.so)")
 loaded=$(env -u LD_LIBRARY_PATH ldd "$work/prefix/bin/gan2shape" | awk '$1 ~ /^libgan2shape/ {print $3}')
