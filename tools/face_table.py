@@ -223,15 +223,18 @@ def print_pairs(pairs, folders):
     print(f'two pictures of one person: mean {np.mean(same):.2f}, most {max(same):.2f}' + (f'; different persons: mean {np.mean(others):.2f}' if others else ''))
 
 
-def write_sheet(folders, path, tile=160):
-    """A row for each folder: the input, the shape, the mesh from the left to the right."""
-    sheet = Image.new('RGB', (tile * (2 + len(COLUMNS)), tile * len(folders)), 'white')
-    for y, folder in enumerate(folders):
+def write_sheet(folders, path, tile=112, most_rows=12):
+    """A row for each folder: the input, the shape, the mesh from the left to the right. Many stand in blocks side by side."""
+    rows = min(most_rows, len(folders))
+    width = tile * (2 + len(COLUMNS)) + tile // 4
+    sheet = Image.new('RGB', (width * -(-len(folders) // rows), tile * rows), 'white')
+    for i, folder in enumerate(folders):
         paths = [os.path.join(folder, 'input.png'), os.path.join(folder, 'shape.png')] + [view(folder, 'mesh', yaw) for yaw in COLUMNS]
         for x, picture in enumerate(paths):
             if picture:
-                sheet.paste(Image.open(picture).convert('RGB').resize((tile, tile), Image.Resampling.LANCZOS), (x * tile, y * tile))
-    sheet.save(path, quality=88)
+                part = Image.open(picture).convert('RGB').resize((tile, tile), Image.Resampling.LANCZOS)
+                sheet.paste(part, (i // rows * width + x * tile, i % rows * tile))
+    sheet.save(path, quality=85)
 
 
 def main():
