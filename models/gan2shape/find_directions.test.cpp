@@ -4,7 +4,12 @@
 
 #include <array>
 #include <cmath>
+#include <string>
+#include <utility>
+#include <vector>
 
+#include "kernels/reduce/reduce.h"
+#include "kernels/shape/shape.h"
 #include "tests/support/check.h"
 #include "tests/support/turned_portrait.h"
 
