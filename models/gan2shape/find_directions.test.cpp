@@ -98,13 +98,13 @@ TEST_CASE("find directions: a portrait that turns as its latents say, from its l
     const Tensor got = slice(d.predictor, 0, i, i + 1), want = slice(world.truth.predictor, 0, i, i + 1);
     CHECK(inner(got, want) / std::sqrt(inner(got, got) * inner(want, want)) > 0.95);
   }
-  const std::array<double, 2> ahead = world.pose(d.centre);
-  for (const auto& [yaw, pitch] : {std::pair{10.0, 0.0}, {-10.0, 0.0}, {0.0, 6.0}, {0.0, -6.0}}) {
+  // There and back: what the landmarks of a turned head show of its other angle, the same for both sides, is no matter of directions.
+  for (const auto& [yaw, pitch] : {std::pair{10.0, 0.0}, {0.0, 6.0}}) {
     INFO(yaw, " ", pitch);
-    const Tensor asked = Tensor::from(std::vector<float>{static_cast<float>(yaw), static_cast<float>(pitch)}, {1, 2});
-    const std::array<double, 2> turned = world.pose(d.centre + matmul(asked, d.direction));
-    CHECK(std::abs(turned[0] - ahead[0] - yaw) < 3);
-    CHECK(std::abs(turned[1] - ahead[1] - pitch) < 3);
+    const Tensor step = matmul(Tensor::from(std::vector<float>{static_cast<float>(yaw), static_cast<float>(pitch)}, {1, 2}), d.direction);
+    const std::array<double, 2> there = world.pose(d.centre + step), back = world.pose(d.centre - step);
+    CHECK(std::abs((there[0] - back[0]) / 2 - yaw) < 1.5);
+    CHECK(std::abs((there[1] - back[1]) / 2 - pitch) < 1.5);
   }
 }
 
