@@ -48,7 +48,7 @@ void declare_commands(CLI::App& app, Commands& commands) {
   add("faces", "Find the faces in pictures: draw them, write them as JSON, cut them out upright", add_faces);
   add("evaluate", "Compare reconstructions with true depth", add_evaluate);
   add("trace", "Compute one iteration of each step from a description, to compare with another implementation", add_trace);
-  add("prior", "Fit the depth network to a generator's ellipsoids once, so that every fit starts from there", add_prior);
+  add("prior", "Learn once what every fit with a generator starts from: its ellipsoids, or how it turns heads (preset ffhq)", add_prior);
   add("convert", "Make weights of a checkpoint: PyTorch, NVIDIA's pickles, ONNX, OpenVINO, TFLite, numpy or safetensors", add_convert);
   add("info", "Tell about the program, its assets, and checkpoints or pictures", add_info);
   CLI::App* write_help = app.add_subcommand("write-help", "Write completions and man pages");

@@ -1,6 +1,8 @@
 #include <climits>
 #include <cstdint>
+#include <iomanip>
 #include <iostream>
+#include <optional>
 
 #include "apps/commands.h"
 #include "apps/definitions.h"
@@ -10,35 +12,58 @@
 #include "engine/shown.h"
 #include "models/gan2shape/config.h"
 #include "models/gan2shape/depth_prior.h"
+#include "models/gan2shape/find_directions.h"
 
 namespace g2s::app {
 namespace {
 
+constexpr std::int64_t ellipsoid_pictures = 64, turned_pictures = 1000;
+constexpr int default_iterations = 2000;
+
 struct Options {
   std::string weights, preset = "default", out;
-  std::int64_t count = 64;
-  int iterations = 2000;
+  std::optional<std::int64_t> count;
+  std::optional<int> iterations;
   std::uint64_t seed = 0;
   bool force = false;
   bool quiet = false;
   MachineOptions machine;
 };
 
-void check_options(const Options& o) {
+void check_options(const Options& o, bool turned) {
   require_free(o.out, o.force);
   AtomicFile probe(o.out);  // that it can be written is known before the work, not after
+  if (turned && o.count && *o.count < least_poses) fail(Errc::invalid_argument, "--count", *o.count, " is fewer than the ", least_poses, " that are needed");
+  if (o.iterations && turned) fail(Errc::invalid_argument, "--iterations", "the preset '", o.preset, "' has no ellipsoids to fit");
+}
+
+void fit_to_ellipsoids(const Options& o, const Config& config, ProgressPrinter& progress) {
+  const int iterations = o.iterations.value_or(default_iterations);
+  const WeightPaths paths = find_weights(weight_source(o.weights), o.preset, {.generator = true, .u2netp = true});
+  const DepthPriorReport report = make_depth_prior(o.out, paths, config, {o.count.value_or(ellipsoid_pictures), iterations, o.seed});
+  progress.clear();
+  std::cout << shown(o.out) << ": the depth network after " << iterations << " iterations on " << report.images << " pictures, loss "
+            << report.loss << '\n';
+}
+
+void find_turns(const Options& o, ProgressPrinter& progress) {
+  const WeightPaths paths = find_weights(weight_source(o.weights), o.preset, {.generator = true, .faces = true});
+  const FoundDirections found = make_pose_directions(o.out, paths, {o.count.value_or(turned_pictures), o.seed});
+  progress.clear();
+  std::cout << shown(o.out) << ": how the generator turns heads, from " << found.used << " pictures";
+  if (found.without_face + found.unfit > 0)
+    std::cout << " (left out: " << found.without_face << " without a face, " << found.unfit << " with an unfit one)";
+  std::cout << std::fixed << std::setprecision(2) << "; on pictures held out yaw correlates by " << found.held_out[0] << ", pitch by "
+            << found.held_out[1] << std::setprecision(1) << "; they spread by " << found.spread[0] << " and " << found.spread[1] << " degrees\n";
 }
 
 int run(const Options& o) {
   ProgressPrinter progress(std::cerr, o.quiet ? ProgressPrinter::Style::quiet : ProgressPrinter::Style::automatic);
   const CommandContext context(context_options(o.machine), progress);
-  check_options(o);
   const Config config = preset(o.preset);
-  const WeightPaths paths = find_weights(weight_source(o.weights), o.preset, {.generator = true, .u2netp = true});
-  const DepthPriorReport report = make_depth_prior(o.out, paths, config, {o.count, o.iterations, o.seed});
-  progress.clear();
-  std::cout << shown(o.out) << ": the depth network after " << o.iterations << " iterations on " << report.images << " pictures, loss "
-            << report.loss << '\n';
+  const bool turned = config.views == ViewSource::directions;
+  check_options(o, turned);
+  turned ? find_turns(o, progress) : fit_to_ellipsoids(o, config, progress);
   return 0;
 }
 
@@ -46,16 +71,20 @@ int run(const Options& o) {
 
 Command add_prior(CLI::App& app) {
   auto o = std::make_shared<Options>();
-  app.add_option("-o,--out", o->out, "Where to write the weights; `reconstruct` finds them as depth_prior.safetensors in its --weights folder")
+  app.add_option("-o,--out", o->out,
+                 "Where to write the weights; `reconstruct` finds them in its --weights folder as depth_prior.safetensors, those of the preset ffhq as "
+                 "pose_directions.safetensors")
       ->type_name("FILE")
       ->required();
-  app.add_option("--preset", o->preset, "Whose network, ellipsoid and generator")
+  app.add_option("--preset", o->preset, "Whose network, ellipsoid and generator; ffhq: how a generator of faces turns heads, from the landmarks in its pictures")
       ->type_name("NAME")
       ->check(one_of(preset_names()))
       ->capture_default_str();
   app.add_option("--weights", o->weights, "Folder with stylegan2_g or mobilestylegan .safetensors; else the program's own, for the preset default")->type_name("DIR");
-  app.add_option("--count", o->count, "Pictures to draw")->type_name("N")->check(whole_number(1, 10000))->capture_default_str();
-  app.add_option("--iterations", o->iterations, "Of the fit")->type_name("N")->check(whole_number(1, INT_MAX))->capture_default_str();
+  app.add_option("--count", o->count, str("Pictures to draw; else ", ellipsoid_pictures, ", ", turned_pictures, " for the preset ffhq"))
+      ->type_name("N")
+      ->check(whole_number(1, 10000));
+  app.add_option("--iterations", o->iterations, str("Of the fit to ellipsoids; else ", default_iterations))->type_name("N")->check(whole_number(1, INT_MAX));
   app.add_option("--seed", o->seed, "Of pictures and network")->type_name("N")->check(whole_number(0, UINT64_MAX))->capture_default_str();
   add_force_option(app, o->force);
   app.add_flag("-q,--quiet", o->quiet, "Show no progress");

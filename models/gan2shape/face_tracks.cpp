@@ -1,40 +1,18 @@
 #include "models/gan2shape/face_tracks.h"
 
-#include <algorithm>
 #include <cmath>
 #include <utility>
 
 #include "engine/error.h"
+#include "models/gan2shape/linear_solve.h"
 
 namespace g2s {
 namespace {
 
 constexpr int rounds = 60, polar_rounds = 30;
 
-// Solves a x = b in place by elimination with pivots; a is n x n, row-major.
 void solve(std::vector<double>& a, std::vector<double>& b) {
-  const std::size_t n = b.size();
-  for (std::size_t k = 0; k < n; ++k) {
-    std::size_t pivot = k;
-    for (std::size_t i = k + 1; i < n; ++i)
-      if (std::abs(a[i * n + k]) > std::abs(a[pivot * n + k])) pivot = i;
-    if (std::abs(a[pivot * n + k]) < 1e-14) fail(Errc::invalid_argument, "face tracks", "the pictures do not determine a shape");
-    if (pivot != k) {
-      std::swap_ranges(a.begin() + static_cast<std::ptrdiff_t>(k * n), a.begin() + static_cast<std::ptrdiff_t>((k + 1) * n),
-                       a.begin() + static_cast<std::ptrdiff_t>(pivot * n));
-      std::swap(b[k], b[pivot]);
-    }
-    for (std::size_t i = k + 1; i < n; ++i) {
-      const double f = a[i * n + k] / a[k * n + k];
-      if (f == 0) continue;
-      for (std::size_t j = k; j < n; ++j) a[i * n + j] -= f * a[k * n + j];
-      b[i] -= f * b[k];
-    }
-  }
-  for (std::size_t k = n; k-- > 0;) {
-    for (std::size_t j = k + 1; j < n; ++j) b[k] -= a[k * n + j] * b[j];
-    b[k] /= a[k * n + k];
-  }
+  if (!solve_linear(a, b)) fail(Errc::invalid_argument, "face tracks", "the pictures do not determine a shape");
 }
 
 std::vector<double> solved(std::vector<double> a, std::vector<double> b) {

@@ -96,7 +96,7 @@ WeightPaths find_weights(const WeightSource& source, const std::string& preset, 
   }
   if (needs.directions) {
     paths.directions = finder.own(directions_file);
-    if (!finder.has(directions_file)) fail(Errc::io, paths.directions, "is missing; `make faces` writes it");
+    if (!finder.has(directions_file)) fail(Errc::io, paths.directions, "is missing; `make faces` writes it for its generator, `gan2shape prior` finds it for others");
   }
   if (needs.any_discriminator && finder.has(discriminator_file)) paths.discriminator = finder.own(discriminator_file);
   if (needs.lpips) paths.lpips = finder.own_or_asset("lpips_vgg.safetensors");

@@ -35,13 +35,13 @@ inline RendererConfig as_large_as_the_portrait(RendererConfig config) {
 class TurnedPortrait : public Generator {
  public:
   TurnedPortrait(const PoseDirections& directions, const RendererConfig& config)
-      : directions_(directions), renderer_(as_large_as_the_portrait(config)), portrait_(pixels_to_image(read_image(source_path("tests/images/portraits/astronaut_aligned256.png")).rgb)),
-        identity_(Tensor::zeros({512, 512})) {
-    for (std::int64_t i = 0; i < 512; ++i) identity_.mutable_data<float>()[i * 513] = 1;
+      : directions_(directions), renderer_(as_large_as_the_portrait(config)), dim_(directions.centre.dim(1)), portrait_(pixels_to_image(read_image(source_path("tests/images/portraits/astronaut_aligned256.png")).rgb)),
+        identity_(Tensor::zeros({dim_, dim_})) {
+    for (std::int64_t i = 0; i < dim_; ++i) identity_.mutable_data<float>()[i * (dim_ + 1)] = 1;
   }
 
   int size() const override { return 256; }
-  std::int64_t style_dim() const override { return 512; }
+  std::int64_t style_dim() const override { return dim_; }
   int latents() const override { return 1; }
   int mapping_layers() const override { return 8; }
   NetworkMemory memory() const override { return {}; }
@@ -49,7 +49,7 @@ class TurnedPortrait : public Generator {
   const Tensor& latent_avg() const override { return none_; }
 
  private:
-  std::pair<Tensor, Tensor> mapping_layer(int) const override { return {identity_, Tensor::zeros({512})}; }
+  std::pair<Tensor, Tensor> mapping_layer(int) const override { return {identity_, Tensor::zeros({dim_})}; }
   Tensor draw(const std::vector<Tensor>& latents) const override {
     const Tensor pose = directions_.offset + matmul(latents[0] - directions_.centre, directions_.predictor, false, true);
     const Tensor depth = head(256), units = aligned_views(renderer_, depth, rotations_from_pose(pose, directions_, renderer_.config()));
@@ -58,6 +58,7 @@ class TurnedPortrait : public Generator {
   }
   const PoseDirections& directions_;
   Renderer renderer_;
+  std::int64_t dim_;
   Tensor portrait_, none_, identity_;
 };
 
