@@ -47,7 +47,7 @@ TEST_CASE("weights of faces: what is missing is named") {
   CHECK_THROWS_WITH_AS(find({.generator = true}), (folder.path() + ": has no stylegan2_g.safetensors, which the preset 'ffhq' needs").c_str(), Error);
   write_file(folder / "mobilestylegan.safetensors", "");
   CHECK(find({.generator = true}).directions.empty());
-  CHECK_THROWS_WITH_AS(find({.generator = true, .directions = true}), (folder / "pose_directions.safetensors" + ": is missing; `make faces` writes it").c_str(), Error);
+  CHECK_THROWS_WITH_AS(find({.generator = true, .directions = true}), (folder / "pose_directions.safetensors" + ": is missing; `make faces` writes it for its generator, `gan2shape prior` finds it for others").c_str(), Error);
   CHECK_THROWS_WITH_AS(find({.generator = true, .discriminator = true}),
                        (folder / "stylegan2_d.safetensors" + ": is missing; generator and discriminator come from one folder").c_str(), Error);
 }
