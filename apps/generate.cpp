@@ -94,11 +94,11 @@ int run(const Options& o) {
     }
   });
   progress.clear();
-  write_npy(o.out + "/latents.npy", w.to(Device{}));
   if (o.raw) {
     files.push_back(raw_file(o));
     write_npy(files.back(), all);
   }
+  write_npy(o.out + "/latents.npy", w.to(Device{}));
   if (o.json) {
     std::cout << json_text({{"files", files}, {"pictures", n}, {"size", size}, {"generator", paths.generator}, {"precision", o.precision}})
               << '\n';

@@ -79,11 +79,11 @@ TEST_CASE("presets: what the preset ffhq lacks is named") {
   CHECK(says(outcome, "a face was found in 0 of 1 pictures"));
   CHECK_FALSE(fs::exists(folder / "out/astronaut"));
   outcome = reconstruct_in(folder, {astronaut, "--weights", folder / "weights", "--align", "on"});
-  CHECK(says(outcome, "--align: 'on' is neither auto nor off"));
+  CHECK(says(outcome, "--align: 'on' is none of auto, off"));
   outcome = reconstruct_in(folder, {astronaut, "--weights", folder / "weights", "--size", "96", "--force"});
-  CHECK(says(outcome, "--size: 96 is neither 64 nor 128"));
+  CHECK(says(outcome, "--size: '96' is none of 64, 128"));
   outcome = reconstruct_in(folder, {astronaut, "--weights", folder / "weights", "--views", "both", "--force"});
-  CHECK(says(outcome, "--views: 'both' is neither encoder nor directions"));
+  CHECK(says(outcome, "--views: 'both' is none of encoder, directions"));
   outcome = reconstruct_in(folder, {astronaut, "--weights", folder / "weights", "--face", "2", "--force"});
   CHECK(says(outcome, "has 1 face"));
 }
