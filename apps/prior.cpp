@@ -30,7 +30,8 @@ void check_options(const Options& o, bool turned) {
   require_free(o.out, o.force);
   AtomicFile probe(o.out);  // that it can be written is known before the work, not after
   const std::int64_t least = turned ? least_poses : 1;
-  if (o.count && (*o.count < least || *o.count > 10000)) fail(Errc::invalid_argument, "--count", *o.count, " is not between ", least, " and 10000");
+  if (o.count && (*o.count < least || *o.count > 10000))
+    fail(Errc::invalid_argument, "--count", *o.count, " is not between ", least, " and 10000");
   if (o.iterations && turned) fail(Errc::invalid_argument, "--iterations", "the preset '", o.preset, "' has no ellipsoids to fit");
   if (o.iterations && *o.iterations < 1) fail(Errc::invalid_argument, "--iterations", *o.iterations, " is not positive");
 }
@@ -52,7 +53,8 @@ void find_turns(const Options& o, ProgressPrinter& progress) {
   if (found.without_face + found.unfit > 0)
     std::cout << " (left out: " << found.without_face << " without a face, " << found.unfit << " with an unfit one)";
   std::cout << std::fixed << std::setprecision(2) << "; on pictures held out yaw correlates by " << found.held_out[0] << ", pitch by "
-            << found.held_out[1] << std::setprecision(1) << "; they spread by " << found.spread[0] << " and " << found.spread[1] << " degrees\n";
+            << found.held_out[1] << std::setprecision(1) << "; they spread by " << found.spread[0] << " and " << found.spread[1]
+            << " degrees\n";
 }
 
 int run(const Options& o) {
@@ -70,14 +72,19 @@ int run(const Options& o) {
 Command add_prior(CLI::App& app) {
   auto o = std::make_shared<Options>();
   app.add_option("--out", o->out,
-                 "Where to write the weights; `reconstruct` finds them in its --weights folder as depth_prior.safetensors, those of the preset ffhq as "
+                 "Where to write the weights; `reconstruct` finds them in its --weights folder as depth_prior.safetensors, those of the "
+                 "preset ffhq as "
                  "pose_directions.safetensors")
       ->type_name("FILE");
-  app.add_option("--preset", o->preset, "Whose network, ellipsoid and generator; ffhq: how a generator of faces turns heads, from the landmarks in its pictures")
+  app.add_option("--preset", o->preset,
+                 "Whose network, ellipsoid and generator; ffhq: how a generator of faces turns heads, from the landmarks in its pictures")
       ->type_name("NAME")
       ->capture_default_str();
-  app.add_option("--weights", o->weights, "Folder with stylegan2_g or mobilestylegan .safetensors; else the program's own, for the preset default")->type_name("DIR");
-  app.add_option("--count", o->count, str("Pictures to draw; else ", ellipsoid_pictures, ", ", turned_pictures, " for the preset ffhq"))->type_name("N");
+  app.add_option("--weights", o->weights,
+                 "Folder with stylegan2_g or mobilestylegan .safetensors; else the program's own, for the preset default")
+      ->type_name("DIR");
+  app.add_option("--count", o->count, str("Pictures to draw; else ", ellipsoid_pictures, ", ", turned_pictures, " for the preset ffhq"))
+      ->type_name("N");
   app.add_option("--iterations", o->iterations, str("Of the fit to ellipsoids; else ", default_iterations))->type_name("N");
   app.add_option("--seed", o->seed, "Of pictures and network")->type_name("N")->capture_default_str();
   add_force_option(app, o->force);
