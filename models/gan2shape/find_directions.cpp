@@ -151,8 +151,9 @@ FoundDirections find_directions(const Generator& generator, const FaceFinder& fa
     for (std::int64_t i = 0; i < images.dim(0); ++i) poses.add(slice(w, 0, first + i, first + i + 1), slice(images, 0, i, i + 1));
   });
   if (poses.used() < least_poses)
-    fail(Errc::invalid_argument, "prior", "of ", o.pictures, " pictures of the generator ", poses.used(), " show a face that can be worked with, ", least_poses,
-         " are needed: ", poses.without_face, " show none, ", poses.unfit, " an unfit one");
+    fail(Errc::invalid_argument, "prior", "of ", o.pictures, " pictures of the generator ", poses.used(),
+         " show a face that can be worked with, ", least_poses, " are needed: ", poses.without_face, " show none, ", poses.unfit,
+         " an unfit one");
   const Samples samples = poses.samples();
   FoundDirections out = fit_directions(samples.w, samples.pose);
   out.without_face = poses.without_face, out.unfit = poses.unfit;
@@ -167,8 +168,9 @@ FoundDirections make_pose_directions(const std::string& path, const WeightPaths&
   }();
   FoundDirections found = find_directions(*generator, faces, o);
   const PoseDirections& d = found.directions;
-  write_safetensors(path, {{"centre", d.centre}, {"predictor", d.predictor}, {"direction", d.direction}, {"offset", d.offset}},
-                    {{"kind", "linear directions in W that turn heads"}, {"pictures", std::to_string(found.used)}, {"seed", std::to_string(o.seed)}});
+  write_safetensors(
+      path, {{"centre", d.centre}, {"predictor", d.predictor}, {"direction", d.direction}, {"offset", d.offset}},
+      {{"kind", "linear directions in W that turn heads"}, {"pictures", std::to_string(found.used)}, {"seed", std::to_string(o.seed)}});
   return found;
 }
 

@@ -70,7 +70,8 @@ TEST_CASE("find directions: latents whose pose is known give the predictor, and 
   CHECK(rel_error(matmul(found.directions.predictor, found.directions.direction, false, true).to(DType::f64), identity) < 1e-5);
   for (std::int64_t i = 0; i < 2; ++i) {
     CHECK(found.held_out[i] > 0.99);
-    CHECK(found.spread[i] == doctest::Approx(std::sqrt(inner(slice(d.predictor, 0, i, i + 1), slice(d.predictor, 0, i, i + 1)))).epsilon(0.15));
+    CHECK(found.spread[i] ==
+          doctest::Approx(std::sqrt(inner(slice(d.predictor, 0, i, i + 1), slice(d.predictor, 0, i, i + 1)))).epsilon(0.15));
   }
 }
 
@@ -111,6 +112,7 @@ TEST_CASE("find directions: a portrait that turns as its latents say, from its l
 TEST_CASE("find directions: a generator without faces has none") {
   const PoseDirections any = random_directions(dim, DType::f32);
   const Grey generator(any, small_config().renderer());
-  const std::string said = "prior: of 3 pictures of the generator 0 show a face that can be worked with, 100 are needed: 3 show none, 0 an unfit one";
+  const std::string said =
+      "prior: of 3 pictures of the generator 0 show a face that can be worked with, 100 are needed: 3 show none, 0 an unfit one";
   CHECK_THROWS_WITH_AS(find_directions(generator, face_finder(), {.pictures = 3}), said.c_str(), Error);
 }
