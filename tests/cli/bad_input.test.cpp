@@ -199,14 +199,10 @@ TEST_CASE("cli: a depth prior that does not fit") {
   refused(folder, {"reconstruct", image, "--weights", folder.path()}, {"depth_prior.safetensors", "netD.network.0.weight"});
   write(folder / "depth_prior.safetensors", read_file(source_path("assets/depth_prior.safetensors")).substr(0, 5000));
   refused(folder, {"reconstruct", image, "--weights", folder.path()}, {"depth_prior.safetensors", "truncated"});
-<<<<<<< HEAD
   refused(folder, {"prior", "--count", "0"}, {"--count", "0"}, 2);
-=======
-  refused(folder, {"prior", "--count", "0"}, {"--count", "0"});
-  refused(folder, {"prior", "--preset", "ffhq", "--count", "99"}, {"--count", "99 is not between 100 and 10000"});
+  refused(folder, {"prior", "--preset", "ffhq", "--count", "99"}, {"--count", "99 is fewer than the 100 that are needed"});
   refused(folder, {"prior", "--preset", "ffhq", "--iterations", "5"}, {"--iterations", "'ffhq' has no ellipsoids"});
   refused(folder, {"prior", "--preset", "ffhq"}, {"--weights", "'ffhq'", "stylegan2_g.safetensors"});
->>>>>>> directions
   refused(folder, {"prior", "--preset", "face"}, {"--weights", "'face'", "stylegan2_g.safetensors"});
 }
 
