@@ -7,12 +7,6 @@
 namespace g2s::app {
 namespace {
 
-std::string joined(const std::vector<std::string>& words, const char* between = " ") {
-  std::string out;
-  for (const std::string& word : words) out += (out.empty() ? "" : between) + word;
-  return out;
-}
-
 // In single quotes, as a shell reads it: bash and zsh end the quotes for a quote, fish escapes it.
 std::string shell_text(const std::string& text) {
   std::string out = "'";

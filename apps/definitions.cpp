@@ -17,12 +17,6 @@ struct NamedPart {
 };
 constexpr NamedPart parts[] = {{Part::input, "Input"}, {Part::fit, "Fit"}, {Part::results, "Results"}, {Part::machine, "Machine"}, {Part::messages, "Messages"}};
 
-std::string joined(const std::vector<std::string>& words, const char* between) {
-  std::string out;
-  for (const std::string& word : words) out += (out.empty() ? "" : between) + word;
-  return out;
-}
-
 std::vector<std::string> split(const std::string& text, char at) {
   std::vector<std::string> out;
   for (std::size_t begin = 0; begin <= text.size();) {
@@ -52,6 +46,12 @@ CLI::Validator checked(std::function<std::string(const std::string&)> complaint,
 }
 
 }  // namespace
+
+std::string joined(const std::vector<std::string>& words, const char* between) {
+  std::string out;
+  for (const std::string& word : words) out += (out.empty() ? "" : between) + word;
+  return out;
+}
 
 bool OptionEntry::takes_file() const { return has_word(placeholder, {"FILE", "IMAGE", "PICTURE", "IN... OUT"}); }
 bool OptionEntry::takes_folder() const { return has_word(placeholder, {"DIR", "OUT"}); }

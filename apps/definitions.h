@@ -31,6 +31,8 @@ struct CommandEntry {
   std::vector<std::string> groups() const;  // of the options, in the order of help
 };
 
+std::string joined(const std::vector<std::string>& words, const char* between = " ");
+
 OptionEntry entry_of(const CLI::Option& option);
 CommandEntry entry_of(const CLI::App& command);
 // The commands of the program that help lists.

@@ -26,10 +26,6 @@ struct Options {
   MachineOptions machine;
 };
 
-void check_options(const Options& o) {
-  check_face_choice(o.face);
-}
-
 // One line for a person.
 std::string told(const Face& face) {
   const auto whole = [](double v) { return std::lround(v); };
@@ -81,7 +77,6 @@ json do_picture(const Options& o, const FaceFinder& finder, const Picture& pictu
 
 int run(const Options& o) {
   const CommandContext context(context_options(o.machine, DeviceSupport::cpu));
-  check_options(o);
   require_writable_folder(o.out);
   const WeightPaths paths = find_weights(weight_source(), "default", {.faces = true});
   const FaceFinder finder{SafetensorsFile(paths.face_detector), SafetensorsFile(paths.face_landmarks)};

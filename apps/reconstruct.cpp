@@ -102,7 +102,7 @@ json fit_or_keep(const ReconstructOptions& o, const Reconstructor& reconstructor
   if (!job.kept) prepared = prepare_job(reconstructor, job.files, job.latent);
   make_folders(o.out);
   const PathLock lock(job.folder);
-  const Identity identity = identity_of(reconstructor, job.files, job.latent);
+  const Identity identity = job.kept ? identity_of(reconstructor, job.files, job.latent) : prepared.identity;
   decide(o, reconstructor, identity, job);
   if (lock.held())
     for (const std::string& path : {job.folder, job.state_path}) remove_leftovers(path);

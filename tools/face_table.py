@@ -214,7 +214,7 @@ def print_table(rows):
         print(f'{title}: ' + ', '.join(f'{n} {text(float(of(known[n])))}' for n in numbers if known[n]))
 
 
-def print_pairs(pairs, folders):
+def print_pairs(pairs):
     meshes = {f: vertices(f) for pair in pairs for f in pair}
     same = [shape_distance(meshes[a], meshes[b]) for a, b in pairs]
     for (a, b), distance in zip(pairs, same):
@@ -261,7 +261,7 @@ def main():
         alike = (all_faces @ all_faces.T)[np.triu_indices(len(rows), 1)]
         print(f'identity of different persons: mean {alike.mean():.2f}, most {alike.max():.2f}')
     if o.pairs:
-        print_pairs([tuple(p.split('=')) for p in o.pairs], folders)
+        print_pairs([tuple(p.split('=')) for p in o.pairs])
     if o.csv:
         with open(o.csv, 'w', newline='', encoding='utf-8') as file:
             writer = csv.DictWriter(file, rows[0])

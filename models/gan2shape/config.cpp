@@ -198,8 +198,7 @@ Config preset(const std::string& name) {
     fail(Errc::invalid_argument, "preset", "'", name, "' is unknown; there are ", all);
   }
   Config c = found->second();
-  c.prior = usual_prior();
-  if (c.views == ViewSource::directions) set_views(c, c.views);
+  set_views(c, c.views);
   return c;
 }
 

@@ -37,4 +37,4 @@ FoundDirections find_directions(const Generator& generator, const FaceFinder& fa
 // Writes them to `path` as find_weights() finds them. Of the weights generator and faces are needed.
 FoundDirections make_pose_directions(const std::string& path, const WeightPaths& weights, const FindDirectionsOptions& options);
 
-}  // namespace G2S_EXPORTED
+}  // namespace g2s

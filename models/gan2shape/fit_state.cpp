@@ -42,6 +42,11 @@ std::string differing_setting(const std::string& mine, const std::string& theirs
   return {};
 }
 
+std::string part(const FitIdentity& of, const std::string& key) {
+  const auto found = of.find(key);
+  return found == of.end() ? std::string() : found->second;
+}
+
 // Older states name the parts of batches also where they are whole, which is what no name says.
 void forget_whole_batches(FitIdentity& identity) {
   const json settings = json::parse(identity["settings"], nullptr, false);
@@ -61,6 +66,15 @@ auto readable(const std::string& path, Read read) {
 }
 
 }  // namespace
+
+std::vector<std::string> differing_parts(const FitIdentity& mine, const FitIdentity& theirs) {
+  FitIdentity keys = mine;
+  keys.insert(theirs.begin(), theirs.end());
+  std::vector<std::string> out;
+  for (const auto& [key, any] : keys)
+    if (part(mine, key) != part(theirs, key)) out.push_back(key);
+  return out;
+}
 
 void save_state(const std::string& path, const FitState& state, Adam* optimizer, const FitIdentity& identity) {
   const DefaultDevice host{Device{}};
@@ -115,16 +129,8 @@ SavedState::SavedState(const std::string& path) : file_(path) {
 }
 
 void SavedState::require(const FitIdentity& identity) const {
-  auto part = [](const FitIdentity& of, const std::string& key) {
-    const auto found = of.find(key);
-    return found == of.end() ? std::string() : found->second;
-  };
-  FitIdentity keys = identity_;
-  keys.insert(identity.begin(), identity.end());
-  for (const auto& [key, any] : keys) {
-    const std::string mine = part(identity, key), theirs = part(identity_, key);
-    if (mine == theirs) continue;
-    const std::string setting = key == "settings" ? differing_setting(mine, theirs) : "";
+  for (const std::string& key : differing_parts(identity, identity_)) {
+    const std::string setting = key == "settings" ? differing_setting(part(identity, key), part(identity_, key)) : "";
     if (key == "settings" && setting.empty()) continue;
     fail(Errc::invalid_argument, file_.path(), "cannot be resumed: it was made with another ", setting.empty() ? key : "setting '" + setting + "'");
   }

@@ -53,6 +53,8 @@ struct FitState {
 
 // What a state belongs to: image, weights, settings, seed, ... An absent part is an empty one.
 using FitIdentity = std::map<std::string, std::string>;
+// The names of the parts that two do not have in common.
+std::vector<std::string> differing_parts(const FitIdentity& mine, const FitIdentity& theirs);
 
 // One safetensors file: the networks under their checkpoint names, and all else beside them. `optimizer` is the running phase's, or null.
 void save_state(const std::string& path, const FitState& state, Adam* optimizer, const FitIdentity& identity);

@@ -12,4 +12,4 @@ namespace g2s G2S_EXPORTED {
 // Returns whether there is one solution; if not, a and b are of no use.
 bool solve_linear(std::vector<double>& a, std::vector<double>& b, std::size_t columns = 1);
 
-}  // namespace G2S_EXPORTED
+}  // namespace g2s

@@ -135,18 +135,9 @@ void add_differing_settings(const json& result, const Reconstructor& r, std::vec
 }  // namespace
 
 std::vector<std::string> differences_of(const json& result, const Reconstructor& r, const Identity& mine) {
-  const Identity theirs = result.value("identity", Identity());
-  auto part = [](const Identity& of, const std::string& key) {
-    const auto found = of.find(key);
-    return found == of.end() ? std::string() : found->second;
-  };
-  Identity keys = mine;
-  keys.insert(theirs.begin(), theirs.end());
-  std::vector<std::string> out;
-  for (const auto& [key, any] : keys) {
-    const bool measured_without_need = key == "truth" && part(mine, key).empty();
-    if (part(mine, key) != part(theirs, key) && !measured_without_need) out.push_back(key);
-  }
+  std::vector<std::string> out = differing_parts(mine, result.value("identity", Identity()));
+  const auto truth = mine.find("truth");
+  if (truth == mine.end() || truth->second.empty()) std::erase(out, "truth");  // measured without need
   if (result.value("seed", std::uint64_t{0}) != r.settings.seed) out.push_back("seed");
   add_differing_settings(result, r, out);
   return out;

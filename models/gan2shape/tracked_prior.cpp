@@ -14,6 +14,7 @@
 #include "kernels/shape/shape.h"
 #include "models/gan2shape/face_input.h"
 #include "models/gan2shape/face_tracks.h"
+#include "models/gan2shape/linear_solve.h"
 
 namespace g2s {
 namespace {
@@ -150,23 +151,19 @@ void snap(TrackedShape& shape, const std::vector<TrackPoint>& places, const Trac
 // The matrix that makes of turns those to ask for: the inverse of how asked ones came out, by least squares.
 Tensor turn_to_ask_for(const Tracks& tracks, const TrackedShape& shape) {
   const Turn own = turn_of(shape.cameras[tracks.drawn].rotation);
-  double aa[2][2] = {{doubt * doubt, 0}, {0, doubt * doubt}}, ab[2][2] = {{doubt * doubt, 0}, {0, doubt * doubt}};
+  std::vector<double> aa = {doubt * doubt, 0, 0, doubt * doubt}, ab = aa;
   for (std::size_t k = tracks.drawn + 1; k < tracks.asked.size(); ++k) {
     const Turn all = turn_of(shape.cameras[k].rotation);
     for (std::size_t i = 0; i < 2; ++i)
       for (std::size_t j = 0; j < 2; ++j) {
-        aa[i][j] += tracks.asked[k][i] * tracks.asked[k][j];
-        ab[i][j] += tracks.asked[k][i] * (all[j] - own[j]);
+        aa[2 * i + j] += tracks.asked[k][i] * tracks.asked[k][j];
+        ab[2 * i + j] += tracks.asked[k][i] * (all[j] - own[j]);
       }
   }
   // turned = asked (aa^-1 ab), so asked = turned (ab^-1 aa).
-  const double det = ab[0][0] * ab[1][1] - ab[0][1] * ab[1][0];
-  if (!(det > 0)) fail(Errc::invalid_argument, "prior", "the generator does not turn the projected face where it is asked to");
-  const double inverse[2][2] = {{ab[1][1] / det, -ab[0][1] / det}, {-ab[1][0] / det, ab[0][0] / det}};
-  std::vector<float> out;
-  for (const auto& row : inverse)
-    for (std::size_t j = 0; j < 2; ++j) out.push_back(static_cast<float>(row[0] * aa[0][j] + row[1] * aa[1][j]));
-  return Tensor::from(out, {2, 2});
+  const bool forwards = ab[0] * ab[3] > ab[1] * ab[2];
+  if (!forwards || !solve_linear(ab, aa, 2)) fail(Errc::invalid_argument, "prior", "the generator does not turn the projected face where it is asked to");
+  return Tensor::from(aa, {2, 2}).to(DType::f32);
 }
 
 // Where the points lie in the canonical picture, with their depth.

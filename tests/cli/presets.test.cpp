@@ -30,6 +30,14 @@ Outcome reconstruct_in(const TemporaryFolder& folder, std::vector<std::string> a
   return run_program(arguments, {.folder = folder.path()});
 }
 
+// One that draws no faces.
+void write_small_generator(const std::string& weights) {
+  ParameterMap parameters = mobilestylegan_parameters({.style_dim = 512, .mapping_layers = 8, .first = 8, .channels = {8, 8, 8}});
+  fill_hashed_mobilestylegan(parameters);
+  make_folders(weights);
+  write_safetensors(weights + "/mobilestylegan.safetensors", parameters.to_checkpoint());
+}
+
 bool says(const Outcome& outcome, const std::string& part) { return outcome.err.find(part) != std::string::npos; }
 
 }  // namespace
@@ -65,10 +73,7 @@ TEST_CASE("presets: photographs with and without a face in one run are a questio
 
 TEST_CASE("presets: what the preset ffhq lacks is named") {
   const TemporaryFolder folder;
-  ParameterMap parameters = mobilestylegan_parameters({.style_dim = 512, .mapping_layers = 8, .first = 8, .channels = {8, 8, 8}});
-  fill_hashed_mobilestylegan(parameters);
-  make_folders(folder / "weights");
-  write_safetensors(folder / "weights/mobilestylegan.safetensors", parameters.to_checkpoint());
+  write_small_generator(folder / "weights");
   Outcome outcome = reconstruct_in(folder, {astronaut, "--weights", folder / "weights"});
   CHECK(outcome.code == 1);
   CHECK(says(outcome, "pose_directions.safetensors: is missing"));
@@ -90,10 +95,7 @@ TEST_CASE("presets: what the preset ffhq lacks is named") {
 
 TEST_CASE("presets: --views encoder fits a face as published, without directions") {
   const TemporaryFolder folder;
-  ParameterMap parameters = mobilestylegan_parameters({.style_dim = 512, .mapping_layers = 8, .first = 8, .channels = {8, 8, 8}});
-  fill_hashed_mobilestylegan(parameters);
-  make_folders(folder / "weights");
-  write_safetensors(folder / "weights/mobilestylegan.safetensors", parameters.to_checkpoint());
+  write_small_generator(folder / "weights");
   const Outcome outcome = reconstruct_in(folder, {astronaut, "--weights", folder / "weights", "--views", "encoder", "--size", "64"});
   INFO(outcome.err);
   REQUIRE(outcome.code == 0);
